@@ -1,0 +1,43 @@
+// Package status is what a running keepgo tells about itself over its control
+// socket: one JSON document per connection.
+package status
+
+import "time"
+
+// Status is the state of a whole daemon.
+type Status struct {
+	PID       int        `json:"pid"`
+	Config    string     `json:"config"`         // configuration file
+	IPVS      string     `json:"ipvs,omitempty"` // why IPVS is not programmed; "" where it is, or is not needed
+	Instances []Instance `json:"instances"`
+	Services  []Service  `json:"services"`
+}
+
+// Instance is one vrrp_instance.
+type Instance struct {
+	Name      string    `json:"name"`
+	Interface string    `json:"interface"`
+	VRID      uint8     `json:"vrid"`
+	State     string    `json:"state"`    // INIT, BACKUP, MASTER, FAULT
+	Priority  uint8     `json:"priority"` // effective
+	Reason    string    `json:"reason"`   // why it is in this state
+	Since     time.Time `json:"since"`
+	Master    string    `json:"master,omitempty"` // address of the master last heard
+	Addresses []string  `json:"addresses"`
+}
+
+// Service is one virtual_server.
+type Service struct {
+	Name    string   `json:"name"`  // [10.0.0.100]:tcp:80
+	Up      bool     `json:"up"`    // quorum is met
+	Sorry   bool     `json:"sorry"` // the sorry server answers
+	Servers []Server `json:"servers"`
+}
+
+// Server is one real_server of a service.
+type Server struct {
+	Name   string `json:"name"`
+	Up     bool   `json:"up"`
+	Weight int    `json:"weight"`        // effective
+	Why    string `json:"why,omitempty"` // last verdict of its checks
+}

@@ -1,0 +1,122 @@
+// Package vrrp is the protocol of RFC 9568 (VRRPv3) and RFC 3768 (VRRPv2) with
+// keepalived's deviations, as values: a Router steps from event to event and
+// says what must be done. It knows no clock, no socket and no interface.
+package vrrp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Time is a monotonic instant, counted from an origin of the caller's choice.
+type Time = time.Duration
+
+// State is the state of a router, with the numbers keepalived prints.
+type State uint8
+
+// The states of RFC 9568 section 6.4 and keepalived's FAULT.
+const (
+	Init   State = 0
+	Backup State = 1
+	Master State = 2
+	Fault  State = 3
+)
+
+// String is the state's name in log lines and notifications.
+func (s State) String() string {
+	switch s {
+	case Init:
+		return "INIT"
+	case Backup:
+		return "BACKUP"
+	case Master:
+		return "MASTER"
+	case Fault:
+		return "FAULT"
+	}
+	return "UNKNOWN"
+}
+
+// Owner is the priority of the router that owns the addresses, RFC 9568
+// section 5.2.4.
+const Owner = 255
+
+// Config is what a Router must know about its virtual router. It is a
+// comparable value.
+type Config struct {
+	VRID     uint8
+	Version  uint8 // 2 or 3
+	Priority uint8 // 1..255, configured
+	// Interval is Advertisement_Interval: whole seconds in version 2,
+	// centiseconds in version 3.
+	Interval time.Duration
+	// Source is the primary address adverts are sent from; it breaks ties.
+	Source netip.Addr
+
+	StartMaster  bool // state MASTER: wait one interval instead of Master_Down_Interval at start
+	NoPreempt    bool
+	PreemptDelay time.Duration
+	DownAdverts  int // down_timer_adverts: missed adverts before taking over, default 3
+
+	LowerPriorityNoAdvert bool
+	HigherPrioritySend    bool
+	OwnerIgnoresAdverts   bool
+
+	// Grouped routers ask before they become master (ActAsk), and wait for
+	// EventGrant or EventHold.
+	Grouped bool
+}
+
+// Heard is an advert that passed every check on reception.
+type Heard struct {
+	From     netip.Addr
+	Priority uint8
+	Interval time.Duration // Max_Advertise_Interval of version 3
+}
+
+// EventKind says what happened to a Router.
+type EventKind uint8
+
+// The events of a Router.
+const (
+	EventStart       EventKind = iota // leave Init
+	EventStop                         // shut down: hand over and go to Init
+	EventTick                         // Next has come
+	EventAdvert                       // Event.Heard arrived
+	EventPriority                     // the effective priority is now Event.Priority
+	EventFault                        // the first cause of FAULT appeared
+	EventRecover                      // the last cause of FAULT went away
+	EventReconfigure                  // Event.Config replaces the configuration
+	EventGrant                        // the sync group lets the router become master
+	EventHold                         // the sync group does not: stay backup and wait again
+	EventYield                        // the sync group goes to BACKUP
+)
+
+// Event is one thing that happened; fields that its kind does not use are zero.
+type Event struct {
+	Kind     EventKind
+	Heard    Heard
+	Priority uint8
+	Config   Config
+}
+
+// ActionKind says what a Router wants done.
+type ActionKind uint8
+
+// The actions of a Router.
+const (
+	ActSend       ActionKind = iota // send an advert with Action.Priority
+	ActBecome                       // the state is now Action.State
+	ActReannounce                   // repeat gratuitous ARP: another router spoke as master
+	ActLowerHeard                   // a lower-priority master was heard (notify_master_rx_lower_pri)
+	ActAsk                          // a grouped router's timer ran out
+)
+
+// Action is one thing to do, with the reason in words an operator reads.
+type Action struct {
+	Kind     ActionKind
+	Priority uint8 // ActSend
+	State    State // ActBecome
+	Reason   Reason
+	Peer     Heard // the advert that caused it, if one did
+}
