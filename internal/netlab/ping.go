@@ -1,0 +1,142 @@
+package netlab
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+)
+
+// Pinger sends ICMP echo requests to one address at a fixed rate and notes when
+// answers came.
+type Pinger struct {
+	conn    *icmp.PacketConn
+	dst     netip.Addr
+	id      int
+	stop    chan struct{}
+	stopped sync.WaitGroup
+	once    sync.Once
+
+	mu      sync.Mutex
+	started time.Time
+	answers []time.Time
+}
+
+// Ping starts to ping an address from the host, one request every interval.
+// Close of the lab stops it.
+func (h *Host) Ping(dst netip.Addr, every time.Duration) (*Pinger, error) {
+	network, any := "ip4:icmp", "0.0.0.0"
+	if dst.Is6() {
+		network, any = "ip6:ipv6-icmp", "::"
+	}
+	p := &Pinger{dst: dst, id: int(time.Now().UnixNano() & 0xffff), stop: make(chan struct{}), started: time.Now()}
+	err := h.Do(func() (err error) {
+		p.conn, err = icmp.ListenPacket(network, any)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("host %s: ping %s: %w", h.Name, dst, err)
+	}
+	p.stopped.Go(func() { p.send(every) })
+	p.stopped.Go(p.receive)
+	h.lab.onClose(p.Stop)
+	return p, nil
+}
+
+// Stop ends the pinging; what was noted stays.
+func (p *Pinger) Stop() {
+	p.once.Do(func() {
+		close(p.stop)
+		p.conn.Close()
+	})
+	p.stopped.Wait()
+}
+
+func (p *Pinger) send(every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var kind icmp.Type = ipv4.ICMPTypeEcho
+	if p.dst.Is6() {
+		kind = ipv6.ICMPTypeEchoRequest
+	}
+	for seq := 0; ; seq++ {
+		m := icmp.Message{Type: kind, Body: &icmp.Echo{ID: p.id, Seq: seq & 0xffff}}
+		if b, err := m.Marshal(nil); err == nil {
+			p.conn.WriteTo(b, &net.IPAddr{IP: p.dst.AsSlice()}) // unreachable is an answer that did not come
+		}
+		select {
+		case <-tick.C:
+		case <-p.stop:
+			return
+		}
+	}
+}
+
+func (p *Pinger) receive() {
+	buf := make([]byte, 1500)
+	for {
+		n, from, err := p.conn.ReadFrom(buf)
+		if err != nil {
+			select {
+			case <-p.stop:
+				return
+			default:
+				continue
+			}
+		}
+		if src, ok := from.(*net.IPAddr); ok && p.ours(src, buf[:n]) {
+			p.mu.Lock()
+			p.answers = append(p.answers, time.Now())
+			p.mu.Unlock()
+		}
+	}
+}
+
+// ours says whether a packet answers one of our requests.
+func (p *Pinger) ours(src *net.IPAddr, b []byte) bool {
+	proto := ipv4.ICMPTypeEchoReply.Protocol()
+	if p.dst.Is6() {
+		proto = ipv6.ICMPTypeEchoReply.Protocol()
+	}
+	m, err := icmp.ParseMessage(proto, b)
+	if err != nil || m.Type != ipv4.ICMPTypeEchoReply && m.Type != ipv6.ICMPTypeEchoReply {
+		return false
+	}
+	echo, ok := m.Body.(*icmp.Echo)
+	return ok && echo.ID == p.id && src.IP.Equal(p.dst.AsSlice())
+}
+
+// AnsweredSince says whether an answer came after an instant.
+func (p *Pinger) AnsweredSince(t time.Time) bool {
+	return p.Last().After(t)
+}
+
+// Last is when the last answer came; the zero Time means none ever did.
+func (p *Pinger) Last() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.answers) == 0 {
+		return time.Time{}
+	}
+	return p.answers[len(p.answers)-1]
+}
+
+// Gap is the longest time without an answer between an instant and now. A
+// silence that had begun before the instant counts from its beginning.
+func (p *Pinger) Gap(since time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last, gap := p.started, time.Duration(0)
+	for _, t := range p.answers {
+		if t.After(since) {
+			gap = max(gap, t.Sub(last))
+		}
+		last = t
+	}
+	return max(gap, time.Since(last))
+}
