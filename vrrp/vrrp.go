@@ -62,6 +62,10 @@ type Config struct {
 	HigherPrioritySend    bool
 	OwnerIgnoresAdverts   bool
 
+	// ListenAfterPause makes a router that was not scheduled for longer than
+	// its own Master_Down_Interval listen for one interval before it speaks.
+	ListenAfterPause bool
+
 	// Grouped routers ask before they become master (ActAsk), and wait for
 	// EventGrant or EventHold.
 	Grouped bool
@@ -86,7 +90,7 @@ const (
 	EventPriority                     // the effective priority is now Event.Priority
 	EventFault                        // the first cause of FAULT appeared
 	EventRecover                      // the last cause of FAULT went away
-	EventReconfigure                  // Event.Config replaces the configuration
+	EventReconfigure                  // Event.Config replaces the configuration; Event.Priority is the effective priority, 0 for Config.Priority
 	EventGrant                        // the sync group lets the router become master
 	EventHold                         // the sync group does not: stay backup and wait again
 	EventYield                        // the sync group goes to BACKUP
@@ -110,13 +114,15 @@ const (
 	ActReannounce                   // repeat gratuitous ARP: another router spoke as master
 	ActLowerHeard                   // a lower-priority master was heard (notify_master_rx_lower_pri)
 	ActAsk                          // a grouped router's timer ran out
+	ActIgnore                       // the advert of Action.Peer changed nothing; Action.Reason says why
 )
 
 // Action is one thing to do, with the reason in words an operator reads.
 type Action struct {
 	Kind     ActionKind
-	Priority uint8 // ActSend
+	Priority uint8 // ActSend: what the advert says
 	State    State // ActBecome
 	Reason   Reason
-	Peer     Heard // the advert that caused it, if one did
+	Peer     Heard         // the advert that caused it, if one did
+	Late     time.Duration // ReasonPaused: how late the timer was noticed
 }

@@ -1,0 +1,111 @@
+package vrrp
+
+// hear takes an advert that passed every check on reception.
+func (r *Router) hear(now Time, h Heard, acts []Action) []Action {
+	if r.cfg.OwnerIgnoresAdverts && r.cfg.Priority == Owner {
+		return acts
+	}
+	switch r.state {
+	case Backup:
+		return r.hearAsBackup(now, h, acts)
+	case Master:
+		return r.hearAsMaster(now, h, acts)
+	}
+	return acts
+}
+
+// hearAsBackup is RFC 9568 section 6.4.2 with keepalived's preempt_delay.
+func (r *Router) hearAsBackup(now Time, h Heard, acts []Action) []Action {
+	switch {
+	case h.Priority == 0:
+		r.deadline = now + r.skew()
+	case r.accepts(now, h):
+		r.follow(now, h)
+	default:
+		acts = append(acts, Action{Kind: ActIgnore, Reason: ReasonLowerPriority, Peer: h})
+	}
+	return acts
+}
+
+// accepts tells whether a backup takes h as its master's. The preempt delay
+// begins with the first advert of lower priority; until it ends those are
+// accepted, and one of ours or higher clears it.
+func (r *Router) accepts(now Time, h Heard) bool {
+	switch {
+	case h.Priority >= r.priority:
+		r.preemptAt = Never
+		return true
+	case r.cfg.NoPreempt:
+		return true
+	case r.cfg.PreemptDelay == 0:
+		return false
+	case r.preemptAt == Never:
+		r.preemptAt = now + r.cfg.PreemptDelay
+	}
+	return now < r.preemptAt
+}
+
+// follow takes h as the master's advert: version 3 learns the interval, and
+// the full Master_Down_Interval begins.
+func (r *Router) follow(now Time, h Heard) {
+	if r.cfg.Version == 3 && h.Interval > 0 {
+		r.interval = h.Interval
+	}
+	r.master = h
+	r.want = Backup
+	r.listening = false
+	r.deadline = now + r.masterDown()
+}
+
+// hearAsMaster is RFC 9568 section 6.4.3.
+func (r *Router) hearAsMaster(now Time, h Heard, acts []Action) []Action {
+	if h.Priority == 0 {
+		acts = r.send(now, ReasonPriorityZero, acts)
+		return append(acts, Action{Kind: ActReannounce, Reason: ReasonPriorityZero, Peer: h})
+	}
+	switch why := r.compare(h); why {
+	case ReasonHigherPriority, ReasonHigherAddress:
+		return r.concede(now, h, why, acts)
+	case ReasonSameAddress:
+		return append(acts, Action{Kind: ActIgnore, Reason: why, Peer: h})
+	}
+	return r.insist(now, h, acts)
+}
+
+// compare weighs h against this router: priority first, then the primary
+// address as an unsigned number (RFC 9568 section 6.4.3).
+func (r *Router) compare(h Heard) Reason {
+	switch {
+	case h.Priority > r.priority:
+		return ReasonHigherPriority
+	case h.Priority < r.priority:
+		return ReasonLowerPriority
+	}
+	switch c := h.From.Compare(r.cfg.Source); {
+	case c > 0:
+		return ReasonHigherAddress
+	case c < 0:
+		return ReasonLowerPriority
+	}
+	return ReasonSameAddress
+}
+
+// concede gives mastership to the sender of h.
+func (r *Router) concede(now Time, h Heard, why Reason, acts []Action) []Action {
+	if r.cfg.HigherPrioritySend {
+		acts = r.send(now, why, acts)
+	}
+	r.follow(now, h)
+	return r.become(Backup, Action{Reason: why, Peer: h}, acts)
+}
+
+// insist answers a worse master. Hosts and switches may have believed it, so
+// the addresses are announced again.
+func (r *Router) insist(now Time, h Heard, acts []Action) []Action {
+	if !r.cfg.LowerPriorityNoAdvert {
+		acts = r.send(now, ReasonLowerPriority, acts)
+	}
+	return append(acts,
+		Action{Kind: ActReannounce, Reason: ReasonLowerPriority, Peer: h},
+		Action{Kind: ActLowerHeard, Reason: ReasonLowerPriority, Peer: h})
+}

@@ -1,0 +1,288 @@
+package vrrp
+
+import "time"
+
+// Router is one virtual router of RFC 9568 section 6: a comparable value that
+// Step moves from event to event. The zero Router is not ready; see New.
+type Router struct {
+	cfg      Config
+	state    State
+	want     State // what it would be without its sync group
+	priority uint8 // effective
+	// listening: it woke from a pause and has not spoken since.
+	listening bool
+	// interval is Master_Adver_Interval: the master's in version 3, else ours.
+	interval time.Duration
+	deadline Time
+	// preemptAt ends the preempt delay; Never while it has not begun.
+	preemptAt Time
+	master    Heard // last advert accepted as the master's
+}
+
+// New is a router in Init that waits for EventStart.
+func New(cfg Config) Router {
+	return Router{
+		cfg: cfg, priority: cfg.Priority, interval: cfg.Interval,
+		deadline: Never, preemptAt: Never,
+	}
+}
+
+// Resume is a router that goes on from state after its process was replaced:
+// a master speaks at once, a backup waits a full Master_Down_Interval.
+func Resume(now Time, cfg Config, state State, priority uint8) Router {
+	r := New(cfg)
+	r.state, r.want, r.priority = state, state, priority
+	switch state {
+	case Master:
+		r.deadline = now
+	case Backup:
+		r.deadline = now + r.masterDown()
+	}
+	return r
+}
+
+// Config is the configuration the router runs with.
+func (r Router) Config() Config { return r.cfg }
+
+// State is the router's state.
+func (r Router) State() State { return r.state }
+
+// Want is the state the router would have without its sync group.
+func (r Router) Want() State { return r.want }
+
+// Priority is the effective priority, which adverts carry.
+func (r Router) Priority() uint8 { return r.priority }
+
+// Next is when EventTick is due; Never when no timer runs.
+func (r Router) Next() Time { return r.deadline }
+
+// LastMaster is the advert last accepted as the master's; zero before the first.
+func (r Router) LastMaster() Heard { return r.master }
+
+// MasterInterval is Master_Adver_Interval: what the master said in version 3,
+// otherwise the router's own interval.
+func (r Router) MasterInterval() time.Duration { return r.interval }
+
+// Step is the router after ev at now; what must be done is appended to acts in
+// the order it must be done. It does not allocate while acts has room.
+func (r Router) Step(now Time, ev Event, acts []Action) (Router, []Action) {
+	if ev.Kind == EventTick || ev.Kind == EventAdvert {
+		acts = r.wake(now, acts)
+	}
+	switch ev.Kind {
+	case EventStart:
+		acts = r.start(now, acts)
+	case EventStop:
+		acts = r.leave(Init, ReasonShutdown, acts)
+	case EventTick:
+		acts = r.tick(now, acts)
+	case EventAdvert:
+		acts = r.hear(now, ev.Heard, acts)
+	case EventPriority:
+		r.setPriority(ev.Priority)
+	case EventFault:
+		acts = r.leave(Fault, ReasonFault, acts)
+	case EventRecover:
+		acts = r.recover(now, acts)
+	case EventReconfigure:
+		acts = r.reconfigure(now, ev, acts)
+	case EventGrant:
+		acts = r.grant(now, acts)
+	case EventHold:
+		acts = r.hold(now, acts)
+	case EventYield:
+		acts = r.yield(now, acts)
+	}
+	return r, acts
+}
+
+// start leaves Init. The owner takes its addresses at once; state MASTER waits
+// one interval for a better master, state BACKUP the full time.
+func (r *Router) start(now Time, acts []Action) []Action {
+	switch {
+	case r.state != Init:
+		return acts
+	case r.cfg.Priority == Owner:
+		return r.claim(now, ReasonOwner, acts)
+	case r.cfg.StartMaster:
+		r.deadline = now + r.interval + r.minSkew()
+	default:
+		r.deadline = now + r.masterDown()
+	}
+	return r.become(Backup, Action{Reason: ReasonStartup}, acts)
+}
+
+// tick does what the running timer is for.
+func (r *Router) tick(now Time, acts []Action) []Action {
+	switch {
+	case now < r.deadline:
+		return acts
+	case r.state == Master:
+		return r.beat(now, acts)
+	}
+	return r.claim(now, ReasonTimeout, acts)
+}
+
+// beat is Adver_Timer of a master. The rhythm does not drift with late ticks.
+func (r *Router) beat(now Time, acts []Action) []Action {
+	if r.overslept(now) {
+		acts = append(acts, Action{Kind: ActReannounce, Reason: ReasonPaused, Late: now - r.deadline})
+	}
+	next := r.deadline + r.cfg.Interval
+	if next <= now {
+		next = now + r.cfg.Interval
+	}
+	acts = r.send(now, ReasonInterval, acts)
+	r.deadline = next
+	return acts
+}
+
+// send says that this router is master, and begins the next interval.
+func (r *Router) send(now Time, why Reason, acts []Action) []Action {
+	r.deadline = now + r.cfg.Interval
+	return append(acts, Action{Kind: ActSend, Priority: r.priority, Reason: why})
+}
+
+// claim goes for mastership: at once, or by asking the sync group. The timer
+// runs meanwhile, so an unanswered question is asked again.
+func (r *Router) claim(now Time, why Reason, acts []Action) []Action {
+	r.want = Master
+	if !r.cfg.Grouped {
+		return r.lead(now, why, acts)
+	}
+	r.deadline = now + r.masterDown()
+	return append(acts, Action{Kind: ActAsk, Reason: why})
+}
+
+// lead becomes master: the advert goes first, addresses and ARP follow it.
+func (r *Router) lead(now Time, why Reason, acts []Action) []Action {
+	r.interval = r.cfg.Interval
+	r.listening = false
+	acts = r.send(now, why, acts)
+	return r.become(Master, Action{Reason: why}, acts)
+}
+
+// leave goes to a state in which nothing is heard and no timer runs. A master
+// hands over with priority 0, RFC 9568 section 6.4.3.
+func (r *Router) leave(to State, why Reason, acts []Action) []Action {
+	if r.state == to {
+		return acts
+	}
+	if r.state == Master {
+		acts = append(acts, Action{Kind: ActSend, Priority: 0, Reason: why})
+	}
+	r.deadline, r.preemptAt = Never, Never
+	return r.become(to, Action{Reason: why}, acts)
+}
+
+// recover leaves FAULT for BACKUP; only an owner hurries.
+func (r *Router) recover(now Time, acts []Action) []Action {
+	if r.state != Fault {
+		return acts
+	}
+	r.interval = r.cfg.Interval
+	r.deadline = now + r.masterDown()
+	if r.cfg.Priority == Owner {
+		r.deadline = now + r.interval + r.skew()
+	}
+	return r.become(Backup, Action{Reason: ReasonRecovered}, acts)
+}
+
+// setPriority changes the effective priority. The running timer of a backup
+// moves by the difference of the skews, so the better candidate stays first.
+func (r *Router) setPriority(p uint8) {
+	before := r.skew()
+	r.priority = p
+	if r.state == Backup {
+		r.deadline += r.skew() - before
+	}
+}
+
+// reconfigure keeps state: a master speaks at once with the new numbers, a
+// backup waits its full time again.
+func (r *Router) reconfigure(now Time, ev Event, acts []Action) []Action {
+	learned := r.cfg.Version == 3 && ev.Config.Version == 3 && r.state == Backup
+	r.cfg, r.priority = ev.Config, ev.Priority
+	if r.priority == 0 {
+		r.priority = r.cfg.Priority
+	}
+	if !learned {
+		r.interval = r.cfg.Interval
+	}
+	r.preemptAt = Never
+	switch r.state {
+	case Master:
+		acts = r.send(now, ReasonReconfigured, acts)
+	case Backup:
+		r.deadline = now + r.masterDown()
+	}
+	return acts
+}
+
+// grant is the sync group's yes.
+func (r *Router) grant(now Time, acts []Action) []Action {
+	if r.state == Backup || r.state == Init && r.want == Master {
+		r.want = Master
+		return r.lead(now, ReasonGroup, acts)
+	}
+	return acts
+}
+
+// hold is the sync group's not yet: the question comes again after the full time.
+func (r *Router) hold(now Time, acts []Action) []Action {
+	if r.state == Master || r.state == Fault {
+		return acts
+	}
+	r.deadline = now + r.masterDown()
+	if r.state == Init {
+		acts = r.become(Backup, Action{Reason: ReasonGroup}, acts)
+		r.want = Master
+	}
+	return acts
+}
+
+// yield follows the sync group to BACKUP, without the priority 0 that would
+// invite others: the member that lost has been heard already.
+func (r *Router) yield(now Time, acts []Action) []Action {
+	if r.state == Backup {
+		r.want = Backup
+	}
+	if r.state != Master {
+		return acts
+	}
+	r.deadline = now + r.masterDown()
+	return r.become(Backup, Action{Reason: ReasonGroup}, acts)
+}
+
+// overslept tells that the running timer is noticed so late that another router
+// may have become master meanwhile.
+func (r *Router) overslept(now Time) bool {
+	return r.deadline != Never && now-r.deadline > r.masterDown()
+}
+
+// wake makes a router that overslept listen for one interval, in which any
+// master is heard, before it speaks. It does so once, not again and again on a
+// machine that is always late; the owner has nobody to listen to.
+func (r *Router) wake(now Time, acts []Action) []Action {
+	if !r.cfg.ListenAfterPause || r.listening || r.cfg.Priority == Owner || !r.overslept(now) {
+		return acts
+	}
+	late := now - r.deadline
+	r.listening = true
+	r.deadline = now + r.interval + r.skew()
+	if r.state != Master {
+		return acts
+	}
+	return r.become(Backup, Action{Reason: ReasonPaused, Late: late}, acts)
+}
+
+// become sets state and tells it; a carries the reason and what belongs to it.
+func (r *Router) become(s State, a Action, acts []Action) []Action {
+	r.state = s
+	r.want = s
+	if s == Backup {
+		r.preemptAt = Never
+	}
+	a.Kind, a.State = ActBecome, s
+	return append(acts, a)
+}

@@ -1,0 +1,95 @@
+package vrrp
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+const (
+	sec = time.Second
+	ms  = time.Millisecond
+	us  = time.Microsecond
+)
+
+var (
+	addr1 = netip.MustParseAddr("10.0.0.1")
+	addr2 = netip.MustParseAddr("10.0.0.2")
+	addr3 = netip.MustParseAddr("10.0.0.3")
+)
+
+func config(version, priority uint8) Config {
+	return Config{VRID: 51, Version: version, Priority: priority, Interval: sec, Source: addr2}
+}
+
+// started is a router that was started at 0.
+func started(cfg Config) Router {
+	r, _ := New(cfg).Step(0, Event{Kind: EventStart}, nil)
+	return r
+}
+
+func heard(from netip.Addr, priority uint8) Event {
+	return Event{Kind: EventAdvert, Heard: Heard{From: from, Priority: priority, Interval: sec}}
+}
+
+// tick steps r at its own deadline.
+func tick(r Router) (Router, []Action) {
+	return r.Step(r.Next(), Event{Kind: EventTick}, nil)
+}
+
+func master(t *testing.T, cfg Config) Router {
+	t.Helper()
+	r, _ := tick(started(cfg))
+	if cfg.Priority == Owner {
+		r = started(cfg)
+	}
+	if r.State() != Master {
+		t.Fatalf("router is %v, not MASTER", r.State())
+	}
+	return r
+}
+
+func TestTimers(t *testing.T) {
+	fast := Event{Kind: EventAdvert, Heard: Heard{From: addr1, Priority: 255, Interval: 100 * ms}}
+	cases := []struct {
+		name string
+		cfg  Config
+		evs  []Event // all at time 0, after EventStart
+		want Time
+	}{
+		{"v2 backup 100", config(2, 100), nil, 3*sec + 609375*us},
+		{"v2 backup 254", config(2, 254), nil, 3*sec + 7812*us},
+		{"v2 backup 1", config(2, 1), nil, 3*sec + 996093*us},
+		{"v2 skew ignores the interval", with(config(2, 100), func(c *Config) { c.Interval = 10 * sec }), nil, 30*sec + 609375*us},
+		{"v2 state MASTER", with(config(2, 100), func(c *Config) { c.StartMaster = true }), nil, sec + 3906*us},
+		{"v2 down_timer_adverts", with(config(2, 100), func(c *Config) { c.DownAdverts = 5 }), nil, 5*sec + 609375*us},
+		{"v2 owner", config(2, 255), nil, sec},
+		{"v2 priority 0 heard", config(2, 100), []Event{heard(addr1, 0)}, 609375 * us},
+		{"v3 backup 100", config(3, 100), nil, 3*sec + 609375*us},
+		{"v3 learned 0.1 s", config(3, 200), []Event{fast}, 321875 * us},
+		{"v3 integer microseconds", with(config(3, 255-2), func(c *Config) { c.Interval = 10 * ms }), nil, 30*ms + 117*us},
+		{"v3 state MASTER", with(config(3, 100), func(c *Config) { c.StartMaster = true }), nil, sec + 3906*us},
+		{"v2 does not learn", config(2, 200), []Event{fast}, 3*sec + 218750*us},
+		{"priority raised", config(2, 100), []Event{{Kind: EventPriority, Priority: 200}}, 3*sec + 218750*us},
+		{"priority lowered", config(2, 100), []Event{{Kind: EventPriority, Priority: 1}}, 3*sec + 996093*us},
+		{"recovered", config(2, 100), []Event{{Kind: EventFault}, {Kind: EventRecover}}, 3*sec + 609375*us},
+		{"owner recovered", config(2, 255), []Event{{Kind: EventFault}, {Kind: EventRecover}}, sec + 3906*us},
+		{"recovery forgets what was learned", config(3, 200), []Event{fast, {Kind: EventFault}, {Kind: EventRecover}}, 3*sec + 218750*us},
+		{"fault", config(2, 100), []Event{{Kind: EventFault}}, Never},
+		{"stopped", config(2, 100), []Event{{Kind: EventStop}}, Never},
+	}
+	for _, c := range cases {
+		r := started(c.cfg)
+		for _, ev := range c.evs {
+			r, _ = r.Step(0, ev, nil)
+		}
+		if r.Next() != c.want {
+			t.Errorf("%s: next is %v, want %v", c.name, r.Next(), c.want)
+		}
+	}
+}
+
+func with(c Config, change func(*Config)) Config {
+	change(&c)
+	return c
+}
