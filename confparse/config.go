@@ -119,6 +119,7 @@ const (
 type Instance struct {
 	Pos       syntax.Pos
 	Name      string
+	Unusable  string // why it cannot run; "" where it can
 	Master    bool // state MASTER
 	Interface string
 	VRID      uint8

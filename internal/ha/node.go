@@ -1,0 +1,284 @@
+package ha
+
+import (
+	"net/netip"
+
+	"keepgo/vip"
+	"keepgo/vrrp"
+)
+
+// Link is an interface as the kernel shows it. The zero Up and Exists describe
+// one that is not there.
+type Link struct {
+	Name   string
+	Index  int
+	Exists bool
+	Up     bool // IFF_UP and IFF_RUNNING
+	// Source4 and Source6 are the interface's own primary IPv4 and its
+	// link-local IPv6 address: what adverts are sent from when the
+	// configuration names no source.
+	Source4, Source6 netip.Addr
+}
+
+// EventKind says what a Node hears.
+type EventKind uint8
+
+// The events of a Node.
+const (
+	EventStart  EventKind = iota // links and plan are known: begin
+	EventTick                    // Next has come
+	EventPacket                  // Event.Packet arrived
+	EventLink                    // Event.Link is how an interface is now
+	EventScript                  // Event.Script ended, well or not (Event.OK)
+	EventReload                  // Event.Plan replaces the plan
+	EventStop                    // hand over and end
+)
+
+// Event is one thing that happened; fields its kind does not use are zero.
+type Event struct {
+	Kind   EventKind
+	Packet *Packet
+	Link   Link
+	Script int
+	OK     bool
+	Plan   *Plan
+}
+
+// ActionKind says what a Node wants done.
+type ActionKind uint8
+
+// The actions of a Node.
+const (
+	ActSend     ActionKind = iota // send an advert of instance ID with Priority to Wire
+	ActSettle                     // Addresses(ID) changed: the set that should stand
+	ActAnnounce                   // start announcing ID's addresses once they stand
+	ActSilence                    // stop announcing ID's addresses
+	ActRepeat                     // announce ID's addresses again now, Repeat times, and after Delay
+	ActNotify                     // tell Edge
+	ActLog                        // write Text
+	ActWires                      // the set of sockets needed changed
+)
+
+// Action is one thing to do.
+type Action struct {
+	Kind     ActionKind
+	ID       int
+	Priority uint8
+	Edge     Edge
+	Text     string
+}
+
+// Edge is a change of state to tell scripts and people about.
+type Edge struct {
+	Group    bool
+	Name     string
+	State    string
+	Priority uint8
+}
+
+// member is an instance at work.
+type member struct {
+	id     int
+	plan   *Instance
+	router vrrp.Router
+	next   vrrp.Time // router.Next(), kept here for the heap
+	slot   int       // place in the heap
+
+	source netip.Addr // what adverts are sent from
+	index  int        // of its interface, 0 while there is none
+	cause  string     // why it is in FAULT, "" while nothing is wrong
+	// started: every script that may hold it back has ended once.
+	started bool
+	since   vrrp.Time
+	reason  string
+	master  netip.Addr // whom it last heard as master
+	told    uint16     // packet faults logged since the state or the master changed
+	stats   vrrp.Stats
+	group   *group
+	place   int // within the group
+}
+
+// script is a tracked script's damped result.
+type script struct {
+	plan  Script
+	known bool // it has ended at least once
+	count int  // 0..Rise-1 down, Rise..Rise+Fall-1 up
+}
+
+// Node is the whole VRRP half of one director. Make one with New.
+type Node struct {
+	plan    *Plan
+	members []*member // parallel to plan.Instances
+	byID    map[int]*member
+	byWire  map[wireKey][]*member
+	byLink  map[string][]*member // who tracks an interface
+	links   map[string]Link
+	scripts []script
+	groups  []*group
+	due     deadlines
+	lastID  int
+	running bool
+}
+
+// New makes a node that has not started: it waits for EventLink of every
+// interface and then EventStart.
+func New(plan *Plan) *Node {
+	n := &Node{links: map[string]Link{}, byID: map[int]*member{}}
+	n.adopt(plan, map[Key]*member{})
+	return n
+}
+
+// adopt puts a plan in force. Members of old that the plan has too are kept.
+func (n *Node) adopt(plan *Plan, old map[Key]*member) {
+	n.adoptScripts(plan.Scripts)
+	n.plan = plan
+	n.members = n.members[:0:0]
+	n.due = nil
+	for i := range plan.Instances {
+		p := &plan.Instances[i]
+		m := old[p.Key]
+		if m == nil {
+			n.lastID++
+			m = &member{id: n.lastID, router: vrrp.New(p.Router), next: vrrp.Never}
+			n.byID[m.id] = m
+		}
+		m.plan = p
+		n.members = append(n.members, m)
+		n.due.add(m)
+	}
+	n.adoptGroups(plan.Groups)
+	n.indexLinks()
+	n.indexWires()
+}
+
+// indexLinks notes who must hear of which interface.
+func (n *Node) indexLinks() {
+	n.byLink = map[string][]*member{}
+	for _, m := range n.members {
+		seen := map[string]bool{m.plan.Key.Link: true}
+		for _, t := range m.plan.Links {
+			seen[t.Link] = true
+		}
+		for link := range seen {
+			n.byLink[link] = append(n.byLink[link], m)
+		}
+	}
+}
+
+// Next is the instant of the next EventTick.
+func (n *Node) Next() vrrp.Time { return n.due.first() }
+
+// Addresses is what should stand for an instance now. ID 0 is the static set.
+func (n *Node) Addresses(id int) vip.Set {
+	if id == 0 {
+		if !n.running {
+			return nil
+		}
+		return n.plan.Static
+	}
+	if m := n.byID[id]; m != nil && m.router.State() == vrrp.Master {
+		return m.plan.Addresses
+	}
+	return nil
+}
+
+// Planned is the plan of an instance, nil for one that is gone.
+func (n *Node) Planned(id int) *Instance {
+	if m := n.byID[id]; m != nil {
+		return m.plan
+	}
+	return nil
+}
+
+// Step lets the node hear an event and appends what is to be done to acts.
+func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
+	switch ev.Kind {
+	case EventStart:
+		return n.start(now, acts)
+	case EventTick:
+		return n.tick(now, acts)
+	case EventPacket:
+		return n.receive(now, ev.Packet, acts)
+	case EventLink:
+		return n.link(now, ev.Link, acts)
+	case EventScript:
+		return n.result(now, ev.Script, ev.OK, acts)
+	case EventReload:
+		return n.reload(now, ev.Plan, acts)
+	case EventStop:
+		return n.stop(now, acts)
+	}
+	return acts
+}
+
+// start begins: leftovers of an earlier life go, then every router wakes up.
+func (n *Node) start(now vrrp.Time, acts []Action) []Action {
+	n.running = true
+	for _, m := range n.members {
+		n.resource(m)
+	}
+	n.indexWires()
+	acts = append(acts, Action{Kind: ActWires})
+	if len(n.plan.Static) > 0 {
+		acts = append(acts, Action{Kind: ActSettle})
+	}
+	for _, m := range n.members {
+		acts = n.enter(now, m, acts)
+	}
+	return acts
+}
+
+// enter lets a new member begin, unless a script has to end first.
+func (n *Node) enter(now vrrp.Time, m *member, acts []Action) []Action {
+	m.since, m.reason = now, "waiting for the first result of its scripts"
+	acts = append(acts, Action{Kind: ActSettle, ID: m.id}) // leftovers of an earlier life go
+	return n.reconsider(now, m, acts)
+}
+
+// wake starts a member's router, in FAULT if something is wrong.
+func (n *Node) wake(now vrrp.Time, m *member, v verdict, acts []Action) []Action {
+	m.started, m.cause = true, v.cause
+	ev := vrrp.Event{Kind: vrrp.EventReconfigure, Config: n.config(m)}
+	ev.Priority = vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
+	acts = n.step(now, m, ev, acts)
+	if m.cause != "" {
+		return n.fail(now, m, acts)
+	}
+	return n.step(now, m, vrrp.Event{Kind: vrrp.EventStart}, acts)
+}
+
+// tick wakes every router whose time has come.
+func (n *Node) tick(now vrrp.Time, acts []Action) []Action {
+	for n.due.first() <= now {
+		m := n.due[0]
+		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventTick}, acts)
+		if m.next <= now { // a router must move its deadline; never spin on one that did not
+			m.next = now + 1
+			n.due.fix(m)
+		}
+	}
+	return acts
+}
+
+// stop hands every mastership over and empties the interfaces.
+func (n *Node) stop(now vrrp.Time, acts []Action) []Action {
+	for _, m := range n.members {
+		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventStop}, acts)
+	}
+	n.running = false
+	if len(n.plan.Static) > 0 {
+		acts = append(acts, Action{Kind: ActSettle})
+	}
+	for _, m := range n.members {
+		acts = append(acts, Action{Kind: ActNotify, Edge: m.edge("STOP")})
+	}
+	for _, g := range n.groups {
+		acts = append(acts, Action{Kind: ActNotify, Edge: g.edge("STOP")})
+	}
+	return acts
+}
+
+// edge is a change of the member's state as scripts hear of it.
+func (m *member) edge(state string) Edge {
+	return Edge{Name: m.plan.Name, State: state, Priority: m.router.Priority()}
+}

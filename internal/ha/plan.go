@@ -1,0 +1,90 @@
+// Package ha is the mind of the VRRP half: it turns a configuration into a
+// plan, and events into what should be sent, said and standing on interfaces.
+// It is pure: no clock, no socket, no goroutine.
+package ha
+
+import (
+	"net/netip"
+	"time"
+
+	"keepgo/vip"
+	"keepgo/vrrp"
+)
+
+// Plan is everything the VRRP process needs, as plain data that crosses a
+// process boundary.
+type Plan struct {
+	Instances []Instance
+	Groups    []Group
+	Scripts   []Script
+	Static    vip.Set // static_ipaddress: stands whatever the state
+}
+
+// Key identifies an instance across a reload: keepalived matches by these, not
+// by name, so a renamed instance keeps its state.
+type Key struct {
+	Link    string
+	VRID    uint8
+	IPv6    bool
+	Unicast bool
+	Source  netip.Addr // unicast only
+}
+
+// Instance is one virtual router as planned.
+type Instance struct {
+	Key    Key
+	Name   string
+	Router vrrp.Config // Source is the configured one; the zero Addr takes the interface's
+	// Unusable says why the instance cannot run; "" where it can.
+	Unusable string
+
+	Expect vrrp.Expect // of the adverts it hears; its Peers are the unicast destinations
+	Advert vrrp.Packet // its own adverts, but for the priority
+	TTL    uint8
+	Group  netip.Addr // multicast destination
+
+	Addresses vip.Set // all that stand while MASTER
+	Announce  Announce
+	// Deleted: its removal by a reload is told as DELETED instead of FAULT.
+	Deleted bool
+
+	Links   []Track // weight 0: FAULT while down
+	Scripts []Track
+}
+
+// Announce is the schedule of gratuitous ARP and unsolicited NA.
+type Announce struct {
+	Repeat        int
+	Delay         time.Duration
+	Refresh       time.Duration
+	RefreshRepeat int
+	Interval      time.Duration
+	GNAInterval   time.Duration
+	LowerRepeat   int
+	LowerDelay    time.Duration
+}
+
+// Track is a tracked interface or script and its effect. Weight 0 means FAULT
+// while it is bad.
+type Track struct {
+	Link    string // interface
+	Script  int    // index into Plan.Scripts
+	Weight  int
+	Reverse bool
+}
+
+// Script is a tracked script's damping; the parent process runs the script and
+// the node hears the raw results.
+type Script struct {
+	Name string
+	Rise int
+	Fall int
+	// Same identifies the script across a reload: command and identity.
+	Same string
+}
+
+// Group is a sync group.
+type Group struct {
+	Name    string
+	Members []int // indices into Plan.Instances
+}

@@ -1,0 +1,145 @@
+package ha
+
+import (
+	"net/netip"
+
+	"keepgo/vrrp"
+)
+
+// Wire is a socket adverts travel on. Instances that agree in all of it share
+// one. It is a comparable value.
+type Wire struct {
+	Link    string // "" for unicast without an interface
+	Index   int    // of the interface
+	IPv6    bool
+	Unicast bool
+	Source  netip.Addr
+	Group   netip.Addr // multicast destination
+}
+
+// Packet is a received IP packet of protocol 112.
+type Packet struct {
+	Wire     Wire
+	Src, Dst netip.Addr
+	TTL      uint8
+	Data     []byte // without the IP header
+}
+
+// wireKey finds the instances a packet may be for.
+type wireKey struct {
+	wire Wire
+	vrid uint8
+}
+
+// Wire is the socket an instance speaks on; ok is false while it has no
+// address or interface to speak from.
+func (n *Node) Wire(id int) (w Wire, ok bool) {
+	m := n.byID[id]
+	if m == nil {
+		return Wire{}, false
+	}
+	return m.wire()
+}
+
+func (m *member) wire() (Wire, bool) {
+	k := m.plan.Key
+	w := Wire{Link: k.Link, Index: m.index, IPv6: k.IPv6, Unicast: k.Unicast, Source: m.source, Group: m.plan.Group}
+	return w, m.source.IsValid() && (m.index != 0 || k.Link == "") && m.plan.Unusable == ""
+}
+
+// Wires are the sockets needed now.
+func (n *Node) Wires() map[Wire]bool {
+	wires := map[Wire]bool{}
+	for _, m := range n.members {
+		if w, ok := m.wire(); ok {
+			wires[w] = true
+		}
+	}
+	return wires
+}
+
+// indexWires notes who listens where.
+func (n *Node) indexWires() {
+	n.byWire = map[wireKey][]*member{}
+	for _, m := range n.members {
+		if w, ok := m.wire(); ok {
+			k := wireKey{w, m.plan.Key.VRID}
+			n.byWire[k] = append(n.byWire[k], m)
+		}
+	}
+}
+
+// receive checks a packet and lets its instance hear it. In INIT and FAULT
+// nothing is heard.
+func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
+	advert, err := vrrp.Decode(p.Data, p.Src, p.Dst)
+	m := n.addressee(p, advert.VRID)
+	if m == nil || m.router.State() == vrrp.Init || m.router.State() == vrrp.Fault {
+		return acts
+	}
+	expect := &m.plan.Expect
+	if err == nil {
+		err = expect.Check(&advert, p.Src, p.Dst, p.TTL)
+	}
+	if err != nil {
+		m.stats.CountError(err)
+		acts = m.complain(err, &advert, p, acts)
+		if !expect.Accepted(err) {
+			return acts
+		}
+	}
+	heard := advert.Heard(p.Src)
+	m.stats.CountHeard(heard)
+	acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventAdvert, Heard: heard}, acts)
+	if master := m.router.LastMaster().From; master != m.master {
+		m.master, m.told = master, 0
+	}
+	return acts
+}
+
+// addressee is the instance a packet is for. Unicast instances may share a
+// VRID; the one that knows the sender is meant.
+func (n *Node) addressee(p *Packet, vrid uint8) *member {
+	candidates := n.byWire[wireKey{p.Wire, vrid}]
+	if len(candidates) == 0 {
+		return nil
+	}
+	for _, m := range candidates[1:] {
+		if m.knows(p.Src) {
+			return m
+		}
+	}
+	return candidates[0]
+}
+
+func (m *member) knows(src netip.Addr) bool {
+	for i := range m.plan.Expect.Peers {
+		if m.plan.Expect.Peers[i].Addr == src {
+			return true
+		}
+	}
+	return false
+}
+
+// complain logs what is wrong with a packet: each kind once until the state or
+// the master changes, so that a broken neighbour cannot flood the log.
+func (m *member) complain(err error, advert *vrrp.Packet, p *Packet, acts []Action) []Action {
+	kind, ok := err.(vrrp.PacketError)
+	if !ok || m.told&(1<<kind) != 0 {
+		return acts
+	}
+	m.told |= 1 << kind
+	return m.log(acts, "%s", m.plan.Expect.Explain(err, advert, p.Src, p.TTL))
+}
+
+// AppendAdvert appends the advert of an instance with the given priority as it
+// goes to dst. It does not allocate while b has room.
+func (n *Node) AppendAdvert(b []byte, id int, priority uint8, dst netip.Addr) []byte {
+	m := n.byID[id]
+	if m == nil {
+		return b
+	}
+	p := m.plan.Advert
+	p.Priority = priority
+	return p.AppendTo(b, m.source, dst)
+}

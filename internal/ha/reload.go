@@ -1,0 +1,111 @@
+package ha
+
+import (
+	"slices"
+
+	"keepgo/vip"
+	"keepgo/vrrp"
+)
+
+// reload puts another plan in force. What both plans have goes on with its
+// state and rhythm; what vanished goes first, so an address may move from one
+// instance to another.
+func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
+	old := map[Key]*member{}
+	before := map[*member]*Instance{}
+	for _, m := range n.members {
+		old[m.plan.Key] = m
+		before[m] = m.plan
+	}
+	acts = n.retire(now, plan, acts)
+	static := n.plan.Static
+	n.adopt(plan, old)
+	for _, m := range n.members {
+		n.resource(m)
+	}
+	n.indexWires()
+	acts = append(acts, Action{Kind: ActWires})
+	if !slices.Equal(static, plan.Static) {
+		acts = append(acts, Action{Kind: ActSettle})
+	}
+	for _, m := range n.members {
+		if was := before[m]; was != nil {
+			acts = n.renew(now, m, was, acts)
+		} else {
+			acts = n.enter(now, m, acts)
+		}
+	}
+	return acts
+}
+
+// retire ends the members that the new plan does not have. They stay known by
+// id until the next reload, because their last adverts are still to be sent.
+func (n *Node) retire(now vrrp.Time, plan *Plan, acts []Action) []Action {
+	kept := map[Key]bool{}
+	for i := range plan.Instances {
+		kept[plan.Instances[i].Key] = true
+	}
+	clear(n.byID)
+	for _, m := range n.members {
+		n.byID[m.id] = m
+		if kept[m.plan.Key] {
+			continue
+		}
+		was := m.router.State()
+		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventStop}, acts)
+		if state := m.farewell(was); state != "" {
+			acts = append(acts, Action{Kind: ActNotify, Edge: m.edge(state)})
+		}
+	}
+	return acts
+}
+
+// farewell is the state a removed instance is told with: DELETED where asked
+// for, else FAULT unless that was told already.
+func (m *member) farewell(was vrrp.State) string {
+	switch {
+	case m.plan.Deleted:
+		return "DELETED"
+	case was != vrrp.Fault:
+		return "FAULT"
+	}
+	return ""
+}
+
+// renew brings a kept member in line with its new plan.
+func (n *Node) renew(now vrrp.Time, m *member, was *Instance, acts []Action) []Action {
+	acts = n.reconfigure(now, m, acts)
+	if !slices.Equal(was.Addresses, m.plan.Addresses) {
+		acts = append(acts, Action{Kind: ActSettle, ID: m.id})
+		if m.router.State() == vrrp.Master && grew(was.Addresses, m.plan.Addresses) {
+			acts = append(acts, Action{Kind: ActAnnounce, ID: m.id})
+		}
+	}
+	acts = n.reconsider(now, m, acts)
+	return n.regroup(now, m, acts)
+}
+
+// regroup mends a member's FAULT where it hangs on a group that changed.
+func (n *Node) regroup(now vrrp.Time, m *member, acts []Action) []Action {
+	if !m.started {
+		return acts
+	}
+	faulty := m.cause != "" || m.group != nil && m.group.faulty()
+	switch state := m.router.State(); {
+	case faulty && state != vrrp.Fault:
+		return n.step(now, m, vrrp.Event{Kind: vrrp.EventFault}, acts)
+	case !faulty && state == vrrp.Fault:
+		return n.step(now, m, vrrp.Event{Kind: vrrp.EventRecover}, acts)
+	}
+	return acts
+}
+
+// faulty tells whether any member has a cause of its own.
+func (g *group) faulty() bool {
+	return slices.ContainsFunc(g.members, func(m *member) bool { return m.cause != "" })
+}
+
+// grew tells whether want has an address that have does not.
+func grew(have, want vip.Set) bool {
+	return slices.ContainsFunc(vip.Diff(have, want), func(op vip.Op) bool { return op.Kind == vip.Add })
+}

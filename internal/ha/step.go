@@ -1,0 +1,97 @@
+package ha
+
+import (
+	"fmt"
+
+	"keepgo/vrrp"
+)
+
+// step lets a member's router hear an event, and turns what it wants into
+// actions of the node.
+func (n *Node) step(now vrrp.Time, m *member, ev vrrp.Event, acts []Action) []Action {
+	var room [8]vrrp.Action
+	was := m.router.State()
+	var out []vrrp.Action
+	m.router, out = m.router.Step(now, ev, room[:0])
+	m.next = m.router.Next()
+	n.due.fix(m)
+	m.stats.CountActions(was, out)
+	var orders []vrrp.Order
+	if m.group != nil {
+		orders = m.group.core.Stepped(m.place, ev.Kind, m.router, nil)
+	}
+	for i := range out {
+		acts = n.translate(now, m, &out[i], was, acts)
+	}
+	if m.group != nil {
+		return n.perform(now, m.group, orders, acts)
+	}
+	return acts
+}
+
+// translate turns one action of a router into actions of the node.
+func (n *Node) translate(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, acts []Action) []Action {
+	switch a.Kind {
+	case vrrp.ActSend:
+		return append(acts, Action{Kind: ActSend, ID: m.id, Priority: a.Priority})
+	case vrrp.ActBecome:
+		return n.become(now, m, a, was, acts)
+	case vrrp.ActReannounce:
+		if a.Reason == vrrp.ReasonPaused {
+			acts = m.log(acts, "%s, announcing its addresses again", a.Text(m.router.Priority()))
+		}
+		return append(acts, Action{Kind: ActRepeat, ID: m.id})
+	case vrrp.ActLowerHeard:
+		acts = m.log(acts, "%s", a.Text(m.router.Priority()))
+		return append(acts, Action{Kind: ActNotify, Edge: m.edge("MASTER_RX_LOWER_PRI")})
+	case vrrp.ActIgnore:
+		return m.log(acts, "%s", a.Text(m.router.Priority()))
+	case vrrp.ActAsk:
+		return n.ask(now, m, acts)
+	}
+	return acts
+}
+
+// become follows a router into a new state: addresses, announcements, logs and
+// notifications.
+func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, acts []Action) []Action {
+	m.since, m.reason, m.told = now, m.words(a), 0
+	if was == a.State {
+		return acts
+	}
+	switch {
+	case a.State == vrrp.Master:
+		acts = append(acts, Action{Kind: ActSettle, ID: m.id}, Action{Kind: ActAnnounce, ID: m.id})
+	case was == vrrp.Master:
+		acts = append(acts, Action{Kind: ActSilence, ID: m.id}, Action{Kind: ActSettle, ID: m.id})
+	}
+	if a.State == vrrp.Init {
+		return acts
+	}
+	if a.Reason != vrrp.ReasonStartup {
+		acts = m.log(acts, "%s", m.reason)
+	}
+	acts = m.log(acts, "Entering %s STATE%s", a.State, atStart(was))
+	return append(acts, Action{Kind: ActNotify, Edge: m.edge(a.State.String())})
+}
+
+// words is why the router is where it is.
+func (m *member) words(a *vrrp.Action) string {
+	if a.Reason == vrrp.ReasonFault && m.cause != "" {
+		return m.cause
+	}
+	return a.Text(m.router.Priority())
+}
+
+func atStart(was vrrp.State) string {
+	if was == vrrp.Init {
+		return " (init)"
+	}
+	return ""
+}
+
+// log appends a line about the member in keepalived's form.
+func (m *member) log(acts []Action, format string, args ...any) []Action {
+	text := "(" + m.plan.Name + ") " + fmt.Sprintf(format, args...)
+	return append(acts, Action{Kind: ActLog, Text: text})
+}

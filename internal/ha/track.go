@@ -1,0 +1,243 @@
+package ha
+
+import (
+	"fmt"
+	"net/netip"
+
+	"keepgo/vrrp"
+)
+
+// verdict is what all tracking says of an instance: the first cause of FAULT
+// in words, the sum of the weights, and whether a script is still awaited.
+type verdict struct {
+	cause   string
+	sum     int
+	pending bool
+}
+
+// judge recomputes an instance's verdict from the levels of everything it
+// depends on, so no count of causes can go wrong.
+func (n *Node) judge(m *member) verdict {
+	v := verdict{cause: m.plan.Unusable}
+	for _, t := range m.plan.Links {
+		v.weigh(t, n.links[t.Link].Up, "interface %s is down", t.Link)
+	}
+	for _, t := range m.plan.Scripts {
+		s := n.scripts[t.Script]
+		if !s.known {
+			v.pending = v.pending || t.Weight == 0
+			continue
+		}
+		v.weigh(t, s.count >= s.plan.Rise, "script %s fails", s.plan.Name)
+	}
+	if v.cause == "" && !n.source(m).IsValid() {
+		v.cause = fmt.Sprintf("interface %s has no %s address to send from", m.plan.Key.Link, family(m.plan.Key.IPv6))
+	}
+	return v
+}
+
+// weigh adds one tracker: weight 0 is a cause of FAULT while bad, a positive
+// weight counts while good, a negative one while bad; reverse swaps good and
+// bad (keepalived.conf(5), track_script).
+func (v *verdict) weigh(t Track, good bool, words, name string) {
+	if t.Reverse {
+		good = !good
+	}
+	switch {
+	case t.Weight == 0 && !good && v.cause == "":
+		v.cause = fmt.Sprintf(words, name)
+	case t.Weight > 0 && good, t.Weight < 0 && !good:
+		v.sum += t.Weight
+	}
+}
+
+func family(ipv6 bool) string {
+	if ipv6 {
+		return "IPv6 link-local"
+	}
+	return "IPv4"
+}
+
+// source is the address the instance's adverts leave from; not valid while its
+// interface has none.
+func (n *Node) source(m *member) netip.Addr {
+	if s := m.plan.Router.Source; s.IsValid() {
+		return s
+	}
+	if m.plan.Key.IPv6 {
+		return n.links[m.plan.Key.Link].Source6
+	}
+	return n.links[m.plan.Key.Link].Source4
+}
+
+// reconsider brings a member in line with its verdict.
+func (n *Node) reconsider(now vrrp.Time, m *member, acts []Action) []Action {
+	v := n.judge(m)
+	if !m.started {
+		if v.pending {
+			return acts
+		}
+		return n.wake(now, m, v, acts)
+	}
+	acts = n.reprioritise(now, m, v.sum, acts)
+	was := m.cause
+	m.cause = v.cause
+	switch {
+	case was == "" && v.cause != "":
+		return n.fail(now, m, acts)
+	case was != "" && v.cause == "":
+		return n.recover(now, m, acts)
+	}
+	return acts
+}
+
+// reprioritise gives the router its effective priority.
+func (n *Node) reprioritise(now vrrp.Time, m *member, sum int, acts []Action) []Action {
+	p := vrrp.EffectivePriority(m.plan.Router.Priority, sum)
+	if p == m.router.Priority() {
+		return acts
+	}
+	acts = m.log(acts, "Changing effective priority from %d to %d", m.router.Priority(), p)
+	return n.step(now, m, vrrp.Event{Kind: vrrp.EventPriority, Priority: p}, acts)
+}
+
+// link hears how an interface is now.
+func (n *Node) link(now vrrp.Time, l Link, acts []Action) []Action {
+	was := n.links[l.Name]
+	if was == l {
+		return acts
+	}
+	n.links[l.Name] = l
+	if !n.running {
+		return acts
+	}
+	if was.Up != l.Up && len(n.byLink[l.Name]) > 0 {
+		acts = append(acts, Action{Kind: ActLog, Text: "Netlink reports " + l.Name + upDown(l.Up)})
+	}
+	rewire := false
+	for _, m := range n.byLink[l.Name] {
+		if m.plan.Key.Link == l.Name && n.resource(m) {
+			rewire = true
+			acts = n.reconfigure(now, m, acts)
+		}
+	}
+	if rewire {
+		n.indexWires()
+		acts = append(acts, Action{Kind: ActWires})
+	}
+	for _, m := range n.byLink[l.Name] {
+		acts = n.reconsider(now, m, acts)
+	}
+	return acts
+}
+
+func upDown(up bool) string {
+	if up {
+		return " up"
+	}
+	return " down"
+}
+
+// resource takes over the interface's index and source address, and says
+// whether either changed.
+func (n *Node) resource(m *member) bool {
+	source, index := n.source(m), n.links[m.plan.Key.Link].Index
+	changed := source != m.source || index != m.index
+	m.source, m.index = source, index
+	return changed
+}
+
+// reconfigure tells the router what changed around it.
+func (n *Node) reconfigure(now vrrp.Time, m *member, acts []Action) []Action {
+	if !m.started || n.config(m) == m.router.Config() {
+		return acts
+	}
+	v := n.judge(m)
+	ev := vrrp.Event{Kind: vrrp.EventReconfigure, Config: n.config(m)}
+	ev.Priority = vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
+	return n.step(now, m, ev, acts)
+}
+
+// config is the member's router configuration with its source filled in.
+func (n *Node) config(m *member) vrrp.Config {
+	c := m.plan.Router
+	c.Source = m.source
+	return c
+}
+
+// result hears that a tracked script ended.
+func (n *Node) result(now vrrp.Time, i int, ok bool, acts []Action) []Action {
+	if i < 0 || i >= len(n.scripts) {
+		return acts
+	}
+	s := &n.scripts[i]
+	if !s.hear(ok) {
+		return acts
+	}
+	acts = append(acts, Action{Kind: ActLog, Text: fmt.Sprintf("VRRP_Script(%s) %s", s.plan.Name, outcome(ok))})
+	for _, m := range n.members {
+		if m.tracks(i) && n.running {
+			acts = n.reconsider(now, m, acts)
+		}
+	}
+	return acts
+}
+
+func outcome(ok bool) string {
+	if ok {
+		return "succeeded"
+	}
+	return "failed"
+}
+
+func (m *member) tracks(script int) bool {
+	for _, t := range m.plan.Scripts {
+		if t.Script == script {
+			return true
+		}
+	}
+	return false
+}
+
+// hear counts one result and says whether the verdict changed. The first one
+// decides; then rise successes bring the script up and fall failures down
+// (keepalived.conf(5), vrrp_script).
+func (s *script) hear(ok bool) bool {
+	top := s.plan.Rise + s.plan.Fall - 1
+	was, first := s.count >= s.plan.Rise, !s.known
+	if first {
+		s.known = true
+		s.count = s.plan.Rise - 1
+	}
+	switch {
+	case ok && s.count >= s.plan.Rise-1:
+		s.count = top
+	case ok:
+		s.count++
+	case s.count > s.plan.Rise:
+		s.count--
+	default:
+		s.count = 0
+	}
+	return first || was != (s.count >= s.plan.Rise)
+}
+
+// adoptScripts keeps the results of scripts the old plan had too, scaled to
+// their new rise and fall.
+func (n *Node) adoptScripts(plans []Script) {
+	old := map[string]script{}
+	for _, s := range n.scripts {
+		old[s.plan.Name+"\x00"+s.plan.Same] = s
+	}
+	n.scripts = make([]script, len(plans))
+	for i, p := range plans {
+		s := old[p.Name+"\x00"+p.Same]
+		if s.known && s.count >= s.plan.Rise {
+			s.count = p.Rise + p.Fall - 1
+		} else {
+			s.count = 0
+		}
+		s.plan = p
+		n.scripts[i] = s
+	}
+}

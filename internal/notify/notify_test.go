@@ -1,0 +1,86 @@
+package notify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"keepgo/confparse"
+)
+
+func command(args ...string) *confparse.Command { return &confparse.Command{Args: args} }
+
+func TestScripts(t *testing.T) {
+	n := confparse.Notify{
+		Master:        command("/m", "x"),
+		Fault:         command("/f"),
+		Any:           command("/any", "own"),
+		LowerPriority: command("/low"),
+	}
+	for _, c := range []struct {
+		edge Edge
+		want string
+	}{
+		{Edge{"INSTANCE", "VI_1", "MASTER", 150}, "/m x; /any own INSTANCE VI_1 MASTER 150"},
+		{Edge{"INSTANCE", "VI_1", "BACKUP", 100}, "/any own INSTANCE VI_1 BACKUP 100"},
+		{Edge{"GROUP", "G", "FAULT", 0}, "/f; /any own GROUP G FAULT 0"},
+		{Edge{"INSTANCE", "VI_1", "MASTER_RX_LOWER_PRI", 100}, "/low"},
+	} {
+		var got []string
+		for _, cmd := range Scripts(n, c.edge) {
+			got = append(got, strings.Join(cmd.Args, " "))
+		}
+		if s := strings.Join(got, "; "); s != c.want {
+			t.Errorf("%+v: %q, want %q", c.edge, s, c.want)
+		}
+	}
+	if !slices.Equal(n.Any.Args, []string{"/any", "own"}) {
+		t.Errorf("the configured command was changed to %q", n.Any.Args)
+	}
+}
+
+// record is a runner whose scripts take the seconds their second word names.
+type record struct{ events []string }
+
+func (r *record) run(c confparse.Command) {
+	d, _ := time.ParseDuration(c.Args[1])
+	time.Sleep(d)
+	r.events = append(r.events, c.Args[0])
+}
+
+func TestQueueKeepsTheOrderOfAnObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r record
+		q := NewQueue(r.run, t.Logf)
+		q.Post("VI_1", *command("slow", "3s"), *command("quick", "1ms"))
+		q.Post("VI_1", *command("last", "1ms"))
+		q.Drain(time.Minute)
+		if got := strings.Join(r.events, " "); got != "slow quick last" {
+			t.Errorf("ran in the order %q", got)
+		}
+	})
+}
+
+func TestQueueDoesNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r record
+		var logged string
+		q := NewQueue(r.run, func(format string, args ...any) { logged = fmt.Sprintf(format, args...) })
+		q.Post("VI_1", *command("stuck", "1h"), *command("next", "1ms"))
+		start := time.Now()
+		q.Drain(time.Hour)
+		if got := time.Since(start); got > patience+time.Second {
+			t.Errorf("the second script ended after %v, want about %v", got, patience)
+		}
+		if !slices.Contains(r.events, "next") {
+			t.Error("the second script did not run")
+		}
+		if !strings.Contains(logged, "stuck of VI_1") {
+			t.Errorf("logged %q", logged)
+		}
+		time.Sleep(time.Hour)
+	})
+}
