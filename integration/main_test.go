@@ -1,0 +1,52 @@
+// Package integration runs director pairs with real sockets in network
+// namespaces: keepgo against keepgo, and keepgo against Debian's keepalived on
+// the same wire, in both roles.
+package integration
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// keepgo is the binary under test, built once.
+var keepgo string
+
+func TestMain(m *testing.M) {
+	// The tests wait most of the time: many at once cost little.
+	flag.Set("test.parallel", "24")
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if testing.Short() || os.Getuid() != 0 {
+		return m.Run() // every test skips
+	}
+	dir, err := os.MkdirTemp("", "keepgo-integration-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	keepgo = filepath.Join(dir, "keepgo")
+	if out, err := exec.Command("go", "build", "-o", keepgo, "keepgo/cmd/keepgo").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build keepgo: %v\n%s", err, out)
+		keepgo = ""
+	}
+	return m.Run()
+}
+
+// needsRoot skips a test that cannot make network namespaces.
+func needsRoot(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs daemons in network namespaces: not with -short")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("needs root: network namespaces are made")
+	}
+}
