@@ -1,0 +1,80 @@
+package sock
+
+import (
+	"net"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
+)
+
+// setup4 sets the options of an IPv4 socket: adverts leave with TTL 255 as
+// network control traffic, may be fragmented, and do not come back.
+func (c *Conn) setup4() error {
+	p := ipv4.NewPacketConn(c.conn)
+	if err := p.SetTTL(c.cfg.ttl()); err != nil {
+		return option("IP_TTL", err)
+	}
+	if err := p.SetTOS(control); err != nil {
+		return option("IP_TOS", err)
+	}
+	if err := p.SetControlMessage(ipv4.FlagInterface, true); err != nil {
+		return option("IP_PKTINFO", err)
+	}
+	if err := onFD(c.raw, clearDF); err != nil {
+		return err
+	}
+	if c.cfg.Unicast {
+		return nil
+	}
+	return c.join4(p)
+}
+
+// clearDF sends with a zero fragment field, as keepalived does.
+func clearDF(fd int) error {
+	return option("IP_MTU_DISCOVER", unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT))
+}
+
+func (c *Conn) join4(p *ipv4.PacketConn) error {
+	if err := p.SetMulticastTTL(maxTTL); err != nil {
+		return option("IP_MULTICAST_TTL", err)
+	}
+	if err := p.SetMulticastLoopback(false); err != nil {
+		return option("IP_MULTICAST_LOOP", err)
+	}
+	link := net.Interface{Index: c.cfg.IfIndex, Name: c.cfg.Link}
+	return option("joining "+c.cfg.Group.String(), p.JoinGroup(&link, &net.IPAddr{IP: c.cfg.Group.AsSlice()}))
+}
+
+// setup6 does the same for IPv6, whose checksum the kernel makes and checks:
+// it stands at byte 6 (RFC 9568 section 5.2).
+func (c *Conn) setup6() error {
+	p := ipv6.NewPacketConn(c.conn)
+	if err := p.SetChecksum(true, 6); err != nil {
+		return option("IPV6_CHECKSUM", err)
+	}
+	if err := p.SetHopLimit(c.cfg.ttl()); err != nil {
+		return option("IPV6_UNICAST_HOPS", err)
+	}
+	if err := p.SetTrafficClass(control); err != nil {
+		return option("IPV6_TCLASS", err)
+	}
+	if err := p.SetControlMessage(ipv6.FlagInterface|ipv6.FlagDst|ipv6.FlagHopLimit, true); err != nil {
+		return option("IPV6_PKTINFO", err)
+	}
+	if c.cfg.Unicast {
+		return nil
+	}
+	return c.join6(p)
+}
+
+func (c *Conn) join6(p *ipv6.PacketConn) error {
+	if err := p.SetMulticastHopLimit(maxTTL); err != nil {
+		return option("IPV6_MULTICAST_HOPS", err)
+	}
+	if err := p.SetMulticastLoopback(false); err != nil {
+		return option("IPV6_MULTICAST_LOOP", err)
+	}
+	link := net.Interface{Index: c.cfg.IfIndex, Name: c.cfg.Link}
+	return option("joining "+c.cfg.Group.String(), p.JoinGroup(&link, &net.IPAddr{IP: c.cfg.Group.AsSlice()}))
+}

@@ -1,0 +1,248 @@
+// Package sock carries VRRP packets over raw IP sockets of protocol 112: IPv4
+// and IPv6, multicast and unicast. It knows addresses and interfaces, and of
+// VRRP only the protocol number: all virtual routers of one interface, family
+// and way of sending share a Conn, and whoever opened it tells them apart.
+package sock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	protocol = 112  // RFC 9568 section 5.1.1.4
+	maxTTL   = 255  // RFC 9568 section 5.1.1.3
+	control  = 0xc0 // internetwork control, CS6: RFC 791 section 3.1, RFC 4594 section 3.2
+
+	// defaultBuffer holds the adverts of hundreds of virtual routers while the
+	// process is not scheduled; the kernel counts about 1 KiB for each.
+	defaultBuffer = 512 << 10
+)
+
+// Config says what a Conn is for.
+type Config struct {
+	// Link is the interface that packets leave from and arrive at. Unicast may
+	// leave it empty: then routing decides.
+	Link    string
+	IfIndex int // of Link; 0 where Link is empty
+
+	// Source is the address packets are sent from. Unicast hears only what is
+	// sent to it; it need not be on the machine yet.
+	Source netip.Addr
+	// Group is the multicast group, of the family of Source; unused with Unicast.
+	Group   netip.Addr
+	Unicast bool
+
+	TTL    uint8 // TTL or hop limit of what is sent; 0 is 255
+	Buffer int   // bytes of the receive buffer, 0 is 512 KiB
+
+	// Receive is called for every packet by the one goroutine of the Conn. What
+	// it points to is valid until it returns; a copy of the struct is whole.
+	Receive func(*Received)
+	// Failed is called by the same goroutine when reading fails. The Conn goes
+	// on unless Conn.Closed says otherwise. Nil drops the errors.
+	Failed func(error)
+}
+
+// Stats counts what did not reach Config.Receive.
+type Stats struct {
+	Malformed uint64 // no whole IP header, truncated, or longer than MaxPacket
+	Own       uint64 // sent by ourselves and looped back by the network
+	Errors    uint64 // failed reads
+}
+
+// Conn sends and receives VRRP packets. Send may be used by any goroutine.
+type Conn struct {
+	cfg  Config
+	conn *net.IPConn
+	raw  syscall.RawConn
+	done chan struct{}
+
+	mu  sync.Mutex
+	out outgoing
+
+	malformed, own, errors atomic.Uint64
+}
+
+// Open opens a Conn and starts its reader. It needs CAP_NET_RAW. The socket
+// belongs to the network namespace of the calling thread.
+func Open(cfg Config) (*Conn, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	conn, err := listen(&cfg)
+	if err != nil {
+		return nil, fmt.Errorf("vrrp socket on %s: %w", cfg.where(), err)
+	}
+	c := &Conn{cfg: cfg, conn: conn, done: make(chan struct{})}
+	if err := c.setup(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("vrrp socket on %s: %w", cfg.where(), err)
+	}
+	go c.read()
+	return c, nil
+}
+
+// check refuses what no socket can be opened for.
+func (cfg *Config) check() error {
+	switch {
+	case !cfg.Source.IsValid():
+		return errors.New("vrrp socket: no source address: give the interface one, or set mcast_src_ip or unicast_src_ip")
+	case cfg.Receive == nil:
+		return errors.New("vrrp socket: nobody to receive")
+	case cfg.Unicast:
+		return nil
+	case cfg.Link == "" || cfg.IfIndex == 0:
+		return errors.New("vrrp socket: multicast needs an interface")
+	case !cfg.Group.IsMulticast() || cfg.Group.Is4() != cfg.Source.Is4():
+		return fmt.Errorf("vrrp socket on %s: %s is no multicast group of the family of %s", cfg.Link, cfg.Group, cfg.Source)
+	}
+	return nil
+}
+
+// where names the Conn in messages.
+func (cfg *Config) where() string {
+	if cfg.Link == "" {
+		return cfg.Source.String()
+	}
+	return cfg.Link + " (" + cfg.Source.String() + ")"
+}
+
+// listen makes the socket. It is bound to the group or to the source, so the
+// kernel keeps the other kind of packets away.
+func listen(cfg *Config) (*net.IPConn, error) {
+	network, local := "ip4:", cfg.Group
+	if cfg.Unicast {
+		local = cfg.Source
+	}
+	if !cfg.is4() {
+		network = "ip6:"
+		local = cfg.zoned(local)
+	}
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return onFD(raw, cfg.beforeBind)
+	}}
+	pc, err := lc.ListenPacket(context.Background(), network+strconv.Itoa(protocol), local.String())
+	if err != nil {
+		return nil, explain(err)
+	}
+	return pc.(*net.IPConn), nil
+}
+
+func (cfg *Config) is4() bool { return cfg.Source.Is4() }
+
+// zoned gives a link-local address the interface's number. Names would come
+// from a cache of package net that knows no namespaces.
+func (cfg *Config) zoned(a netip.Addr) netip.Addr {
+	if a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() {
+		return a.WithZone(strconv.Itoa(cfg.IfIndex))
+	}
+	return a.WithZone("")
+}
+
+// beforeBind sets what must stand before the socket has an address.
+func (cfg *Config) beforeBind(fd int) error {
+	level, freebind := unix.IPPROTO_IP, unix.IP_FREEBIND
+	if !cfg.is4() {
+		level, freebind = unix.IPPROTO_IPV6, unix.IPV6_FREEBIND
+	}
+	if err := unix.SetsockoptInt(fd, level, freebind, 1); err != nil {
+		return option("IP_FREEBIND", err)
+	}
+	if cfg.Link != "" {
+		if err := unix.BindToDevice(fd, cfg.Link); err != nil {
+			return option("SO_BINDTODEVICE", err)
+		}
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		return option("SO_TIMESTAMPNS", err)
+	}
+	return cfg.setBuffer(fd)
+}
+
+// setBuffer sizes the receive buffer, beyond net.core.rmem_max where allowed.
+func (cfg *Config) setBuffer(fd int) error {
+	size := cfg.Buffer
+	if size == 0 {
+		size = defaultBuffer
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) == nil {
+		return nil
+	}
+	return option("SO_RCVBUF", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, size))
+}
+
+// setup sets the options of the family and prepares sending.
+func (c *Conn) setup() (err error) {
+	if c.raw, err = c.conn.SyscallConn(); err != nil {
+		return err
+	}
+	if c.cfg.is4() {
+		err = c.setup4()
+	} else {
+		err = c.setup6()
+	}
+	c.prepare()
+	return err
+}
+
+func (cfg *Config) ttl() int {
+	if cfg.TTL == 0 {
+		return maxTTL
+	}
+	return int(cfg.TTL)
+}
+
+// Close closes the socket and waits for the reader; Config.Receive must not
+// call it.
+func (c *Conn) Close() error {
+	err := c.conn.Close()
+	<-c.done
+	return err
+}
+
+// Closed is closed when the reader has ended: after Close, or when reading
+// failed again and again.
+func (c *Conn) Closed() <-chan struct{} { return c.done }
+
+// Stats is what the Conn has counted so far.
+func (c *Conn) Stats() Stats {
+	return Stats{Malformed: c.malformed.Load(), Own: c.own.Load(), Errors: c.errors.Load()}
+}
+
+// onFD runs f on the descriptor of raw.
+func onFD(raw syscall.RawConn, f func(fd int) error) error {
+	var err error
+	if e := raw.Control(func(fd uintptr) { err = f(int(fd)) }); e != nil {
+		return e
+	}
+	return err
+}
+
+// option names the option that failed; nil stays nil.
+func option(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// explain adds what to do where the errno alone does not say it.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w: raw sockets need root or CAP_NET_RAW", err)
+	case errors.Is(err, unix.ENODEV):
+		return fmt.Errorf("%w: the interface is gone", err)
+	}
+	return err
+}
