@@ -1,0 +1,167 @@
+package rtnl
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepgo/vip"
+)
+
+// learn takes in what the kernel reported.
+func (d *Door) learn(batch []change) {
+	now := time.Now()
+	for i := range batch {
+		c := &batch[i]
+		switch {
+		case c.lost:
+			d.state.resyncAt = now
+		case c.link.Index != 0 && c.linkGone:
+			d.linkGone(c.link.Index)
+		case c.link.Index != 0:
+			d.linkSeen(c.link, now)
+		case c.addrGone:
+			d.addrGone(c.addr, c.port, now)
+		default:
+			d.addrSeen(c.addr)
+		}
+	}
+}
+
+// linkSeen notes a link's description. Addresses that are absent are added when
+// the link appears, gets its name or comes up: going down takes IPv6 addresses.
+func (d *Door) linkSeen(l Link, now time.Time) {
+	old, known := d.links.put(l)
+	if known && old == l {
+		return
+	}
+	d.state.touched = append(d.state.touched, l.Index)
+	renamed := known && old.Name != l.Name
+	if renamed {
+		d.nameGone(old, true)
+	}
+	if !known || renamed || l.Admin && !old.Admin || l.Up && !old.Up {
+		d.state.missingOn(l.Name, now)
+	}
+}
+
+func (d *Door) linkGone(index int) {
+	if old, known := d.links.remove(index); known {
+		d.nameGone(old, false)
+	}
+}
+
+// nameGone notes that no link of that name stands at old's index any more. A
+// link that only changed its name still carries the addresses.
+func (d *Door) nameGone(old Link, renamed bool) {
+	for e := range d.state.byLink[old.Name] {
+		if e.index != old.Index {
+			continue
+		}
+		if renamed {
+			op := vip.Op{Kind: vip.Remove, Address: e.address}
+			d.state.queue = append(d.state.queue, request{op: op, index: old.Index, owner: e.owners[0]})
+		}
+		d.state.misses(e, time.Time{})
+	}
+	d.notify(Event{Kind: LinkGone, Link: old})
+}
+
+// wanted finds the entry of a reported address.
+func (d *Door) wanted(a standing) (*entry, Link) {
+	link, ok := d.links.indexed(a.index)
+	if !ok {
+		return nil, link
+	}
+	return d.state.entries[vip.Key{Link: link.Name, Prefix: a.prefix, Peer: a.peer}], link
+}
+
+func (d *Door) addrSeen(a standing) {
+	e, _ := d.wanted(a)
+	switch {
+	case e != nil && a.flags&unix.IFA_F_DADFAILED != 0:
+		d.duplicate(e, a.index)
+	case e != nil:
+		d.state.stands(e, a.index)
+	case a.flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0:
+	case d.links.addAddress(a.index, a.prefix):
+		d.state.touched = append(d.state.touched, a.index)
+	}
+}
+
+// duplicate deals with an address the kernel refuses to use because another
+// host answered for it. Where no detection was asked for, it is added afresh
+// without; else its owners are told.
+func (d *Door) duplicate(e *entry, index int) {
+	if e.address.DAD {
+		d.refused(e, fmt.Errorf("another host on %s uses %v: duplicate address detection failed", e.address.Link, e.key.Prefix.Addr()), time.Time{})
+		d.state.stands(e, index)
+		return
+	}
+	op := vip.Op{Kind: vip.Remove, Address: e.address}
+	d.state.queue = append(d.state.queue, request{op: op, index: index, owner: e.owners[0]})
+	d.state.loses(e, 0, time.Now())
+}
+
+func (d *Door) addrGone(a standing, port uint32, now time.Time) {
+	e, link := d.wanted(a)
+	switch {
+	case e != nil && link.Admin:
+		d.state.loses(e, port, now)
+	case e != nil:
+		d.state.misses(e, time.Time{})
+	case d.links.removeAddress(a.index, a.prefix):
+		d.state.touched = append(d.state.touched, a.index)
+	}
+}
+
+// load reads the links, then the addresses, as they are now.
+func (d *Door) load() error {
+	err := d.commands.dump(unix.RTM_GETLINK, linkmsgLen, d.links.reset, func(m message) {
+		if l, ok := decodeLink(m.body); ok && m.kind == unix.RTM_NEWLINK {
+			d.links.put(l)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("reading the interfaces: %w", err)
+	}
+	err = d.commands.dump(unix.RTM_GETADDR, addrmsgLen, d.state.forget, func(m message) {
+		if a, ok := decodeAddr(m.body); ok && m.kind == unix.RTM_NEWADDR {
+			d.addrSeen(a)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("reading the addresses: %w", err)
+	}
+	d.state.touched = d.state.touched[:0]
+	return nil
+}
+
+// forget notes of every address that it is not known to stand.
+func (s *state) forget() {
+	for _, e := range s.entries {
+		s.misses(e, time.Time{})
+	}
+}
+
+// resync reads everything anew after notifications were lost, and repairs what
+// went unseen.
+func (d *Door) resync(now time.Time) {
+	before := d.Links()
+	d.state.resyncAt = time.Time{}
+	err := d.load()
+	if err != nil {
+		d.state.resyncAt = now.Add(longPause)
+	}
+	d.notify(Event{Kind: Resynced, Err: err})
+	for _, old := range before {
+		if l, ok := d.links.indexed(old.Index); !ok || l.Name != old.Name {
+			d.nameGone(old, ok)
+		}
+	}
+	for _, l := range d.links.all() {
+		d.state.touched = append(d.state.touched, l.Index)
+		d.state.missingOn(l.Name, now)
+	}
+}

@@ -1,0 +1,188 @@
+// Package rtnl keeps addresses on interfaces through rtnetlink(7). It is told
+// what each owner wants, makes the kernel agree without asking it first, and
+// puts back what others take away. It also follows the links of its network
+// namespace. Why an address is wanted is not known here.
+package rtnl
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+
+	"keepgo/vip"
+)
+
+// EventKind says what an Event tells.
+type EventKind uint8
+
+// The kinds of Event, with the fields they carry.
+const (
+	// Applied: a Set of Owner was carried out; Set is what of it stands now.
+	Applied EventKind = iota
+	// Restored: Address of Owner was gone, or could not be added before, and
+	// stands now. Port is the netlink port of who removed it, 0 if unknown.
+	Restored
+	// Failed: Address of Owner could not be added or removed, Err says why and
+	// what to do. An address that is wanted is tried again; Err is told once.
+	Failed
+	// LinkChanged: Link is new, or its state or its own addresses changed.
+	LinkChanged
+	// LinkGone: Link vanished or lost its name.
+	LinkGone
+	// Resynced: the kernel dropped notifications and everything was read anew.
+	// A larger Options.ReceiveBuffer avoids it.
+	Resynced
+)
+
+// Event is something the door has to tell; fields that its kind does not
+// mention are zero.
+type Event struct {
+	Kind    EventKind
+	Owner   int
+	Set     vip.Set // not to be changed
+	Address vip.Address
+	Port    uint32
+	Err     error
+	Link    Link
+}
+
+// Link is an interface as the kernel last described it. It is a comparable value.
+type Link struct {
+	Name  string
+	Index int
+	MTU   int
+	Admin bool // IFF_UP
+	// Up is IFF_UP and IFF_RUNNING of netdevice(7). A VLAN or macvlan stops
+	// running with the link below it.
+	Up           bool
+	HardwareAddr [6]byte // of Ethernet links; else zero
+	ARP          bool    // an Ethernet link without IFF_NOARP
+	// Forwarding is net.ipv6.conf.LINK.forwarding when the link was last
+	// described: whether the host is a router there (RFC 4861 section 4.4).
+	Forwarding bool
+}
+
+// DefaultReceiveBuffer is the size of the event socket's buffer in bytes: room
+// for some ten thousand notifications.
+const DefaultReceiveBuffer = 16 << 20
+
+// Options of a Door.
+type Options struct {
+	// Notify is called from the door's goroutine, so it must not block; it may
+	// call the door. Applied is told the moment the addresses stand.
+	Notify func(Event)
+	// ReceiveBuffer is the size of the event socket's buffer in bytes; 0 means
+	// DefaultReceiveBuffer.
+	ReceiveBuffer int
+}
+
+// Door is the way to the addresses of one network namespace.
+type Door struct {
+	notify   func(Event)
+	commands *commander
+	listener *listener
+	changes  chan []change
+	closing  chan struct{}
+	done     chan struct{}
+	wake     chan struct{}
+
+	box struct { // what callers want and the goroutine has not taken yet
+		sync.Mutex
+		owners []int // in the order they came
+		wants  map[int]vip.Set
+		clean  vip.Set
+	}
+	links linkTable
+	state state // the goroutine's own
+}
+
+// Open enters the network namespace of the calling thread, reads its links and
+// addresses and starts to follow them. It needs CAP_NET_ADMIN to change any.
+func Open(o Options) (*Door, error) {
+	if o.ReceiveBuffer == 0 {
+		o.ReceiveBuffer = DefaultReceiveBuffer
+	}
+	if o.Notify == nil {
+		o.Notify = func(Event) {}
+	}
+	d := &Door{
+		notify:  o.Notify,
+		changes: make(chan []change, 4),
+		closing: make(chan struct{}),
+		done:    make(chan struct{}),
+		wake:    make(chan struct{}, 1),
+		state:   newState(),
+	}
+	d.box.wants = make(map[int]vip.Set)
+	var err error
+	if d.listener, err = newListener(o.ReceiveBuffer); err != nil {
+		return nil, err
+	}
+	if d.commands, err = newCommander(); err != nil {
+		d.listener.file.Close()
+		return nil, err
+	}
+	if err := d.load(); err != nil {
+		d.commands.close()
+		d.listener.file.Close()
+		return nil, err
+	}
+	go d.listen()
+	go d.run()
+	return d, nil
+}
+
+// Set replaces what an owner wants. It never blocks; a want that was not
+// carried out yet is forgotten for the newer one. An address two owners want
+// stands until neither does, as the first of them described it. The door
+// keeps want: it must not be changed afterwards.
+func (d *Door) Set(owner int, want vip.Set) {
+	d.box.Lock()
+	if _, waits := d.box.wants[owner]; !waits {
+		d.box.owners = append(d.box.owners, owner)
+	}
+	d.box.wants[owner] = want
+	d.box.Unlock()
+	d.poke()
+}
+
+// Clean removes leftovers of an earlier run: those addresses of set that nobody
+// wants. That most of them do not stand is no error. It never blocks.
+func (d *Door) Clean(set vip.Set) {
+	d.box.Lock()
+	d.box.clean = append(d.box.clean, set...)
+	d.box.Unlock()
+	d.poke()
+}
+
+func (d *Door) poke() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close carries out what was Set last and stops. The addresses that are wanted
+// then stay: to withdraw them, Set every owner to nil before.
+func (d *Door) Close() error {
+	close(d.closing)
+	<-d.done
+	d.commands.close()
+	return d.listener.file.Close()
+}
+
+// LinkByName is the current view of one link.
+func (d *Door) LinkByName(name string) (Link, bool) { return d.links.named(name) }
+
+// Links is every link by its index.
+func (d *Door) Links() []Link {
+	all := d.links.all()
+	slices.SortFunc(all, func(a, b Link) int { return a.Index - b.Index })
+	return all
+}
+
+// Addresses is what stands on a link beside the wanted addresses, oldest
+// first, without IPv6 addresses still under duplicate address detection: the
+// candidates for the link's primary address. Leftovers of an earlier run are
+// among them until Clean or Set has dealt with them.
+func (d *Door) Addresses(link string) []netip.Prefix { return d.links.addresses(link) }

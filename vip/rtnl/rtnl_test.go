@@ -1,0 +1,528 @@
+package rtnl
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+
+	"keepgo/vip"
+)
+
+// patience is how long a test waits for what should take milliseconds.
+const patience = 10 * time.Second
+
+// world is a network namespace with the veth pair v0 and v1 in it, a door, and
+// a hand beside the door that does what other programs do.
+type world struct {
+	t    testing.TB
+	hand *netlink.Handle
+	door *Door
+
+	mu     sync.Mutex
+	events []Event
+	news   chan struct{}
+}
+
+func newNamespace(t testing.TB) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: network namespaces")
+	}
+	runtime.LockOSThread()
+	old, err := netns.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := netns.Set(old); err != nil {
+			t.Error(err)
+			return // the thread stays locked and ends with the test
+		}
+		ns.Close()
+		old.Close()
+		runtime.UnlockOSThread()
+	})
+}
+
+func newWorld(t testing.TB, o Options) *world {
+	t.Helper()
+	newNamespace(t)
+	w := &world{t: t, news: make(chan struct{}, 1)}
+	var err error
+	if w.hand, err = netlink.NewHandle(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.hand.Close)
+	w.pair("v0", "v1")
+	o.Notify = w.note
+	if w.door, err = Open(o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.door.Close() })
+	return w
+}
+
+func (w *world) note(e Event) {
+	w.mu.Lock()
+	w.events = append(w.events, e)
+	w.mu.Unlock()
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
+// pair makes a veth pair that is up.
+func (w *world) pair(a, b string) {
+	w.t.Helper()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = a
+	w.must(w.hand.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: b}))
+	w.must(w.hand.LinkSetUp(w.link(a)))
+	w.must(w.hand.LinkSetUp(w.link(b)))
+}
+
+func (w *world) link(name string) netlink.Link {
+	w.t.Helper()
+	l, err := w.hand.LinkByName(name)
+	w.must(err)
+	return l
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// expect waits for an event that ok accepts and takes it, and all before it,
+// off the list.
+func (w *world) expect(what string, ok func(Event) bool) Event {
+	w.t.Helper()
+	deadline := time.After(patience)
+	for {
+		w.mu.Lock()
+		seen := slices.Clone(w.events)
+		if i := slices.IndexFunc(w.events, ok); i >= 0 {
+			e := w.events[i]
+			w.events = w.events[i+1:]
+			w.mu.Unlock()
+			return e
+		}
+		w.mu.Unlock()
+		select {
+		case <-w.news:
+		case <-deadline:
+			w.t.Fatalf("no event %s; saw %v", what, seen)
+		}
+	}
+}
+
+func (w *world) expectKind(k EventKind) Event {
+	w.t.Helper()
+	return w.expect(fmt.Sprintf("of kind %d", k), func(e Event) bool { return e.Kind == k })
+}
+
+// set makes the door want set and waits until it was applied.
+func (w *world) set(owner int, set vip.Set) Event {
+	w.t.Helper()
+	w.door.Set(owner, set)
+	return w.expect("applied", func(e Event) bool { return e.Kind == Applied && e.Owner == owner })
+}
+
+// kernel lists the addresses of a link but for IPv6 link-local ones.
+func (w *world) kernel(link string) map[string]netlink.Addr {
+	w.t.Helper()
+	addrs, err := w.hand.AddrList(w.link(link), netlink.FAMILY_ALL)
+	w.must(err)
+	m := make(map[string]netlink.Addr)
+	for _, a := range addrs {
+		if !a.IP.IsLinkLocalUnicast() {
+			m[a.IPNet.String()] = a
+		}
+	}
+	return m
+}
+
+func has(m map[string]netlink.Addr, prefix string) bool {
+	_, ok := m[prefix]
+	return ok
+}
+
+// remove takes an address away as another program would.
+func (w *world) remove(link, prefix string) {
+	w.t.Helper()
+	a, err := netlink.ParseAddr(prefix)
+	w.must(err)
+	w.must(w.hand.AddrDel(w.link(link), a))
+}
+
+func (w *world) add(link, prefix string) {
+	w.t.Helper()
+	a, err := netlink.ParseAddr(prefix)
+	w.must(err)
+	w.must(w.hand.AddrAdd(w.link(link), a))
+}
+
+func address(link, prefix string) vip.Address {
+	return vip.Address{Link: link, Prefix: netip.MustParsePrefix(prefix), Preferred: -1}
+}
+
+func names(set vip.Set) []string {
+	var out []string
+	for _, a := range set {
+		out = append(out, a.Prefix.String())
+	}
+	return out
+}
+
+func TestSetAddsAndRemoves(t *testing.T) {
+	w := newWorld(t, Options{})
+	set := vip.Set{address("v0", "10.1.0.1/24"), address("v0", "10.1.0.2/24"), address("v0", "2001:db8::1/64")}
+	if e := w.set(1, set); !slices.Equal(e.Set, set) {
+		t.Errorf("applied %v", names(e.Set))
+	}
+	if got := w.kernel("v0"); len(got) != 3 {
+		t.Fatalf("the kernel has %v", got)
+	}
+	w.set(1, set[:1])
+	if got := w.kernel("v0"); len(got) != 1 || !has(got, "10.1.0.1/24") {
+		t.Fatalf("after the change the kernel has %v", got)
+	}
+	w.set(1, nil)
+	if got := w.kernel("v0"); len(got) != 0 {
+		t.Fatalf("in the end the kernel has %v", got)
+	}
+}
+
+func TestProperties(t *testing.T) {
+	w := newWorld(t, Options{})
+	a := address("v0", "10.1.0.1/24")
+	a.Label, a.Scope, a.Broadcast = "v0:vip", 253, netip.MustParseAddr("10.1.0.255")
+	peer := address("v0", "10.2.0.1/32")
+	peer.Peer = netip.MustParsePrefix("10.2.0.9/30")
+	old := address("v0", "2001:db8::1/128")
+	old.Preferred = 0
+	dad := address("v0", "2001:db8::2/64")
+	dad.DAD = true
+	w.set(1, vip.Set{a, address("v0", "10.3.0.1/24"), peer, old, dad, address("v0", "2001:db8::3/64")})
+	got := w.kernel("v0")
+
+	if k := got["10.1.0.1/24"]; k.Label != "v0:vip" || k.Scope != 253 || k.Broadcast.String() != "10.1.0.255" {
+		t.Errorf("label, scope and broadcast: %+v", k)
+	}
+	if k := got["10.3.0.1/24"]; k.Broadcast != nil || k.Label != "v0" || k.Scope != 0 {
+		t.Errorf("nothing was to be invented: %+v", k)
+	}
+	if k := got["10.2.0.1/32"]; k.Peer == nil || k.Peer.String() != "10.2.0.9/30" {
+		t.Errorf("peer: %+v", k)
+	}
+	if k := got["2001:db8::1/128"]; k.PreferedLft != 0 || k.Flags&0x22 != 0x22 { // IFA_F_DEPRECATED, IFA_F_NODAD
+		t.Errorf("deprecated without detection of duplicates: %+v", k)
+	}
+	if k := got["2001:db8::2/64"]; k.IPNet == nil || k.Flags&2 != 0 {
+		t.Errorf("with detection of duplicates: %+v", k)
+	}
+	if k := got["2001:db8::3/64"]; k.Flags&0x80 == 0 || k.Flags&2 == 0 { // IFA_F_PERMANENT
+		t.Errorf("for ever: %+v", k)
+	}
+	w.set(1, nil)
+	if got := w.kernel("v0"); len(got) != 0 {
+		t.Errorf("left behind: %v", got)
+	}
+}
+
+func TestAttributeChangeReplaces(t *testing.T) {
+	w := newWorld(t, Options{})
+	a := address("v0", "10.1.0.1/24")
+	w.set(1, vip.Set{a})
+	a.Label = "v0:1"
+	w.set(1, vip.Set{a, address("v0", "2001:db8::1/64")})
+	if k := w.kernel("v0")["10.1.0.1/24"]; k.Label != "v0:1" {
+		t.Errorf("label %q", k.Label)
+	}
+	w.set(1, vip.Set{a, address("v0", "2001:db8::1/128")})
+	if got := w.kernel("v0"); !has(got, "2001:db8::1/128") {
+		t.Errorf("another prefix length: %v", got)
+	}
+}
+
+func TestForeignRemovalComesBack(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.set(7, vip.Set{address("v0", "10.1.0.1/24"), address("v0", "2001:db8::1/64")})
+	for _, prefix := range []string{"10.1.0.1/24", "2001:db8::1/64"} {
+		start := time.Now()
+		w.remove("v0", prefix)
+		e := w.expectKind(Restored)
+		t.Logf("%s came back after %v", prefix, time.Since(start))
+		if e.Owner != 7 || e.Address.Prefix.String() != prefix {
+			t.Errorf("told of %v of owner %d", e.Address.Prefix, e.Owner)
+		}
+		if e.Address.Prefix.Addr().Is4() && e.Port == 0 {
+			t.Error("the kernel names who removes an IPv4 address; the event does not")
+		}
+		if !has(w.kernel("v0"), prefix) {
+			t.Errorf("%s does not stand", prefix)
+		}
+	}
+}
+
+func TestRepairsSlowDown(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.set(1, vip.Set{address("v0", "10.1.0.1/24")})
+	start := time.Now()
+	for range 3 { // at once, after 100 ms, after 200 ms
+		w.remove("v0", "10.1.0.1/24")
+		w.expectKind(Restored)
+	}
+	if d := time.Since(start); d < 300*time.Millisecond {
+		t.Errorf("three repairs within %v", d)
+	}
+}
+
+func TestAdoption(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.add("v0", "10.1.0.1/32")
+	set := vip.Set{address("v0", "10.1.0.1/32")}
+	if e := w.set(1, set); !slices.Equal(e.Set, set) {
+		t.Errorf("applied %v", names(e.Set))
+	}
+	w.remove("v0", "10.1.0.1/32")
+	w.expectKind(Restored)
+	w.set(1, nil)
+	if got := w.kernel("v0"); len(got) != 0 {
+		t.Errorf("an adopted address stays: %v", got)
+	}
+}
+
+func TestTwoOwners(t *testing.T) {
+	w := newWorld(t, Options{})
+	set := vip.Set{address("v0", "10.1.0.1/32")}
+	w.set(1, set)
+	w.set(2, set)
+	w.set(1, nil)
+	if got := w.kernel("v0"); len(got) != 1 {
+		t.Errorf("the second owner lost it: %v", got)
+	}
+	w.set(2, nil)
+	if got := w.kernel("v0"); len(got) != 0 {
+		t.Errorf("nobody wants %v", got)
+	}
+}
+
+func TestClean(t *testing.T) {
+	w := newWorld(t, Options{})
+	for _, p := range []string{"10.1.0.1/32", "10.1.0.2/32", "10.1.0.3/32"} {
+		w.add("v0", p)
+	}
+	w.door.Set(1, vip.Set{address("v0", "10.1.0.1/32")})
+	w.door.Clean(vip.Set{address("v0", "10.1.0.1/32"), address("v0", "10.1.0.2/32"),
+		address("v0", "10.9.9.9/32"), address("nosuch", "10.9.9.9/32")})
+	w.set(2, nil)
+	got := w.kernel("v0")
+	if len(got) != 2 || !has(got, "10.1.0.1/32") || !has(got, "10.1.0.3/32") {
+		t.Errorf("the kernel has %v", got)
+	}
+	for _, e := range w.events {
+		if e.Kind == Failed {
+			t.Errorf("told of %v", e.Err)
+		}
+	}
+}
+
+func TestManyAddressesInBatches(t *testing.T) {
+	w := newWorld(t, Options{})
+	set := many("v0", 300)
+	if e := w.set(1, set); len(e.Set) != 300 {
+		t.Errorf("applied %d", len(e.Set))
+	}
+	if got := w.kernel("v0"); len(got) != 300 {
+		t.Errorf("the kernel has %d", len(got))
+	}
+	w.set(1, nil)
+	if got := w.kernel("v0"); len(got) != 0 {
+		t.Errorf("the kernel keeps %d", len(got))
+	}
+}
+
+func many(link string, n int) vip.Set {
+	var set vip.Set
+	for i := range n {
+		ip := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
+		set = append(set, vip.Address{Link: link, Prefix: netip.PrefixFrom(ip, 32), Preferred: -1})
+	}
+	return set
+}
+
+func TestErrorsAreToldOneByOne(t *testing.T) {
+	w := newWorld(t, Options{})
+	bad := address("v0", "10.1.0.2/24")
+	bad.Label = "a label far too long"
+	good := vip.Set{address("v0", "10.1.0.1/24"), address("v0", "10.1.0.3/24")}
+	w.door.Set(1, vip.Set{good[0], bad, good[1], address("nosuch", "10.1.0.4/24")})
+	if e := w.expectKind(Failed); e.Address.Link != "nosuch" || e.Owner != 1 {
+		t.Errorf("got %+v", e)
+	}
+	if e := w.expectKind(Failed); e.Address.Prefix != bad.Prefix {
+		t.Errorf("got %+v", e)
+	} else {
+		t.Log(e.Err)
+	}
+	if e := w.expectKind(Applied); !slices.Equal(e.Set, good) {
+		t.Errorf("applied %v", names(e.Set))
+	}
+}
+
+func TestLinkDownAndUp(t *testing.T) {
+	w := newWorld(t, Options{})
+	l, ok := w.door.LinkByName("v0")
+	if !ok {
+		t.Fatal("v0 is not known")
+	}
+	if want := w.link("v0").Attrs(); l.Index != want.Index || !slices.Equal(l.HardwareAddr[:], want.HardwareAddr) || !l.ARP || l.MTU != want.MTU {
+		t.Errorf("got %+v, want %+v", l, want)
+	}
+	w.set(1, vip.Set{address("v0", "10.1.0.1/24"), address("v0", "2001:db8::1/64")})
+
+	w.must(w.hand.LinkSetDown(w.link("v0")))
+	w.expect("v0 down", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v0" && !e.Link.Up })
+	w.expect("v1 down", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v1" && !e.Link.Up && e.Link.Admin })
+
+	w.must(w.hand.LinkSetUp(w.link("v0")))
+	w.expect("the IPv6 address", func(e Event) bool { return e.Kind == Restored && e.Address.Prefix.Addr().Is6() })
+	w.expect("v0 up", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v0" && e.Link.Up })
+	if got := w.kernel("v0"); len(got) != 2 {
+		t.Errorf("the kernel has %v", got)
+	}
+}
+
+func TestLinkVanishesAndComesBack(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.set(1, vip.Set{address("v0", "10.1.0.1/24")})
+	w.must(w.hand.LinkDel(w.link("v0")))
+	w.expect("v0 gone", func(e Event) bool { return e.Kind == LinkGone && e.Link.Name == "v0" })
+	if _, ok := w.door.LinkByName("v0"); ok {
+		t.Error("v0 is still known")
+	}
+	w.pair("v0", "v1")
+	w.expectKind(Restored)
+	if got := w.kernel("v0"); len(got) != 1 {
+		t.Errorf("the kernel has %v", got)
+	}
+}
+
+func TestLinkRenamed(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.set(1, vip.Set{address("v0", "10.1.0.1/24")})
+	w.must(w.hand.LinkSetDown(w.link("v0")))
+	w.must(w.hand.LinkSetName(w.link("v0"), "other"))
+	w.expect("v0 gone", func(e Event) bool { return e.Kind == LinkGone && e.Link.Name == "v0" })
+	w.expect("other", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "other" })
+	w.set(2, nil)
+	if got := w.kernel("other"); len(got) != 0 {
+		t.Errorf("the renamed link keeps %v", got)
+	}
+	w.must(w.hand.LinkSetName(w.link("other"), "v0"))
+	w.expectKind(Restored)
+	if got := w.kernel("v0"); len(got) != 1 {
+		t.Errorf("the kernel has %v", got)
+	}
+}
+
+func TestOwnAddresses(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.set(1, vip.Set{address("v0", "10.1.0.1/24")})
+	w.add("v0", "192.0.2.1/24")
+	w.add("v0", "192.0.2.2/24")
+	want := "[192.0.2.1/24 192.0.2.2/24]"
+	w.expect(want, func(e Event) bool {
+		return e.Kind == LinkChanged && fmt.Sprint(inet(w.door.Addresses("v0"))) == want
+	})
+	w.remove("v0", "192.0.2.2/24")
+	w.expect("one left", func(e Event) bool { return e.Kind == LinkChanged && len(inet(w.door.Addresses("v0"))) == 1 })
+	w.set(1, vip.Set{address("v0", "192.0.2.1/24")})
+	if got := inet(w.door.Addresses("v0")); len(got) != 0 {
+		t.Errorf("what is wanted is no longer the link's own: %v", got)
+	}
+}
+
+func inet(ps []netip.Prefix) []netip.Prefix {
+	return slices.DeleteFunc(ps, func(p netip.Prefix) bool { return p.Addr().Is6() })
+}
+
+func TestSubnetPrimaryTakesNobodyAlong(t *testing.T) {
+	w := newWorld(t, Options{})
+	set := vip.Set{address("v0", "10.1.0.1/24"), address("v0", "10.1.0.2/24")}
+	w.set(1, set)
+	w.set(1, set[1:])
+	deadline := time.Now().Add(patience)
+	for !has(w.kernel("v0"), "10.1.0.2/24") {
+		if time.Now().After(deadline) {
+			t.Fatal("the secondary address went with the primary one")
+		}
+		runtime.Gosched()
+	}
+}
+
+func TestOverflowIsHealed(t *testing.T) {
+	w := newWorld(t, Options{ReceiveBuffer: 1}) // the kernel makes it its minimum
+	set := many("v0", 300)
+	w.set(1, set)
+	for _, a := range set {
+		w.remove("v0", a.Prefix.String())
+	}
+	deadline := time.Now().Add(patience)
+	for len(w.kernel("v0")) != 300 {
+		if time.Now().After(deadline) {
+			t.Fatalf("only %d came back", len(w.kernel("v0")))
+		}
+		runtime.Gosched()
+	}
+	w.expectKind(Resynced)
+}
+
+func TestCloseLeavesWhatIsWanted(t *testing.T) {
+	w := newWorld(t, Options{})
+	d, err := Open(Options{})
+	w.must(err)
+	d.Set(1, vip.Set{address("v1", "10.1.0.1/24")})
+	d.Set(2, vip.Set{address("v1", "10.1.0.2/24")})
+	d.Set(2, nil)
+	w.must(d.Close())
+	if got := w.kernel("v1"); len(got) != 1 || !has(got, "10.1.0.1/24") {
+		t.Errorf("the kernel has %v", got)
+	}
+}
+
+func BenchmarkThousandAddresses(b *testing.B) {
+	w := newWorld(b, Options{})
+	set := many("v0", 1000)
+	for b.Loop() {
+		w.set(1, set)
+		b.StopTimer()
+		w.set(1, nil)
+		b.StartTimer()
+	}
+}
+
+func BenchmarkOneAddress(b *testing.B) {
+	w := newWorld(b, Options{})
+	set := many("v0", 1)
+	for b.Loop() {
+		w.set(1, set)
+		w.set(1, nil)
+	}
+}

@@ -1,0 +1,202 @@
+package rtnl
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"keepgo/vip"
+)
+
+// Two hands that fight over an address must not spin: the first repair is made
+// at once, each further one later, until the address was left alone for calm.
+const (
+	firstPause = 100 * time.Millisecond
+	longPause  = time.Second
+	calm       = 10 * time.Second
+)
+
+// entry is an address that at least one owner wants.
+type entry struct {
+	address vip.Address
+	key     vip.Key
+	owners  []int
+	order   uint64 // of the claim: addresses are put back in the order they came
+	index   int    // of the link it stands on; 0 while it does not stand
+
+	due      time.Time // when to try again; zero: not before the link changes
+	repaired time.Time
+	strikes  int    // repairs without calm between them
+	taken    bool   // somebody removed it
+	port     uint32 // who
+	failed   bool   // the failure was told
+}
+
+// pause is the time from the last repair, one of strikes, to the next.
+func (e *entry) pause() time.Duration {
+	return min(firstPause<<min(e.strikes-1, 8), longPause)
+}
+
+// state is what is wanted and what of it stands. It belongs to one goroutine.
+type state struct {
+	claims  map[int]vip.Set
+	entries map[vip.Key]*entry
+	byLink  map[string]map[*entry]struct{}
+	waiting map[*entry]struct{} // do not stand and have a due time
+	counter uint64
+
+	queue []request
+	marks []mark
+
+	touched  []int // links to tell of
+	resyncAt time.Time
+}
+
+// mark says that an owner's requests end at end in the queue.
+type mark struct{ owner, end int }
+
+func newState() state {
+	return state{
+		claims:  make(map[int]vip.Set),
+		entries: make(map[vip.Key]*entry),
+		byLink:  make(map[string]map[*entry]struct{}),
+		waiting: make(map[*entry]struct{}),
+	}
+}
+
+// kernelKey is the identity under which the kernel reports an address: with a
+// peer, the prefix length belongs to the peer alone.
+func kernelKey(a vip.Address) vip.Key {
+	k := a.Key()
+	if k.Peer.IsValid() {
+		k.Prefix = netip.PrefixFrom(k.Prefix.Addr(), k.Prefix.Addr().BitLen())
+	}
+	return k
+}
+
+// claim notes that owner wants a. The result is the new entry, or nil when the
+// address was wanted already.
+func (s *state) claim(owner int, a vip.Address) *entry {
+	k := kernelKey(a)
+	if e := s.entries[k]; e != nil {
+		if !slices.Contains(e.owners, owner) {
+			e.owners = append(e.owners, owner)
+		}
+		return nil
+	}
+	s.counter++
+	e := &entry{address: a, key: k, owners: []int{owner}, order: s.counter}
+	s.entries[k] = e
+	if s.byLink[a.Link] == nil {
+		s.byLink[a.Link] = make(map[*entry]struct{})
+	}
+	s.byLink[a.Link][e] = struct{}{}
+	return e
+}
+
+// release notes that owner no longer wants a. The result is the entry when it
+// was the last who did.
+func (s *state) release(owner int, a vip.Address) *entry {
+	e := s.entries[kernelKey(a)]
+	if e == nil {
+		return nil
+	}
+	e.owners = slices.DeleteFunc(e.owners, func(o int) bool { return o == owner })
+	if len(e.owners) > 0 {
+		return nil
+	}
+	delete(s.entries, e.key)
+	delete(s.waiting, e)
+	delete(s.byLink[a.Link], e)
+	if len(s.byLink[a.Link]) == 0 {
+		delete(s.byLink, a.Link)
+	}
+	return e
+}
+
+// stands notes that an address is there.
+func (s *state) stands(e *entry, index int) {
+	e.index = index
+	delete(s.waiting, e)
+}
+
+// misses notes that an address is not there, and when to try again. A zero due
+// waits for the link.
+func (s *state) misses(e *entry, due time.Time) {
+	e.index, e.due = 0, due
+	if due.IsZero() {
+		delete(s.waiting, e)
+	} else {
+		s.waiting[e] = struct{}{}
+	}
+}
+
+// loses notes that somebody removed an address, and plans its repair.
+func (s *state) loses(e *entry, port uint32, now time.Time) {
+	if now.Sub(e.repaired) > calm {
+		e.strikes = 0
+	}
+	e.taken, e.port = true, port
+	due := now
+	if e.strikes > 0 {
+		due = e.repaired.Add(e.pause())
+	}
+	s.misses(e, due)
+}
+
+// missingOn makes the absent addresses of a link due.
+func (s *state) missingOn(link string, now time.Time) {
+	for e := range s.byLink[link] {
+		if e.index == 0 {
+			s.misses(e, now)
+		}
+	}
+}
+
+// takeDue takes out the entries to try now, in the order they were claimed.
+func (s *state) takeDue(now time.Time) []*entry {
+	var due []*entry
+	for e := range s.waiting {
+		if !e.due.After(now) {
+			due = append(due, e)
+			delete(s.waiting, e)
+		}
+	}
+	slices.SortFunc(due, func(a, b *entry) int { return cmp.Compare(a.order, b.order) })
+	return due
+}
+
+// next is the earliest time at which something is due; zero for none.
+func (s *state) next() time.Time {
+	next := s.resyncAt
+	for e := range s.waiting {
+		if next.IsZero() || e.due.Before(next) {
+			next = e.due
+		}
+	}
+	return next
+}
+
+// applied is the part of an owner's claims that stands.
+func (s *state) applied(owner int) vip.Set {
+	set := s.claims[owner]
+	for i, a := range set {
+		if s.standing(a) {
+			continue
+		}
+		out := slices.Clone(set[:i])
+		for _, a := range set[i+1:] {
+			if s.standing(a) {
+				out = append(out, a)
+			}
+		}
+		return out
+	}
+	return set
+}
+
+func (s *state) standing(a vip.Address) bool {
+	e := s.entries[kernelKey(a)]
+	return e != nil && e.index != 0
+}
