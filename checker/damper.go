@@ -1,0 +1,129 @@
+package checker
+
+import "time"
+
+// Answer is what one probe says about its target.
+type Answer uint8
+
+// The answers of a probe.
+const (
+	Failed Answer = iota // the target did not do what was asked
+	Passed
+	Local // the probe could not be made for want of something on this side; says nothing about the target
+)
+
+// Outcome is the raw result of one probe.
+type Outcome struct {
+	Answer  Answer
+	Dynamic bool   // a script named a weight
+	Weight  int    // the weight it named
+	Why     string // reason in words, for status
+	Phrase  string // keepalived's log line for it, "" for none
+}
+
+// Damper is the rule by which raw outcomes become a verdict, and the rhythm of
+// the probes that follow. It is a comparable value.
+type Damper struct {
+	Up       bool // the verdict
+	Decided  bool // the verdict rests on an outcome, not on the start value
+	Failures int  // in a row while up
+	At       int  // index of the request to ask next (the url of an HTTP probe)
+
+	again   bool // a request failed: once it passes, all are asked again
+	dynamic bool
+	weight  int
+	rhythm  rhythm
+}
+
+// leastInterval keeps a check without an interval from spinning.
+const leastInterval = 10 * time.Millisecond
+
+// rhythm is what a Damper needs of a Check.
+type rhythm struct {
+	interval, retryDelay, poll time.Duration
+	retry, steps               int
+	fast                       bool
+}
+
+// NewDamper is the state of a check that was never probed. At the start of the
+// daemon one failure decides, so that dead servers are out at once; a check
+// that a reload brings gets all its retries.
+func NewDamper(c *Check, start bool) Damper {
+	d := Damper{Up: !c.Alpha, rhythm: rhythmOf(c)}
+	if start {
+		d.Failures = c.Retry
+	}
+	return d
+}
+
+// Retimed is the same state under the timers of c, which asks the same probe.
+func (d Damper) Retimed(c *Check) Damper {
+	d.rhythm = rhythmOf(c)
+	return d
+}
+
+func rhythmOf(c *Check) rhythm {
+	r := rhythm{
+		interval: max(c.Interval, leastInterval), retryDelay: max(c.RetryDelay, leastInterval),
+		retry: c.Retry, steps: c.steps(), fast: c.Probe.FastRecovery,
+	}
+	r.poll = r.interval
+	if c.Probe.Kind == HTTP { // keepalived asks a failed url no sooner than its retry delay
+		r.poll = max(r.interval, r.retryDelay)
+	}
+	return r
+}
+
+// Step takes the outcome of one probe. report says that the verdict is the
+// first one, or other than before; wait is the time until the next probe.
+func (d Damper) Step(o Outcome) (next Damper, report bool, wait time.Duration) {
+	switch o.Answer {
+	case Local:
+		return d, false, d.rhythm.interval
+	case Passed:
+		return d.pass(o)
+	}
+	return d.fail()
+}
+
+// fail counts a failure: the verdict falls with the one after the last retry.
+func (d Damper) fail() (Damper, bool, time.Duration) {
+	if d.Up && d.Failures < d.rhythm.retry {
+		d.Failures++
+		return d, false, d.rhythm.retryDelay
+	}
+	report := d.Up || !d.Decided
+	d.Up, d.Decided, d.Failures, d.again = false, true, 0, true
+	d.dynamic, d.weight = false, 0
+	return d, report, d.rhythm.poll
+}
+
+// pass goes on to the next request, and lifts the verdict after the last one.
+func (d Damper) pass(o Outcome) (Damper, bool, time.Duration) {
+	d.Failures = 0
+	open := !d.Up || !d.Decided
+	restart := d.again && d.rhythm.steps > 1
+	d.again = false
+	if restart {
+		d.At = 0
+	} else if d.At++; d.At >= d.rhythm.steps {
+		return d.complete(o, open)
+	}
+	if open && d.rhythm.fast {
+		return d, false, 0
+	}
+	return d, false, d.rhythm.interval
+}
+
+// complete ends a pass of all requests with success.
+func (d Damper) complete(o Outcome, open bool) (Damper, bool, time.Duration) {
+	report := open || d.dynamic != o.Dynamic || d.weight != o.Weight
+	d.At, d.Up, d.Decided = 0, true, true
+	d.dynamic, d.weight = o.Dynamic, o.Weight
+	return d, report, d.rhythm.interval
+}
+
+// Result is the standing verdict on the check called id, for the given reason.
+func (d Damper) Result(id ID, why string) Result {
+	return Result{ID: id, Up: d.Up, Dynamic: d.dynamic, Weight: d.weight, Why: why}
+}

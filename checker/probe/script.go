@@ -1,0 +1,41 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"keepgo/checker"
+	"keepgo/checker/script"
+)
+
+// askScript is MISC_CHECK: exit status 0 passes; a dynamic script passes with 2
+// to 255 too, and names its server's weight by that.
+func askScript(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
+	out := script.Run(ctx, c.Probe.Command, c.Timeout)
+	why := out.String()
+	o := checker.Outcome{Answer: checker.Failed, Why: why}
+	switch {
+	case scarce(out.Err):
+		o.Answer = checker.Local
+	case !out.Exited():
+	case out.Status == 0:
+		o.Answer = checker.Passed
+	case c.Probe.Dynamic && out.Status >= 2:
+		o = checker.Outcome{Answer: checker.Passed, Dynamic: true, Weight: out.Status - 2,
+			Why: fmt.Sprintf("%s: weight %d", why, out.Status-2)}
+	}
+	if o.Answer != checker.Passed {
+		o.Phrase = scriptSubject(c) + " failed (" + why + ")."
+		if out.TimedOut {
+			o.Phrase = scriptSubject(c) + " timed out (" + why + ")."
+		}
+	}
+	return o
+}
+
+func scriptSubject(c *checker.Check) string {
+	return fmt.Sprintf("Misc check for [%s VS %s] by [%s]", c.Name, c.Service, strings.Join(c.Probe.Command.Args, " "))
+}
+
+func scriptUp(c *checker.Check) string { return scriptSubject(c) + " succeeded." }
