@@ -1,0 +1,211 @@
+// Package garp tells the neighbours where an address lives now: gratuitous ARP
+// for IPv4, unsolicited neighbour advertisements for IPv6. It paces them by a
+// schedule in a goroutine of its own. Why an address is announced is not known
+// here.
+package garp
+
+import (
+	"container/heap"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Schedule says how often and how fast the targets of an owner are announced.
+type Schedule struct {
+	Repeat        int           // announcements of each target in the first and the second burst
+	Delay         time.Duration // from the first burst to the second; 0: no second
+	Refresh       time.Duration // between the bursts that follow for ever; 0: none
+	RefreshRepeat int           // announcements of each target in those
+	Interval      time.Duration // least time between two ARP packets on a link
+	GNAInterval   time.Duration // the same for neighbour advertisements
+}
+
+// Failure is a number of announcements of one link that could not be sent,
+// each for the same reason, and the first address among them.
+type Failure struct {
+	Target Target
+	Count  int
+	Err    error
+}
+
+// sender puts frames on the wire in their order. It returns how many it sent,
+// and what was wrong with the next.
+type sender interface {
+	send(frames []*frame) (int, error)
+	close() error
+}
+
+// maxBatch is the number of frames in one system call, and so the most that
+// still goes out after Stop.
+const maxBatch = 64
+
+// Pacer sends announcements when they are due.
+type Pacer struct {
+	sender sender
+	failed func(Failure)
+	wake   chan struct{}
+	done   chan struct{}
+
+	mu      sync.Mutex
+	closed  bool
+	alarms  alarms
+	runs    map[int]*run
+	lanes   map[laneKey]*lane
+	turn    uint64 // of the last alarm planned
+	pruneAt int    // number of lanes
+
+	sent, lost atomic.Uint64
+}
+
+// run is what is announced for one owner.
+type run struct {
+	items    []item
+	schedule Schedule
+	again    alarm // second burst
+	refresh  alarm
+	repeat   int // of the second burst
+}
+
+// Open opens the socket that announcements go through, in the network
+// namespace of the calling thread; it needs CAP_NET_RAW. failed is told of what
+// could not be sent, from the pacer's goroutine; nil means nobody is.
+func Open(failed func(Failure)) (*Pacer, error) {
+	s, err := newSocket()
+	if err != nil {
+		return nil, err
+	}
+	return newPacer(s, failed), nil
+}
+
+func newPacer(s sender, failed func(Failure)) *Pacer {
+	if failed == nil {
+		failed = func(Failure) {}
+	}
+	p := &Pacer{
+		sender: s,
+		failed: failed,
+		wake:   make(chan struct{}, 1),
+		done:   make(chan struct{}),
+		runs:   make(map[int]*run),
+		lanes:  make(map[laneKey]*lane),
+	}
+	go p.loop()
+	return p
+}
+
+// Start announces targets by schedule s, beginning at once: each target once,
+// in order, and that Repeat times. Whatever the owner announced before ends.
+// Targets without hardware address are passed over. It never blocks.
+func (p *Pacer) Start(owner int, targets []Target, s Schedule) {
+	p.begin(owner, targets, s, true)
+}
+
+// Replace gives an owner other targets and another schedule without a burst:
+// what waits for targets that stay, a second burst still to come and the
+// refresh go on. An owner that announced nothing begins with the refresh.
+func (p *Pacer) Replace(owner int, targets []Target, s Schedule) {
+	p.begin(owner, targets, s, false)
+}
+
+func (p *Pacer) begin(owner int, targets []Target, s Schedule, burst bool) {
+	r := newRun(targets, s)
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	first := now.Add(s.Refresh)
+	if old := p.runs[owner]; burst {
+		p.burst(r, s.Repeat, now)
+		p.plan(&r.again, now.Add(s.Delay), s.Delay > 0)
+		r.repeat = s.Repeat
+		first = first.Add(s.Delay)
+	} else if old != nil {
+		p.resume(old, r, now)
+		p.plan(&r.again, old.again.at, old.again.planned())
+		r.repeat = old.repeat
+		if old.refresh.planned() && old.schedule.Refresh == s.Refresh {
+			first = old.refresh.at
+		}
+	}
+	p.stop(owner)
+	p.runs[owner] = r
+	p.plan(&r.refresh, first, s.Refresh > 0)
+	p.poke()
+}
+
+// Burst announces the owner's targets repeat times now and, unless delay is 0,
+// again after delay. A second burst that was still to come is replaced.
+func (p *Pacer) Burst(owner, repeat int, delay time.Duration) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.runs[owner]
+	if r == nil {
+		return
+	}
+	p.burst(r, repeat, now)
+	if delay > 0 {
+		if !r.again.planned() {
+			r.repeat = 0
+		}
+		r.repeat = max(r.repeat, repeat)
+		p.plan(&r.again, now.Add(delay), true)
+	}
+	p.poke()
+}
+
+// Stop ends what an owner announces, with everything that waits. At most the
+// batch that is being sent still goes out.
+func (p *Pacer) Stop(owner int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stop(owner)
+}
+
+func (p *Pacer) stop(owner int) {
+	r := p.runs[owner]
+	if r == nil {
+		return
+	}
+	delete(p.runs, owner)
+	p.plan(&r.again, time.Time{}, false)
+	p.plan(&r.refresh, time.Time{}, false)
+	for i := range r.items {
+		r.items[i].left = 0 // its lane passes over it
+	}
+}
+
+// Sent is the number of announcements sent, and of those that failed.
+func (p *Pacer) Sent() (sent, failed uint64) { return p.sent.Load(), p.lost.Load() }
+
+// Close ends everything and waits for the goroutine.
+func (p *Pacer) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.poke()
+	<-p.done
+	return p.sender.close()
+}
+
+func (p *Pacer) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// plan sets or clears an alarm.
+func (p *Pacer) plan(a *alarm, at time.Time, on bool) {
+	if a.planned() {
+		heap.Remove(&p.alarms, a.slot-1)
+	}
+	if on {
+		p.turn++
+		a.at, a.turn = at, p.turn
+		heap.Push(&p.alarms, a)
+	}
+}

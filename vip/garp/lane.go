@@ -1,0 +1,223 @@
+package garp
+
+import (
+	"container/heap"
+	"time"
+)
+
+// laneKey names a lane: the packets of one protocol on one link, which are
+// spaced together.
+type laneKey struct {
+	index int
+	ipv6  bool
+}
+
+// lane is a queue that is served round robin: what is to be sent several times
+// goes to the back after each time. So a burst takes every address once before
+// it takes the first again, spaced or not.
+type lane struct {
+	queue []*item // from head on
+	head  int
+	next  time.Time // not before
+	alarm alarm     // planned while the queue is not empty
+}
+
+// item is one target of a run, with how often it is still to be sent.
+type item struct {
+	frame    frame
+	lane     laneKey
+	interval time.Duration
+	left     int
+	queued   bool
+}
+
+func newRun(targets []Target, s Schedule) *run {
+	r := &run{schedule: s, items: make([]item, 0, len(targets))}
+	r.again.run, r.refresh.run = r, r
+	for _, t := range targets {
+		f, ok := newFrame(t)
+		if !ok {
+			continue
+		}
+		it := item{frame: f, lane: laneKey{t.IfIndex, f.target.Addr.Is6()}, interval: s.Interval}
+		if it.lane.ipv6 {
+			it.interval = s.GNAInterval
+		}
+		r.items = append(r.items, it)
+	}
+	return r
+}
+
+// burst queues every target of a run. What still waits from a burst before is
+// not sent in addition.
+func (p *Pacer) burst(r *run, repeat int, now time.Time) {
+	if repeat <= 0 {
+		return
+	}
+	for i := range r.items {
+		it := &r.items[i]
+		it.left = max(it.left, repeat)
+		if !it.queued {
+			p.enqueue(it, now)
+		}
+	}
+}
+
+// resume queues in r what of old still waits, for the targets both have.
+func (p *Pacer) resume(old, r *run, now time.Time) {
+	left := make(map[Target]int)
+	for i := range old.items {
+		if it := &old.items[i]; it.left > 0 {
+			left[it.frame.target] = it.left
+		}
+	}
+	for i := range r.items {
+		it := &r.items[i]
+		if it.left = left[it.frame.target]; it.left > 0 {
+			p.enqueue(it, now)
+		}
+	}
+}
+
+// prune forgets lanes at rest, since links come and go for ever. Its cost is
+// shared by as many new lanes as there were left.
+func (p *Pacer) prune(now time.Time) {
+	if len(p.lanes) < p.pruneAt {
+		return
+	}
+	for key, l := range p.lanes {
+		if !l.alarm.planned() && !l.next.After(now) {
+			delete(p.lanes, key)
+		}
+	}
+	p.pruneAt = 2*len(p.lanes) + 64
+}
+
+func (p *Pacer) enqueue(it *item, now time.Time) {
+	l := p.lanes[it.lane]
+	if l == nil {
+		p.prune(now)
+		l = &lane{}
+		l.alarm.lane = l
+		p.lanes[it.lane] = l
+	}
+	l.push(it)
+	if !l.alarm.planned() {
+		p.plan(&l.alarm, later(now, l.next), true)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func (l *lane) push(it *item) {
+	it.queued = true
+	if len(l.queue) == cap(l.queue) && l.head > len(l.queue)/2 { // move up rather than grow
+		n := copy(l.queue, l.queue[l.head:])
+		clear(l.queue[n:])
+		l.queue, l.head = l.queue[:n], 0
+	}
+	l.queue = append(l.queue, it)
+}
+
+// pop takes the first item that is still to be sent; nil when there is none.
+func (l *lane) pop() *item {
+	for l.head < len(l.queue) {
+		it := l.queue[l.head]
+		l.queue[l.head] = nil
+		l.head++
+		it.queued = false
+		if it.left > 0 {
+			return it
+		}
+	}
+	l.queue, l.head = l.queue[:0], 0
+	return nil
+}
+
+// fill takes what a lane may send now, up to the room in batch.
+func (p *Pacer) fill(l *lane, batch []*frame, now time.Time) []*frame {
+	for len(batch) < cap(batch) && !l.next.After(now) {
+		it := l.pop()
+		if it == nil {
+			return batch // the lane rests without alarm
+		}
+		batch = append(batch, &it.frame)
+		if it.left--; it.left > 0 {
+			l.push(it)
+		}
+		if it.interval > 0 {
+			l.next = now.Add(it.interval)
+		}
+	}
+	if l.head < len(l.queue) {
+		p.plan(&l.alarm, later(now, l.next), true)
+	}
+	return batch
+}
+
+// alarm is a time at which a lane or a run has something to do.
+type alarm struct {
+	at   time.Time
+	turn uint64 // which of two of one time was planned first
+	slot int    // position in the heap from 1; 0: not planned
+	lane *lane
+	run  *run
+}
+
+func (a *alarm) planned() bool { return a.slot > 0 }
+
+// alarms is a heap of the planned ones, see container/heap.
+type alarms []*alarm
+
+func (h alarms) Len() int { return len(h) }
+
+func (h alarms) Less(i, j int) bool {
+	if h[i].at.Equal(h[j].at) {
+		return h[i].turn < h[j].turn
+	}
+	return h[i].at.Before(h[j].at)
+}
+
+func (h alarms) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].slot, h[j].slot = i+1, j+1
+}
+
+// Push is called by package heap.
+func (h *alarms) Push(x any) {
+	a := x.(*alarm)
+	*h = append(*h, a)
+	a.slot = len(*h)
+}
+
+// Pop is called by package heap.
+func (h *alarms) Pop() any {
+	last := len(*h) - 1
+	a := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	a.slot = 0
+	return a
+}
+
+// collect does what is due by now and gathers the frames to send.
+func (p *Pacer) collect(batch []*frame, now time.Time) []*frame {
+	for len(batch) < cap(batch) && len(p.alarms) > 0 && !p.alarms[0].at.After(now) {
+		a := heap.Pop(&p.alarms).(*alarm)
+		switch r := a.run; {
+		case r == nil:
+			batch = p.fill(a.lane, batch, now)
+		case a == &r.again:
+			p.burst(r, r.repeat, now)
+		default:
+			p.burst(r, r.schedule.RefreshRepeat, now)
+			p.plan(a, now.Add(r.schedule.Refresh), true)
+		}
+	}
+	return batch
+}
