@@ -60,8 +60,8 @@ func (r *Router) follow(now Time, h Heard) {
 // hearAsMaster is RFC 9568 section 6.4.3.
 func (r *Router) hearAsMaster(now Time, h Heard, acts []Action) []Action {
 	if h.Priority == 0 {
-		acts = r.send(now, ReasonPriorityZero, acts)
-		return append(acts, Action{Kind: ActReannounce, Reason: ReasonPriorityZero, Peer: h})
+		a := Action{Kind: ActReannounce, Reason: ReasonPriorityZero, Peer: h}
+		return append(r.send(now, a, acts), a)
 	}
 	switch why := r.compare(h); why {
 	case ReasonHigherPriority, ReasonHigherAddress:
@@ -92,20 +92,23 @@ func (r *Router) compare(h Heard) Reason {
 
 // concede gives mastership to the sender of h.
 func (r *Router) concede(now Time, h Heard, why Reason, acts []Action) []Action {
+	a := Action{Reason: why, Peer: h}
 	if r.cfg.HigherPrioritySend {
-		acts = r.send(now, why, acts)
+		acts = r.send(now, a, acts)
 	}
 	r.follow(now, h)
-	return r.become(Backup, Action{Reason: why, Peer: h}, acts)
+	return r.become(Backup, a, acts)
 }
 
 // insist answers a worse master. Hosts and switches may have believed it, so
 // the addresses are announced again.
 func (r *Router) insist(now Time, h Heard, acts []Action) []Action {
+	a := Action{Kind: ActReannounce, Reason: ReasonLowerPriority, Peer: h}
+	lower := a
+	lower.Kind = ActLowerHeard
 	if !r.cfg.LowerPriorityNoAdvert {
-		acts = r.send(now, ReasonLowerPriority, acts)
+		acts = r.send(now, a, acts)
+		lower.Priority = r.priority
 	}
-	return append(acts,
-		Action{Kind: ActReannounce, Reason: ReasonLowerPriority, Peer: h},
-		Action{Kind: ActLowerHeard, Reason: ReasonLowerPriority, Peer: h})
+	return append(acts, a, lower)
 }

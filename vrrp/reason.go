@@ -73,9 +73,16 @@ func (a Action) Text(ours uint8) string {
 	return a.Reason.String()
 }
 
+// lowerText tells three endings of a lower advert apart: not listened to,
+// answered, and let be.
 func lowerText(a Action, ours uint8) string {
+	from, p := a.Peer.From, a.Peer.Priority
 	if a.Kind == ActIgnore {
-		return fmt.Sprintf("received lower priority (%d) advert from %s - discarding", a.Peer.Priority, a.Peer.From)
+		return fmt.Sprintf("received lower priority (%d) advert from %s - discarding", p, from)
 	}
-	return fmt.Sprintf("Received advert from %s with lower priority %d, ours %d, forcing new election", a.Peer.From, a.Peer.Priority, ours)
+	text := fmt.Sprintf("Received advert from %s with lower priority %d, ours %d", from, p, ours)
+	if a.Priority != 0 {
+		text += ", forcing new election"
+	}
+	return text
 }

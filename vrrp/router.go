@@ -132,15 +132,17 @@ func (r *Router) beat(now Time, acts []Action) []Action {
 	if next <= now {
 		next = now + r.cfg.Interval
 	}
-	acts = r.send(now, ReasonInterval, acts)
+	acts = r.send(now, Action{Reason: ReasonInterval}, acts)
 	r.deadline = next
 	return acts
 }
 
-// send says that this router is master, and begins the next interval.
-func (r *Router) send(now Time, why Reason, acts []Action) []Action {
+// send says that this router is master, and begins the next interval; a
+// carries the reason and what belongs to it.
+func (r *Router) send(now Time, a Action, acts []Action) []Action {
 	r.deadline = now + r.cfg.Interval
-	return append(acts, Action{Kind: ActSend, Priority: r.priority, Reason: why})
+	a.Kind, a.Priority = ActSend, r.priority
+	return append(acts, a)
 }
 
 // claim goes for mastership: at once, or by asking the sync group. The timer
@@ -158,7 +160,7 @@ func (r *Router) claim(now Time, why Reason, acts []Action) []Action {
 func (r *Router) lead(now Time, why Reason, acts []Action) []Action {
 	r.interval = r.cfg.Interval
 	r.listening = false
-	acts = r.send(now, why, acts)
+	acts = r.send(now, Action{Reason: why}, acts)
 	return r.become(Master, Action{Reason: why}, acts)
 }
 
@@ -212,7 +214,7 @@ func (r *Router) reconfigure(now Time, ev Event, acts []Action) []Action {
 	r.preemptAt = Never
 	switch r.state {
 	case Master:
-		acts = r.send(now, ReasonReconfigured, acts)
+		acts = r.send(now, Action{Reason: ReasonReconfigured}, acts)
 	case Backup:
 		r.deadline = now + r.masterDown()
 	}

@@ -120,7 +120,7 @@ const (
 // Action is one thing to do, with the reason in words an operator reads.
 type Action struct {
 	Kind     ActionKind
-	Priority uint8 // ActSend: what the advert says
+	Priority uint8 // ActSend: what the advert says; ActLowerHeard: what was answered, 0 for nothing
 	State    State // ActBecome
 	Reason   Reason
 	Peer     Heard         // the advert that caused it, if one did
