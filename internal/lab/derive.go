@@ -1,0 +1,154 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"keepgo/confparse/syntax"
+)
+
+// side says whose file is derived.
+type side struct {
+	name    string
+	second  bool                        // state BACKUP, lower priority, addresses exchanged
+	partner func(netip.Addr) netip.Addr // the other director's address for one of either
+}
+
+// leftOut are the statements that reach out of the lab: scripts that act on the
+// machine, mail, and what the lab arranges itself.
+var leftOut = map[string]bool{
+	"notify": true, "notify_master": true, "notify_backup": true, "notify_fault": true, "notify_stop": true,
+	"notify_deleted": true, "notify_master_rx_lower_pri": true,
+	"quorum_up": true, "quorum_down": true, "notify_up": true, "notify_down": true,
+	"notify_fifo": true, "notify_fifo_script": true, "vrrp_notify_fifo": true, "vrrp_notify_fifo_script": true,
+	"lvs_notify_fifo": true, "lvs_notify_fifo_script": true, "startup_script": true, "shutdown_script": true,
+	"track_process": true, "vrrp_track_process": true, "track_bfd": true, "bfd_instance": true, "track_file": true,
+	"smtp_alert": true, "script_user": true, "enable_script_security": true, "router_id": true,
+	"net_namespace": true, "net_namespace_ipvs": true, "vrrp_startup_delay": true, "vrrp_delay_after_boot": true,
+	"digest": true, "regex": true, "regex_no_match": true, "regex_options": true, "regex_min_offset": true,
+	"regex_max_offset": true, "regex_stack": true,
+}
+
+// succeeds is what check scripts are replaced by: what they look at is not in
+// the lab.
+const succeeds = "/bin/true"
+
+// derive writes one director's file. Everything is kept but what would act on
+// the machine outside; the second director's differs as the two files of a pair
+// do. Includes, definitions and conditions are already applied in the tree.
+func derive(nodes []*syntax.Node, s side) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "global_defs {\n    router_id %s\n    script_user root\n}\n", s.name)
+	s.write(&b, nodes, nil, "")
+	return b.String()
+}
+
+// write renders statements, the block keywords around them in path.
+func (s side) write(b *strings.Builder, nodes []*syntax.Node, path []string, indent string) {
+	for _, n := range nodes {
+		if len(n.Words) == 0 && !n.Braces {
+			continue
+		}
+		key := keyword(n)
+		if leftOut[key] {
+			continue
+		}
+		line, body := statement(n), n.Body
+		if text, ok := s.replace(n, path); ok {
+			line = text
+		}
+		if key == "unicast_peer" && s.second {
+			body = s.peers(n.Body)
+		}
+		b.WriteString(indent + line)
+		if n.Braces {
+			b.WriteString(" {\n")
+			s.write(b, body, append(path[:len(path):len(path)], key), indent+"    ")
+			b.WriteString(indent + "}")
+		}
+		b.WriteString("\n")
+	}
+}
+
+func keyword(n *syntax.Node) string {
+	if len(n.Words) == 0 {
+		return ""
+	}
+	return n.Words[0].Text
+}
+
+// replace is the other text of a statement that differs in this director's
+// file.
+func (s side) replace(n *syntax.Node, path []string) (string, bool) {
+	block, key := "", keyword(n)
+	if len(path) > 0 {
+		block = path[len(path)-1]
+	}
+	switch {
+	case key == "script" && block == "vrrp_script", key == "misc_path":
+		return key + " " + succeeds, true
+	case block != "vrrp_instance" || !s.second || len(n.Words) < 2:
+		return "", false
+	}
+	arg := n.Words[1].Text
+	switch key {
+	case "state":
+		return "state BACKUP", true
+	case "priority":
+		return "priority " + lower(arg), true
+	case "unicast_src_ip", "mcast_src_ip":
+		if a, err := netip.ParseAddr(arg); err == nil {
+			return key + " " + s.partner(a).String(), true
+		}
+	}
+	return "", false
+}
+
+// peers is the second director's unicast_peer block: what the first calls a
+// peer, with the addresses exchanged.
+func (s side) peers(body []*syntax.Node) []*syntax.Node {
+	var out []*syntax.Node
+	for _, line := range body {
+		n := *line
+		if a, err := netip.ParseAddr(keyword(line)); err == nil {
+			n.Raw, n.Words = "", slices.Clone(line.Words)
+			n.Words[0].Text = s.partner(a).String()
+		}
+		out = append(out, &n)
+	}
+	return out
+}
+
+// lowered is by how much the second director's priority is below the first's.
+const lowered = 50
+
+// lower is the priority of the second director.
+func lower(priority string) string {
+	p, err := strconv.Atoi(priority)
+	if err != nil {
+		return priority
+	}
+	if p > lowered {
+		return strconv.Itoa(p - lowered)
+	}
+	return strconv.Itoa(max(1, p/2))
+}
+
+// statement is a statement's line as it was written, or its words put together
+// again.
+func statement(n *syntax.Node) string {
+	if n.Raw != "" {
+		return n.Raw
+	}
+	words := make([]string, len(n.Words))
+	for i, w := range n.Words {
+		words[i] = w.Text
+		if w.Quoted || strings.ContainsAny(w.Text, " \t!#{}") || w.Text == "" {
+			words[i] = `"` + w.Text + `"`
+		}
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,108 @@
+package lab
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"keepgo/confparse/syntax"
+)
+
+const original = `$PRIO=150
+global_defs {
+    router_id mine
+    script_user nobody
+    vrrp_garp_master_repeat 2
+}
+include more.conf
+vrrp_script chk { # a comment
+    script "killall -0 haproxy"
+    weight -60
+}
+vrrp_instance VI_1 {
+    state MASTER
+    priority $PRIO
+    unicast_src_ip 10.0.0.1
+    unicast_peer {
+        10.0.0.2 min_ttl 3
+        10.0.0.7
+    }
+    virtual_ipaddress { 10.0.0.100/24 }
+    notify "/etc/danger.sh now"
+    track_script {
+        chk
+    }
+}
+`
+
+func derived(t *testing.T, second bool) string {
+	t.Helper()
+	fsys := fstest.MapFS{
+		"k.conf":    {Data: []byte(original)},
+		"more.conf": {Data: []byte("static_ipaddress {\n 10.0.0.50/24 dev eth0\n}\n")},
+	}
+	tree, errs := syntax.Parse(fsys, "k.conf", syntax.Env{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	swap := map[string]string{"10.0.0.1": "10.0.0.2", "10.0.0.2": "10.0.0.1"}
+	partner := func(a netip.Addr) netip.Addr {
+		if p, ok := swap[a.String()]; ok {
+			return netip.MustParseAddr(p)
+		}
+		return a
+	}
+	return derive(tree.Nodes, side{"lb9", second, partner})
+}
+
+func wants(t *testing.T, text string, has, lacks []string) {
+	t.Helper()
+	for _, s := range has {
+		if !strings.Contains(text, s) {
+			t.Errorf("lacks %q", s)
+		}
+	}
+	for _, s := range lacks {
+		if strings.Contains(text, s) {
+			t.Errorf("has %q", s)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+func TestDeriveKeepsTheFirstAsItIs(t *testing.T) {
+	wants(t, derived(t, false), []string{
+		"router_id lb9", "state MASTER", "priority 150", "unicast_src_ip 10.0.0.1", "10.0.0.2 min_ttl 3", "10.0.0.7",
+		"vrrp_garp_master_repeat 2", "10.0.0.50/24 dev eth0", "10.0.0.100/24", "script /bin/true", "weight -60",
+	}, []string{"router_id mine", "script_user nobody", "danger", "haproxy", "PRIO", "include"})
+}
+
+func TestDeriveMakesThePartner(t *testing.T) {
+	wants(t, derived(t, true), []string{
+		"router_id lb9", "state BACKUP", "priority 100", "unicast_src_ip 10.0.0.2", "10.0.0.1 min_ttl 3", "10.0.0.7",
+	}, []string{"state MASTER", "priority 150", "danger"})
+}
+
+func TestDerivedFileParsesToTheSame(t *testing.T) {
+	once := derived(t, false)
+	tree, errs := syntax.Parse(fstest.MapFS{"k.conf": {Data: []byte(once)}}, "k.conf", syntax.Env{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	again := derive(tree.Nodes, side{"lb9", false, func(a netip.Addr) netip.Addr { return a }})
+	head := "global_defs {\n    router_id lb9\n    script_user root\n}\nglobal_defs {\n}\n"
+	if want := strings.Replace(once, "global_defs {\n    router_id lb9\n    script_user root\n}\n", head, 1); again != want {
+		t.Errorf("derived twice:\n%s\nwant\n%s", again, want)
+	}
+}
+
+func TestLower(t *testing.T) {
+	for in, want := range map[string]string{"255": "205", "150": "100", "51": "1", "50": "25", "1": "1", "word": "word"} {
+		if got := lower(in); got != want {
+			t.Errorf("lower(%s) = %s, want %s", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,277 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"keepgo/confparse"
+	"keepgo/internal/netlab"
+)
+
+// network is the smallest network in which both directors of a configuration
+// can do their work.
+type network struct {
+	lans    []*lan
+	vips    []vip // one of each instance: what the client pings
+	servers []*server
+	used    map[netip.Addr]bool
+}
+
+// lan is the switch an interface of the directors is plugged into.
+type lan struct {
+	link    string
+	subnets []subnet
+	sw      *netlab.Switch // once the stage is set
+}
+
+// subnet is an address range on a lan and who has which address in it.
+type subnet struct {
+	netip.Prefix
+	lb1, lb2, client netip.Addr
+	gateway          netip.Addr // a virtual address in it, for servers that answer through the director
+}
+
+// vip is the virtual address by which an instance is judged.
+type vip struct {
+	instance *confparse.Instance
+	addr     netip.Addr
+}
+
+// server is the machine of one or more real_server blocks.
+type server struct {
+	addr     netip.Addr
+	lan      *lan
+	subnet   *subnet
+	ports    map[uint16]*site
+	virtuals []netip.Addr // of services that reach it by direct routing
+	nat      bool
+}
+
+// site is what a server answers on a port.
+type site struct {
+	tls   bool
+	pages map[string]int // status by path; others are 200
+}
+
+// planNetwork derives lans, addresses and servers from what a file says.
+func planNetwork(c *confparse.Config) (*network, error) {
+	n := &network{used: map[netip.Addr]bool{}}
+	for _, in := range c.Instances {
+		n.instance(in)
+	}
+	for _, a := range c.StaticAddresses {
+		n.address(a, a.Interface)
+	}
+	if len(n.lans) == 0 {
+		return nil, fmt.Errorf("no vrrp_instance with an interface in the file: there is nothing to play")
+	}
+	for _, vs := range c.VirtualServers {
+		n.service(vs)
+	}
+	for _, l := range n.lans {
+		for i := range l.subnets {
+			if err := n.assign(&l.subnets[i], c.Instances); err != nil {
+				return nil, fmt.Errorf("interface %s: %w", l.link, err)
+			}
+		}
+	}
+	for _, s := range n.servers {
+		s.subnet = s.lan.find(s.addr)
+	}
+	return n, nil
+}
+
+// instance takes in the interfaces and addresses of a vrrp_instance.
+func (n *network) instance(in *confparse.Instance) {
+	if in.Interface == "" {
+		return
+	}
+	n.lan(in.Interface)
+	for i, a := range slices.Concat(in.Addresses, in.Excluded) {
+		link := a.Interface
+		if link == "" {
+			link = in.Interface
+		}
+		n.address(a, link)
+		if i == 0 {
+			n.vips = append(n.vips, vip{in, a.Prefix.Addr()})
+		}
+	}
+	if in.Source.IsValid() {
+		n.lan(in.Interface).cover(in.Source)
+	}
+	for _, t := range in.TrackInterfaces {
+		n.lan(t.Name)
+	}
+}
+
+// address takes in a virtual or static address and the subnet it implies.
+func (n *network) address(a confparse.Address, link string) {
+	l := n.lan(link)
+	n.used[a.Prefix.Addr()] = true
+	if !a.Prefix.IsSingleIP() && l.find(a.Prefix.Addr()) == nil {
+		l.subnets = append(l.subnets, subnet{Prefix: a.Prefix.Masked()})
+	}
+	l.cover(a.Prefix.Addr())
+	if s := l.find(a.Prefix.Addr()); !s.gateway.IsValid() {
+		s.gateway = a.Prefix.Addr()
+	}
+}
+
+// service takes in the real servers of a virtual_server.
+func (n *network) service(vs *confparse.VirtualServer) {
+	servers := vs.Servers
+	if vs.Sorry != nil {
+		servers = append(slices.Clone(servers), vs.Sorry)
+	}
+	for _, rs := range servers {
+		s := n.server(rs.Addr)
+		s.nat = s.nat || rs.Forward == confparse.NAT
+		if rs.Forward == confparse.Direct && vs.Addr.IsValid() && !slices.Contains(s.virtuals, vs.Addr) {
+			s.virtuals = append(s.virtuals, vs.Addr)
+		}
+		s.site(rs.Port)
+		for _, c := range rs.Checkers {
+			s.check(c)
+		}
+	}
+}
+
+// server finds or adds the machine with an address, on the lan it belongs to.
+func (n *network) server(a netip.Addr) *server {
+	i := slices.IndexFunc(n.servers, func(s *server) bool { return s.addr == a })
+	if i >= 0 {
+		return n.servers[i]
+	}
+	home := n.lans[0]
+	for _, l := range n.lans {
+		if l.find(a) != nil {
+			home = l
+			break
+		}
+	}
+	if !a.IsLoopback() {
+		home.cover(a)
+	}
+	n.used[a] = true
+	s := &server{addr: a, lan: home, ports: map[uint16]*site{}}
+	n.servers = append(n.servers, s)
+	return s
+}
+
+func (s *server) site(port uint16) *site {
+	if s.ports[port] == nil {
+		s.ports[port] = &site{pages: map[string]int{}}
+	}
+	return s.ports[port]
+}
+
+// check makes the server answer what a check expects.
+func (s *server) check(c *confparse.Checker) {
+	if c.Addr != s.addr {
+		return
+	}
+	site := s.site(c.Port)
+	if c.HTTP == nil {
+		return
+	}
+	site.tls = site.tls || c.Kind == confparse.SSLCheck
+	for _, u := range c.HTTP.URLs {
+		if len(u.Status) > 0 {
+			site.pages[u.Path] = u.Status[0].First
+		}
+	}
+}
+
+// lan finds or adds the lan of an interface.
+func (n *network) lan(link string) *lan {
+	i := slices.IndexFunc(n.lans, func(l *lan) bool { return l.link == link })
+	if i < 0 {
+		n.lans = append(n.lans, &lan{link: link})
+		i = len(n.lans) - 1
+	}
+	return n.lans[i]
+}
+
+// find is the subnet of an address, nil if there is none.
+func (l *lan) find(a netip.Addr) *subnet {
+	for i := range l.subnets {
+		if l.subnets[i].Contains(a) {
+			return &l.subnets[i]
+		}
+	}
+	return nil
+}
+
+// cover makes sure that an address lies in a subnet of the lan. Where the file
+// does not say which, it is the usual one.
+func (l *lan) cover(a netip.Addr) {
+	if l.find(a) != nil {
+		return
+	}
+	bits := 24
+	if a.Is6() {
+		bits = 64
+	}
+	l.subnets = append(l.subnets, subnet{Prefix: netip.PrefixFrom(a, bits).Masked()})
+}
+
+// assign gives the directors and the client their addresses in a subnet: those
+// the file names for unicast, else free ones.
+func (n *network) assign(s *subnet, instances []*confparse.Instance) error {
+	for _, in := range instances {
+		if s.Contains(in.Source) {
+			s.lb1 = in.Source
+			n.used[in.Source] = true
+		}
+		for _, p := range in.Peers {
+			if s.Contains(p.Addr) && !s.lb2.IsValid() {
+				s.lb2 = p.Addr
+			}
+			n.used[p.Addr] = true
+		}
+	}
+	for _, a := range []*netip.Addr{&s.lb1, &s.lb2, &s.client} {
+		if a.IsValid() {
+			continue
+		}
+		if *a = n.free(s.Prefix); !a.IsValid() {
+			return fmt.Errorf("subnet %s has no room for two directors and a client; write the length of the virtual addresses", s.Prefix)
+		}
+	}
+	return nil
+}
+
+// freeRange is how far down from the end of a subnet a free address is sought.
+const freeRange = 512
+
+// free is the highest unused address of a subnet, its last one left out.
+func (n *network) free(p netip.Prefix) netip.Addr {
+	a := last(p)
+	for range freeRange {
+		if a = a.Prev(); !p.Contains(a) || a == p.Masked().Addr() {
+			break
+		}
+		if !n.used[a] {
+			n.used[a] = true
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// last is the highest address of a prefix; of an IPv6 one, the highest whose
+// other bits than the last sixteen are zero.
+func last(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().AsSlice()
+	from := p.Bits()
+	if p.Addr().Is6() {
+		from = max(from, 112)
+	}
+	for i := from; i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}

@@ -1,0 +1,180 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"keepgo/confparse"
+	"keepgo/internal/netlab"
+	"keepgo/internal/status"
+)
+
+// play is a lab being played.
+type play struct {
+	ctx     context.Context
+	cfg     *confparse.Config
+	stage   *stage
+	view    view
+	report  Report
+	started time.Time
+	tick    *time.Ticker
+
+	// What the last look around saw.
+	status [2]*status.Status
+	holds  [2][]bool // by director and vip
+	told   map[string]string
+
+	web   *web   // nil while nothing is asked through the virtual address
+	scene string // what is being played
+}
+
+// lookEvery is how often the play looks around; it also bounds how much later
+// than the deed's end a scene ends.
+const lookEvery = 50 * time.Millisecond
+
+// pingEvery is how often the client asks the virtual address.
+const pingEvery = 10 * time.Millisecond
+
+func newPlay(ctx context.Context, cfg *confparse.Config, s *stage, v view) *play {
+	return &play{ctx: ctx, cfg: cfg, stage: s, view: v, started: time.Now(),
+		tick: time.NewTicker(lookEvery), told: map[string]string{}, report: Report{OK: true}}
+}
+
+// run plays from the first start to the last scene.
+func (p *play) run() error {
+	for _, v := range p.stage.net.vips {
+		ping, err := p.stage.client.Ping(v.addr, pingEvery)
+		if err != nil {
+			return err
+		}
+		p.stage.pings = append(p.stage.pings, ping)
+	}
+	if err := p.start(); err != nil {
+		return err
+	}
+	for _, scene := range []func() error{p.realServer, p.powerCut, p.stopping, p.linkDown} {
+		if err := scene(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look sees how everything is, tells what changed, and notices a daemon that
+// ended unasked.
+func (p *play) look() error {
+	for i, d := range p.stage.directors {
+		p.status[i] = nil
+		if d.proc == nil {
+			continue
+		}
+		if d.ended() && !d.ending {
+			return fmt.Errorf("%s: the daemon ended (%v). Its last words:\n%s", d.Name, d.proc.Err(), d.proc.LogTail(15))
+		}
+		p.status[i] = d.status()
+		p.tell(d.Name, p.status[i])
+	}
+	for i, d := range p.stage.directors {
+		p.holds[i] = p.holds[i][:0]
+		for _, v := range p.stage.net.vips {
+			p.holds[i] = append(p.holds[i], d.Holds(v.addr))
+		}
+	}
+	p.view.draw(p.picture())
+	return nil
+}
+
+func (d *director) ended() bool {
+	select {
+	case <-d.proc.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// wait looks around until ok says yes. It gives up after the limit, and ends
+// early with an error when a daemon dies or the play is broken off.
+func (p *play) wait(limit time.Duration, ok func() bool) (bool, error) {
+	for end := time.Now().Add(limit); ; {
+		if err := p.look(); err != nil {
+			return false, err
+		}
+		if ok() {
+			return true, nil
+		}
+		if time.Now().After(end) {
+			return false, nil
+		}
+		select {
+		case <-p.tick.C:
+		case <-p.ctx.Done():
+			if errors.Is(p.ctx.Err(), context.DeadlineExceeded) {
+				return false, fmt.Errorf("the lab took longer than %v", budget)
+			}
+			return false, errors.New("interrupted")
+		}
+	}
+}
+
+// master is the only director that holds a virtual address, -1 for none or both.
+func (p *play) master(vip int) int {
+	a, b := p.holds[0][vip], p.holds[1][vip]
+	switch {
+	case a && !b:
+		return 0
+	case b && !a:
+		return 1
+	}
+	return -1
+}
+
+// answered says whether the client gets answers again: from every virtual
+// address that ever answered, one has come since the instant and lately.
+func (p *play) answered(since time.Time) bool {
+	lately := time.Now().Add(-10 * pingEvery)
+	if lately.After(since) {
+		since = lately
+	}
+	for _, ping := range p.pings() {
+		if !ping.AnsweredSince(since) {
+			return false
+		}
+	}
+	return true
+}
+
+// pings are those whose address has ever answered: with vrrp_strict it never
+// does.
+func (p *play) pings() []*netlab.Pinger {
+	var out []*netlab.Pinger
+	for _, ping := range p.stage.pings {
+		if !ping.Last().IsZero() {
+			out = append(out, ping)
+		}
+	}
+	return out
+}
+
+// gap is the longest time any of the virtual addresses was silent.
+func (p *play) gap(since time.Time) time.Duration {
+	var gap time.Duration
+	for _, ping := range p.pings() {
+		gap = max(gap, ping.Gap(since))
+	}
+	return gap
+}
+
+// note says something about the whole lab, once.
+func (p *play) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	p.report.Notes = append(p.report.Notes, text)
+	p.view.say(p.clock() + "  " + text)
+}
+
+// clock is the time since the beginning, for the play-by-play.
+func (p *play) clock() string {
+	return fmt.Sprintf("%5.1f s", time.Since(p.started).Seconds())
+}

@@ -1,0 +1,265 @@
+package lab
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"keepgo/confparse"
+)
+
+// deed is one scene: what is done, what must come of it, and how long that may
+// take.
+type deed struct {
+	name  string
+	do    func() error
+	done  func() bool
+	want  string // what is missing while done says no
+	limit time.Duration
+	takes time.Duration // usual length; 0 means that it is never left out
+	heir  bool          // the virtual address may move
+	first bool          // nothing answered before: there is no gap to measure
+}
+
+// act plays a scene and keeps its outcome. A scene for which no time is left is
+// left out.
+func (p *play) act(d deed) error {
+	p.scene = d.name
+	defer func() { p.scene = "" }()
+	s := Scene{Name: d.name}
+	if left := budget - time.Since(p.started); d.takes > left {
+		s.OK, s.Why = true, fmt.Sprintf("left out: takes about %v, and a lab takes less than a minute", d.takes)
+		p.finish(s)
+		return nil
+	}
+	begin := time.Now()
+	if err := d.do(); err != nil {
+		return fmt.Errorf("%s: %w", d.name, err)
+	}
+	ok, err := p.wait(d.limit, func() bool { return d.done() && p.answered(begin) })
+	if err != nil {
+		return err
+	}
+	s.OK, s.GapMS, s.TookMS = ok, p.gap(begin).Milliseconds(), time.Since(begin).Milliseconds()
+	if d.first {
+		s.GapMS = 0
+	}
+	if d.heir {
+		s.Master = p.masterName()
+	}
+	switch {
+	case !ok && !d.done():
+		s.Why = fmt.Sprintf("not within %v: %s", d.limit.Round(time.Second), d.want)
+	case !ok:
+		s.Why = "the client gets no answer"
+	}
+	p.finish(s)
+	return nil
+}
+
+func (p *play) finish(s Scene) {
+	p.report.Scenes = append(p.report.Scenes, s)
+	p.report.OK = p.report.OK && s.OK
+	p.view.say(sceneLine(p.clock(), s))
+}
+
+// masterName is who holds the virtual addresses, "" if they are divided.
+func (p *play) masterName() string {
+	name := ""
+	for v := range p.stage.net.vips {
+		m := p.master(v)
+		if m < 0 || name != "" && name != p.stage.directors[m].Name {
+			return ""
+		}
+		name = p.stage.directors[m].Name
+	}
+	return name
+}
+
+// Times that do not follow from the file.
+const (
+	startTime = 2 * time.Second // for a daemon to start
+	slack     = 4 * time.Second // beyond the usual time, for a busy machine
+)
+
+// takeover is the longest any instance needs to notice that its master is gone:
+// Master_Down_Interval, RFC 9568 section 6.1.
+func (p *play) takeover() time.Duration {
+	var t time.Duration
+	for _, in := range p.cfg.Instances {
+		t = max(t, time.Duration(max(in.DownTimerAdverts, 3)+1)*in.AdvertInt)
+	}
+	return t
+}
+
+// start brings both directors up and waits for the preferred one to be master.
+func (p *play) start() error {
+	err := p.act(deed{
+		name: "both directors start", heir: true, first: true,
+		do: func() error {
+			for _, d := range p.stage.directors {
+				if err := d.start(); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		done:  func() bool { return p.allWith(0) && p.bothAnswer() && (len(p.pings()) > 0 || p.unpingable()) },
+		want:  "lb1 is master of every instance",
+		limit: p.takeover() + startTime + slack,
+	})
+	if err != nil {
+		return err
+	}
+	if len(p.pings()) < len(p.stage.pings) {
+		p.note("a virtual address does not answer ping, so no time can be measured for it")
+	}
+	return p.services()
+}
+
+// services notes what is real about the virtual servers, and begins to ask
+// through them where the kernel can balance.
+func (p *play) services() error {
+	if len(p.cfg.VirtualServers) == 0 {
+		return nil
+	}
+	for _, s := range p.status {
+		if s != nil && s.IPVS != "" {
+			p.note("no IPVS in this kernel (%s): VRRP, addresses, ARP and health checks are real, balancing is not", s.IPVS)
+			return nil
+		}
+	}
+	p.report.IPVS = true
+	for _, vs := range p.cfg.VirtualServers {
+		if vs.Addr.IsValid() && vs.Protocol == confparse.TCP && vs.Port != 0 {
+			p.web = ask(p.ctx, p.stage.client, vs.Addr, vs.Port)
+			return nil
+		}
+	}
+	return nil
+}
+
+// bothAnswer says whether both daemons answer on their control sockets.
+func (p *play) bothAnswer() bool { return p.status[0] != nil && p.status[1] != nil }
+
+// unpingable says whether every instance forbids its address to answer.
+func (p *play) unpingable() bool {
+	return !slices.ContainsFunc(p.cfg.Instances, func(in *confparse.Instance) bool { return !in.Strict })
+}
+
+// allWith says whether one director alone holds every virtual address.
+func (p *play) allWith(i int) bool {
+	for v := range p.stage.net.vips {
+		if p.master(v) != i {
+			return false
+		}
+	}
+	return true
+}
+
+// current is who is master of the first instance, and its partner.
+func (p *play) current() (m, o int) {
+	if p.master(0) == 1 {
+		return 1, 0
+	}
+	return 0, 1
+}
+
+// realServer takes a real server away and gives it back.
+func (p *play) realServer() error {
+	vs, rs := p.victim()
+	if rs == nil {
+		if len(p.cfg.VirtualServers) > 0 {
+			p.note("no real server has a check that would notice its end within the lab's time")
+		}
+		return nil
+	}
+	m := p.stage.servers[rs.Addr]
+	took := noticeTime(rs)
+	name := fmt.Sprintf("real server %s", rs.Addr)
+	err := p.act(deed{
+		name: name + " dies", takes: took, limit: took + slack, want: "it is out",
+		do:   func() error { m.close(); return nil },
+		done: func() bool { return p.serverIs(vs, rs, false) },
+	})
+	if err != nil {
+		return err
+	}
+	return p.act(deed{
+		name: name + " comes back", limit: took + slack, want: "it is in again",
+		do:   func() error { return m.serve(m.host) },
+		done: func() bool { return p.serverIs(vs, rs, true) },
+	})
+}
+
+// longestNotice is how slow a check may be to be played.
+const longestNotice = 15 * time.Second
+
+// victim is the real server whose end is noticed soonest.
+func (p *play) victim() (*confparse.VirtualServer, *confparse.RealServer) {
+	var svc *confparse.VirtualServer
+	var best *confparse.RealServer
+	for _, vs := range p.cfg.VirtualServers {
+		for _, rs := range vs.Servers {
+			m := p.stage.servers[rs.Addr]
+			seen := slices.ContainsFunc(rs.Checkers, func(c *confparse.Checker) bool { return notices(c, rs) })
+			if m == nil || m.host == nil || !seen || noticeTime(rs) > longestNotice {
+				continue
+			}
+			if best == nil || noticeTime(rs) < noticeTime(best) {
+				svc, best = vs, rs
+			}
+		}
+	}
+	return svc, best
+}
+
+// notices says whether a check sees that its real server serves nothing.
+func notices(c *confparse.Checker, rs *confparse.RealServer) bool {
+	return c.Addr == rs.Addr && (c.Kind == confparse.TCPCheck || c.Kind == confparse.HTTPCheck || c.Kind == confparse.SSLCheck)
+}
+
+// noticeTime is the longest until a check has failed often enough.
+func noticeTime(rs *confparse.RealServer) time.Duration {
+	var t time.Duration
+	for _, c := range rs.Checkers {
+		if notices(c, rs) {
+			t = max(t, c.DelayLoop+time.Duration(c.Retry)*(c.DelayBeforeRetry+time.Second)+time.Second)
+		}
+	}
+	return t
+}
+
+// serverIs says whether every running daemon has a real server in or out.
+func (p *play) serverIs(vs *confparse.VirtualServer, rs *confparse.RealServer, up bool) bool {
+	found := 0
+	for _, s := range p.status {
+		if s == nil {
+			continue
+		}
+		for _, service := range s.Services {
+			for _, server := range service.Servers {
+				if namesServer(server.Name, rs) && namesService(service.Name, vs) {
+					if server.Up != up {
+						return false
+					}
+					found++
+				}
+			}
+		}
+	}
+	return found > 0
+}
+
+// namesServer says whether a name like [10.0.0.1]:tcp:80 means a real server.
+func namesServer(name string, rs *confparse.RealServer) bool {
+	return strings.Contains(name, "["+rs.Addr.String()+"]") && strings.HasSuffix(name, fmt.Sprintf(":%d", rs.Port))
+}
+
+// namesService says whether a name like [10.0.0.100]:tcp:80 means a service. Of
+// groups and marks any will do.
+func namesService(name string, vs *confparse.VirtualServer) bool {
+	return !vs.Addr.IsValid() ||
+		strings.Contains(name, "["+vs.Addr.String()+"]") && strings.HasSuffix(name, fmt.Sprintf(":%d", vs.Port))
+}
