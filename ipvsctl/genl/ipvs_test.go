@@ -1,0 +1,495 @@
+package genl
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cloudflare/ipvs"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
+
+	"keepgo/internal/guest"
+	"keepgo/ipvsctl"
+)
+
+// TestGuest runs the tests of this file under a kernel with IPVS where the
+// running one has none.
+func TestGuest(t *testing.T) {
+	if native() {
+		t.Skip("the running kernel has IPVS: the tests run on it")
+	}
+	guest.Tests(t, "^TestIPVS")
+}
+
+// native says whether this very kernel can be used, in namespaces.
+func native() bool {
+	_, err := os.Stat("/proc/net/ip_vs")
+	return err == nil && os.Geteuid() == 0
+}
+
+// bench is a door in a network namespace of its own, and what it reported.
+type bench struct {
+	*testing.T
+	*Door
+	mu     sync.Mutex
+	events []Event
+}
+
+func newBench(t *testing.T, repair time.Duration) *bench {
+	t.Helper()
+	if !guest.Inside() && !native() {
+		t.Skip("needs a kernel with IPVS: runs in TestGuest")
+	}
+	runtime.LockOSThread() // never unlocked: the thread ends with the test
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatalf("make a network namespace: %v", err)
+	}
+	b := &bench{T: t}
+	b.run("ip", "link", "set", "lo", "up")
+	b.Cleanup(func() { b.run("ipvsadm", "-C") })
+	b.Door = b.open(repair)
+	return b
+}
+
+func (b *bench) open(repair time.Duration) *Door {
+	b.Helper()
+	d, err := Open(Options{Repair: repair, Report: func(e Event) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.events = append(b.events, e)
+	}})
+	if err != nil {
+		b.Fatalf("open: %v", err)
+	}
+	b.Cleanup(d.Close)
+	return d
+}
+
+// take returns the events so far and forgets them.
+func (b *bench) take() []Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.events
+	b.events = nil
+	return e
+}
+
+func (b *bench) run(args ...string) string {
+	b.Helper()
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		b.Fatalf("%s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// saved is what "ipvsadm -Sn" writes, sorted. It leaves thresholds out.
+func (b *bench) saved() []string {
+	b.Helper()
+	lines := strings.Split(strings.TrimSpace(b.run("ipvsadm", "-Sn")), "\n")
+	slices.Sort(lines)
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return lines
+}
+
+// set gives a want and waits for it.
+func (b *bench) set(changed ipvsctl.Table, removed ...ipvsctl.ServiceKey) {
+	b.Helper()
+	b.Set(changed, removed)
+	if err := b.Sync(); err != nil {
+		b.Fatalf("sync: %v", err)
+	}
+}
+
+// reader is a client of the ipvs package in the test's namespace. Left open it
+// would keep the namespace, and the modules it uses.
+func (b *bench) reader() interface {
+	ipvs.Client
+	io.Closer
+} {
+	b.Helper()
+	c, err := ipvs.New()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return c.(interface {
+		ipvs.Client
+		io.Closer
+	})
+}
+
+// kernel reads the table through the ipvs package, which knows no engines.
+func (b *bench) kernel() ipvsctl.Table {
+	b.Helper()
+	c := b.reader()
+	defer c.Close()
+	services, err := c.Services()
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		b.Fatal(err)
+	}
+	table := ipvsctl.Table{}
+	for _, s := range services {
+		k := ipvsctl.ServiceKey{Protocol: uint8(s.Protocol), Addr: s.Address, Port: s.Port,
+			FWMark: s.FWMark, IPv6: s.Family == ipvs.INET6}
+		e := ipvsctl.Entry{Service: service(s.Service), Destinations: map[ipvsctl.DestKey]ipvsctl.Destination{}}
+		dests, err := c.Destinations(s.Service)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			b.Fatal(err)
+		}
+		for _, d := range dests {
+			e.Destinations[ipvsctl.DestKey{Addr: d.Address, Port: d.Port}] = destination(d.Destination)
+		}
+		table[k] = e.Canonical(k)
+	}
+	return table
+}
+
+func service(s ipvs.Service) ipvsctl.Service {
+	r := ipvsctl.Service{Scheduler: s.Scheduler, Flags: uint32(s.Flags), Timeout: time.Duration(s.Timeout) * time.Second}
+	if s.Family == ipvs.INET6 {
+		r.PrefixLen = uint8(s.Netmask.Bits())
+	} else {
+		r.Netmask4 = [4]byte(s.Netmask.AsSlice())
+	}
+	return r
+}
+
+func (b *bench) same(got, want ipvsctl.Table) {
+	b.Helper()
+	canonical := ipvsctl.Table{}
+	for k, e := range want {
+		c := e.Canonical(k.Canonical())
+		c.Service.Engine = ""
+		canonical[k.Canonical()] = c
+	}
+	if diff := cmp.Diff(canonical, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		b.Errorf("table (-want +got):\n%s", diff)
+	}
+}
+
+func tcp(addr string) ipvsctl.ServiceKey { return key(6, addr) }
+
+func key(protocol uint8, addr string) ipvsctl.ServiceKey {
+	ap := netip.MustParseAddrPort(addr)
+	return ipvsctl.ServiceKey{Protocol: protocol, Addr: ap.Addr(), Port: ap.Port(), IPv6: ap.Addr().Is6()}
+}
+
+func dest(addr string) ipvsctl.DestKey {
+	ap := netip.MustParseAddrPort(addr)
+	return ipvsctl.DestKey{Addr: ap.Addr(), Port: ap.Port()}
+}
+
+// entry is a service with servers of the given weight.
+func entry(scheduler string, weight uint32, dests ...string) ipvsctl.Entry {
+	e := ipvsctl.Entry{Service: ipvsctl.Service{Scheduler: scheduler}, Destinations: map[ipvsctl.DestKey]ipvsctl.Destination{}}
+	for _, d := range dests {
+		e.Destinations[dest(d)] = ipvsctl.Destination{Weight: weight}
+	}
+	return e
+}
+
+func TestIPVSEveryShape(t *testing.T) {
+	b := newBench(t, -1)
+	shaped := func(s ipvsctl.Service, k string, d ipvsctl.Destination) ipvsctl.Entry {
+		return ipvsctl.Entry{Service: s, Destinations: map[ipvsctl.DestKey]ipvsctl.Destination{dest(k): d}}
+	}
+	want := ipvsctl.Table{
+		tcp("10.0.0.1:80"): shaped(ipvsctl.Service{Scheduler: "rr"}, "10.0.1.1:8080",
+			ipvsctl.Destination{Weight: 3, Upper: 100, Lower: 50}),
+		key(17, "10.0.0.1:53"): shaped(ipvsctl.Service{Scheduler: "wlc", Flags: ipvsctl.FlagOnePacket}, "10.0.1.1:53",
+			ipvsctl.Destination{Weight: 0, Forward: ipvsctl.ForwardDirect}),
+		key(132, "10.0.0.1:9"): shaped(ipvsctl.Service{Scheduler: "wrr"}, "10.0.1.1:9",
+			ipvsctl.Destination{Weight: 2147483647, Forward: ipvsctl.ForwardTunnel}),
+		tcp("10.0.0.2:0"): shaped(ipvsctl.Service{Scheduler: "rr", Timeout: 360 * time.Second, Netmask4: [4]byte{255, 255, 255, 0}},
+			"10.0.1.1:0", ipvsctl.Destination{Weight: 1}),
+		tcp("[2001:db8::1]:80"): shaped(ipvsctl.Service{Scheduler: "rr", Timeout: 60 * time.Second, PrefixLen: 64},
+			"[2001:db8::2]:80", ipvsctl.Destination{Weight: 1}),
+		tcp("10.0.0.3:80"): shaped(ipvsctl.Service{Scheduler: "sh", Flags: 8 | 16}, "[2001:db8::2]:80",
+			ipvsctl.Destination{Weight: 1, Forward: ipvsctl.ForwardTunnel, TunnelType: ipvsctl.TunnelGUE, TunnelPort: 6080, TunnelFlags: 1}),
+		key(17, "10.0.0.4:5060"): shaped(ipvsctl.Service{Scheduler: "rr", Timeout: 10 * time.Second, Engine: "sip"},
+			"10.0.1.1:5060", ipvsctl.Destination{Weight: 1}),
+		{FWMark: 8}:              entry("rr", 1, "10.0.1.1:0"),
+		{FWMark: 8, IPv6: true}:  entry("rr", 1, "[2001:db8::2]:0"),
+		tcp("10.0.0.5:80"):       {Service: ipvsctl.Service{Scheduler: "wlc"}},
+		tcp("[2001:db8::1]:443"): {Service: ipvsctl.Service{Scheduler: "wlc"}},
+	}
+	b.set(want)
+	for _, e := range b.take() {
+		t.Errorf("event: %v", e.Err)
+	}
+	b.same(b.kernel(), want)
+	got := b.saved()
+	wantSaved := []string{
+		"-A -f 8 -6 -s rr",
+		"-A -f 8 -s rr",
+		"-A -t 10.0.0.1:80 -s rr",
+		"-A -t 10.0.0.2:0 -s rr -p 360 -M 255.255.255.0",
+		"-A -t 10.0.0.3:80 -s sh -b sh-fallback,sh-port",
+		"-A -t 10.0.0.5:80 -s wlc",
+		"-A -t [2001:db8::1]:443 -s wlc",
+		"-A -t [2001:db8::1]:80 -s rr -p 60 -M 64",
+		"-A -u 10.0.0.1:53 -s wlc -o",
+		"-A -u 10.0.0.4:5060 -s rr -p 10 --pe sip",
+		"-A --sctp-service 10.0.0.1:9 -s wrr",
+		"-a -f 8 -6 -r [2001:db8::2]:0 -m -w 1",
+		"-a -f 8 -r 10.0.1.1:0 -m -w 1",
+		"-a -t 10.0.0.1:80 -r 10.0.1.1:8080 -m -w 3",
+		"-a -t 10.0.0.2:0 -r 10.0.1.1:0 -m -w 1",
+		"-a -t 10.0.0.3:80 -r [2001:db8::2]:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-csum",
+		"-a -t [2001:db8::1]:80 -r [2001:db8::2]:80 -m -w 1",
+		"-a -u 10.0.0.1:53 -r 10.0.1.1:53 -g -w 0",
+		"-a -u 10.0.0.4:5060 -r 10.0.1.1:5060 -m -w 1",
+		"-a --sctp-service 10.0.0.1:9 -r 10.0.1.1:9 -i -w 2147483647 --tun-type ipip",
+	}
+	slices.Sort(wantSaved)
+	if diff := cmp.Diff(wantSaved, got); diff != "" {
+		t.Errorf("ipvsadm -Sn (-want +got):\n%s", diff)
+	}
+	if err := b.Look(); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range b.take() {
+		t.Errorf("a look found something to do: %+v", e)
+	}
+}
+
+func TestIPVSSchedulers(t *testing.T) {
+	b := newBench(t, -1)
+	want := ipvsctl.Table{}
+	for i, s := range []string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh"} {
+		want[tcp(fmt.Sprintf("10.0.0.1:%d", 1000+i))] = entry(s, 1, "10.0.1.1:80")
+	}
+	b.set(want)
+	for _, e := range b.take() {
+		t.Errorf("event: %v", e.Err)
+	}
+	b.same(b.kernel(), want)
+}
+
+func TestIPVSEdits(t *testing.T) {
+	b := newBench(t, -1)
+	k := tcp("10.0.0.1:80")
+	steps := []ipvsctl.Entry{
+		entry("rr", 1, "10.0.1.1:80", "10.0.1.2:80"),
+		entry("wlc", 1, "10.0.1.1:80", "10.0.1.2:80"),
+		entry("wlc", 7, "10.0.1.2:80", "10.0.1.3:80"),
+		{Service: ipvsctl.Service{Scheduler: "sh", Timeout: time.Minute, Engine: "sip"}},
+		{Service: ipvsctl.Service{Scheduler: "sh"}},
+	}
+	for _, e := range steps {
+		b.set(ipvsctl.Table{k: e})
+		b.same(b.kernel(), ipvsctl.Table{k: e})
+	}
+	b.set(nil, k)
+	b.same(b.kernel(), nil)
+	for _, e := range b.take() {
+		t.Errorf("event: %+v", e)
+	}
+}
+
+func TestIPVSEngineIsKeptAndTakenAway(t *testing.T) {
+	b := newBench(t, -1)
+	k := key(17, "10.0.0.1:5060")
+	sip := ipvsctl.Service{Scheduler: "rr", Timeout: time.Minute, Engine: "sip"}
+	b.set(ipvsctl.Table{k: {Service: sip}})
+	sip.Scheduler = "wrr"
+	b.set(ipvsctl.Table{k: {Service: sip}})
+	if got, want := b.saved(), []string{"-A -u 10.0.0.1:5060 -s wrr -p 60 --pe sip"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	sip.Engine = ""
+	b.set(ipvsctl.Table{k: {Service: sip}})
+	if got, want := b.saved(), []string{"-A -u 10.0.0.1:5060 -s wrr -p 60"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestIPVSOthersAreLeftAlone(t *testing.T) {
+	b := newBench(t, -1)
+	b.run("ipvsadm", "-A", "-t", "10.9.9.9:80", "-s", "rr")
+	b.run("ipvsadm", "-a", "-t", "10.9.9.9:80", "-r", "10.9.9.1:80", "-m", "-w", "4")
+	others := b.kernel()
+	k := tcp("10.0.0.1:80")
+	b.set(ipvsctl.Table{k: entry("rr", 1, "10.0.1.1:80")})
+	b.set(nil, tcp("10.9.9.9:80")) // was never ours
+	if err := errors.Join(b.Look(), b.Clear()); err != nil {
+		t.Fatal(err)
+	}
+	b.same(b.kernel(), others)
+	b.set(ipvsctl.Table{k: entry("rr", 1, "10.0.1.1:80")})
+	if err := b.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	b.same(b.kernel(), ipvsctl.Table{k: entry("rr", 1, "10.0.1.1:80")})
+}
+
+func TestIPVSLookPutsBack(t *testing.T) {
+	b := newBench(t, -1)
+	want := ipvsctl.Table{
+		tcp("10.0.0.1:80"): entry("rr", 1, "10.0.1.1:80", "10.0.1.2:80"),
+		{FWMark: 3}:        entry("wlc", 2, "10.0.1.1:0"),
+	}
+	b.set(want)
+	for _, hand := range []struct {
+		args     string
+		repaired int
+	}{
+		{"-C", 2},
+		{"-D -f 3", 1},
+		{"-d -t 10.0.0.1:80 -r 10.0.1.1:80", 1},
+		{"-e -t 10.0.0.1:80 -r 10.0.1.1:80 -m -w 9", 1},
+		{"-a -t 10.0.0.1:80 -r 10.0.1.7:80 -m", 1},
+		{"-E -t 10.0.0.1:80 -s wlc -p 20", 1},
+		{"-E -t 10.0.0.1:80 -s rr -p 20 --pe sip", 1},
+		{"-A -t 10.7.7.7:80", 0},
+		{"-D -t 10.7.7.7:80", 0},
+	} {
+		b.run(append([]string{"ipvsadm"}, strings.Fields(hand.args)...)...)
+		if err := b.Look(); err != nil {
+			t.Fatal(err)
+		}
+		events := b.take()
+		if len(events) != hand.repaired {
+			t.Errorf("ipvsadm %s: events %+v, want %d", hand.args, events, hand.repaired)
+		}
+		for _, e := range events {
+			if e.Kind != Repaired || len(e.Ops) == 0 {
+				t.Errorf("ipvsadm %s: event %+v", hand.args, e)
+			}
+		}
+		if hand.repaired > 0 {
+			b.same(b.kernel(), want)
+		}
+	}
+}
+
+func TestIPVSRepairsByItself(t *testing.T) {
+	b := newBench(t, 20*time.Millisecond)
+	want := ipvsctl.Table{tcp("10.0.0.1:80"): entry("rr", 1, "10.0.1.1:80")}
+	b.set(want)
+	b.run("ipvsadm", "-C")
+	b.eventually("the service is put back", func() bool { return len(b.kernel()) == 1 })
+	b.eventually("the repair is told", func() bool {
+		return slices.ContainsFunc(b.take(), func(e Event) bool { return e.Kind == Repaired })
+	})
+}
+
+// eventually polls until ok, for at most half a minute.
+func (b *bench) eventually(what string, ok func() bool) {
+	b.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(30 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			b.Fatalf("not within 30 s: %s", what)
+		}
+	}
+}
+
+func TestIPVSChangeAfterAnotherHand(t *testing.T) {
+	b := newBench(t, -1)
+	k := tcp("10.0.0.1:80")
+	for _, hand := range []string{
+		"-a -t 10.0.0.1:80 -r 10.0.1.2:80 -m -w 9", // added already
+		"-d -t 10.0.0.1:80 -r 10.0.1.1:80",         // missing on edit
+		"-D -t 10.0.0.1:80",                        // no service
+	} {
+		b.set(ipvsctl.Table{k: entry("rr", 1, "10.0.1.1:80")})
+		b.run(append([]string{"ipvsadm"}, strings.Fields(hand)...)...)
+		want := entry("rr", 2, "10.0.1.1:80", "10.0.1.2:80")
+		b.set(ipvsctl.Table{k: want})
+		b.same(b.kernel(), ipvsctl.Table{k: want})
+		for _, e := range b.take() {
+			t.Errorf("ipvsadm %s: event %+v", hand, e)
+		}
+	}
+	b.run("ipvsadm", "-C")
+	b.set(nil, k) // missing on delete
+	for _, e := range b.take() {
+		t.Errorf("event %+v", e)
+	}
+}
+
+func TestIPVSThousandServers(t *testing.T) {
+	b := newBench(t, -1)
+	k := tcp("10.0.0.1:80")
+	var addrs []string
+	for i := range 1000 {
+		addrs = append(addrs, fmt.Sprintf("10.1.%d.%d:80", i/250, 1+i%250))
+	}
+	for _, want := range []ipvsctl.Entry{entry("rr", 1, addrs...), entry("rr", 2, addrs[500:]...), entry("rr", 2)} {
+		b.set(ipvsctl.Table{k: want})
+		b.same(b.kernel(), ipvsctl.Table{k: want})
+	}
+	for _, e := range b.take() {
+		t.Errorf("event: %+v", e)
+	}
+}
+
+func TestIPVSRefusals(t *testing.T) {
+	b := newBench(t, -1)
+	k := tcp("10.0.0.1:80")
+	good := ipvsctl.Destination{Weight: 1}
+	for _, c := range []struct {
+		scheduler, server string
+
+		d    ipvsctl.Destination
+		want string
+	}{
+		{"nosuch", "10.0.1.1:80", good,
+			`IPVS: cannot add service [10.0.0.1]:tcp:80: no such file or directory: the kernel has no scheduler "nosuch"; load ip_vs_nosuch, or choose another lvs_sched`},
+		{"rr", "10.0.1.1:80", ipvsctl.Destination{Weight: 1, Upper: 5, Lower: 6},
+			"IPVS: cannot add server [10.0.1.1]:tcp:80 of [10.0.0.1]:tcp:80: numerical result out of range: lthreshold 6 is above uthreshold 5"},
+		{"rr", "[2001:db8::1]:80", good,
+			"IPVS: cannot add server [2001:db8::1]:tcp:80 of [10.0.0.1]:tcp:80: invalid argument: a server of another address family than the service's can be reached by lvs_method TUN only"},
+		{"rr", "224.0.0.1:80", good,
+			"IPVS: cannot add server [224.0.0.1]:tcp:80 of [10.0.0.1]:tcp:80: invalid argument: the kernel takes a unicast address only, and not an IPv6 link-local one; in a network namespace without any address it takes none: set lo up"},
+	} {
+		e := entry(c.scheduler, 1, "10.0.1.8:80", "10.0.1.9:80")
+		e.Destinations[dest(c.server)] = c.d
+		b.set(ipvsctl.Table{k: e})
+		b.set(ipvsctl.Table{k: e}) // the same failure is told once
+		events := b.take()
+		if len(events) != 1 || events[0].Kind != Failed || events[0].Service != k || events[0].Err.Error() != c.want {
+			t.Errorf("events %+v, want %q", events, c.want)
+		}
+		good := entry("rr", 1, "10.0.1.8:80", "10.0.1.9:80")
+		if c.scheduler == "rr" {
+			b.same(b.kernel(), ipvsctl.Table{k: good}) // one bad server holds nobody back
+		}
+		b.set(ipvsctl.Table{k: good})
+		if events = b.take(); len(events) != 1 || events[0].Kind != Recovered {
+			t.Errorf("%s %s: events %+v, want recovery", c.scheduler, c.server, events)
+		}
+		b.same(b.kernel(), ipvsctl.Table{k: good})
+		b.set(nil, k)
+	}
+}
+
+func TestIPVSModuleGoneAndBack(t *testing.T) {
+	b := newBench(t, -1)
+	if !guest.Inside() {
+		t.Skip("unloads a kernel module: in a guest only")
+	}
+	want := ipvsctl.Table{tcp("10.0.0.1:80"): entry("rr", 1, "10.0.1.1:80")}
+	b.set(want)
+	b.run("ipvsadm", "-C")
+	b.run("sh", "-c", "modprobe -r $(grep -o '^ip_vs_[a-z_]*' /proc/modules) ip_vs")
+	if err := errors.Join(b.Look(), b.Look()); err != nil {
+		t.Fatal(err)
+	}
+	b.same(b.kernel(), want)
+}
