@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -124,6 +125,29 @@ func TestGroupLosesTogether(t *testing.T) {
 	c.obey(orders)
 	if c.count(Backup) != 2 || c.group.State() != Backup {
 		t.Errorf("%d backups, group %v", c.count(Backup), c.group.State())
+	}
+}
+
+// TestGroupYieldEndsThere: who yields asks nobody else to, or the orders of a
+// large group would grow with its square.
+func TestGroupYieldEndsThere(t *testing.T) {
+	c := newCompany([]Config{config(2, 100), config(2, 90), config(2, 80)})
+	c.advance(5 * sec)
+	if orders := c.stepOne(1, Event{Kind: EventYield}, nil); len(orders) != 0 {
+		t.Errorf("yielding gave the orders %v", orders)
+	}
+}
+
+// TestGroupTakesLatecomer: a member that a reload added follows the masters.
+func TestGroupTakesLatecomer(t *testing.T) {
+	g := NewGroup(3)
+	g.Stepped(0, EventReconfigure, Resume(0, config(2, 100), Master, 100), nil)
+	for i := 1; i < 3; i++ {
+		g.Stepped(i, EventStart, started(config(2, 100)), nil)
+	}
+	want := []Order{{2, EventGrant}, {0, EventGrant}, {1, EventGrant}}
+	if got := g.Ask(2, nil); !slices.Equal(got, want) {
+		t.Errorf("orders %v, want %v", got, want)
 	}
 }
 

@@ -93,3 +93,22 @@ func with(c Config, change func(*Config)) Config {
 	change(&c)
 	return c
 }
+
+// TestResume: a new process goes on where the old one stood.
+func TestResume(t *testing.T) {
+	cases := []struct {
+		state State
+		next  Time
+	}{
+		{Init, Never}, {Backup, 10*sec + 3*sec + 804687*us}, {Master, 10 * sec}, {Fault, Never},
+	}
+	for _, c := range cases {
+		r := Resume(10*sec, config(2, 100), c.state, 50)
+		if r.State() != c.state || r.Next() != c.next || r.Priority() != 50 {
+			t.Errorf("%v: resumed as %v with priority %d, next %v, want %v", c.state, r.State(), r.Priority(), r.Next(), c.next)
+		}
+	}
+	if r, acts := tick(Resume(10*sec, config(2, 100), Master, 50)); len(acts) != 1 || acts[0].Kind != ActSend || r.Next() != 11*sec {
+		t.Errorf("a resumed master does %+v, next %v", acts, r.Next())
+	}
+}
