@@ -21,6 +21,8 @@ func (d *Door) learn(batch []change) {
 			d.linkGone(c.link.Index)
 		case c.link.Index != 0:
 			d.linkSeen(c.link, now)
+		case c.config.index != 0:
+			d.forwardingSeen(c.config, now)
 		case c.addrGone:
 			d.addrGone(c.addr, c.port, now)
 		default:
@@ -43,6 +45,15 @@ func (d *Door) linkSeen(l Link, now time.Time) {
 	}
 	if !known || renamed || l.Admin && !old.Admin || l.Up && !old.Up {
 		d.state.missingOn(l.Name, now)
+	}
+}
+
+// forwardingSeen notes that a link became one of a router, or ceased to be:
+// the kernel tells it apart from the link.
+func (d *Door) forwardingSeen(c linkConfig, now time.Time) {
+	if l, ok := d.links.indexed(c.index); ok {
+		l.Forwarding = c.forwarding
+		d.linkSeen(l, now)
 	}
 }
 
@@ -83,7 +94,11 @@ func (d *Door) addrSeen(a standing) {
 	case e != nil && a.flags&unix.IFA_F_DADFAILED != 0:
 		d.duplicate(e, a.index)
 	case e != nil:
+		refusals := e.refusals
 		d.state.stands(e, a.index)
+		if refusals > 0 { // somebody else did what we could not
+			d.tellRestored(e, 0)
+		}
 	case a.flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0:
 	case d.links.addAddress(a.index, a.prefix):
 		d.state.touched = append(d.state.touched, a.index)
@@ -96,7 +111,7 @@ func (d *Door) addrSeen(a standing) {
 func (d *Door) duplicate(e *entry, index int) {
 	if e.address.DAD {
 		d.refused(e, fmt.Errorf("another host on %s uses %v: duplicate address detection failed", e.address.Link, e.key.Prefix.Addr()), time.Time{})
-		d.state.stands(e, index)
+		d.state.stands(e, index) // though of no use
 		return
 	}
 	op := vip.Op{Kind: vip.Remove, Address: e.address}

@@ -178,7 +178,7 @@ func (d *Door) answered(r *request, now time.Time) {
 	case errors.Is(r.err, unix.ENODEV):
 		d.refused(r.entry, explain(r.op, r.err), time.Time{})
 	default:
-		d.refused(r.entry, explain(r.op, r.err), now.Add(longPause))
+		d.refused(r.entry, explain(r.op, r.err), now.Add(r.entry.patience()))
 	}
 }
 
@@ -191,10 +191,10 @@ func gone(err error) bool {
 // An address that was there all along (EEXIST) is adopted: nothing was wrong.
 func (d *Door) added(r *request, now time.Time) {
 	e := r.entry
+	refusals, taken, port := e.refusals, e.taken, e.port
+	e.taken, e.port = false, 0
 	d.state.stands(e, r.index)
-	failed, taken, port := e.failed, e.taken, e.port
-	e.failed, e.taken, e.port = false, false, 0
-	if !r.repair || (r.err != nil && !failed) {
+	if !r.repair || (r.err != nil && refusals == 0) {
 		return
 	}
 	if port == d.commands.port { // our own removal of a primary took it along
@@ -204,6 +204,10 @@ func (d *Door) added(r *request, now time.Time) {
 		e.strikes++
 		e.repaired = now
 	}
+	d.tellRestored(e, port)
+}
+
+func (d *Door) tellRestored(e *entry, port uint32) {
 	for _, owner := range e.owners {
 		d.notify(Event{Kind: Restored, Owner: owner, Address: e.address, Port: port})
 	}
@@ -212,10 +216,9 @@ func (d *Door) added(r *request, now time.Time) {
 // refused notes that an address cannot stand now, and tells its owners once.
 func (d *Door) refused(e *entry, err error, due time.Time) {
 	d.state.misses(e, due)
-	if e.failed {
+	if e.refusals++; e.refusals > 1 {
 		return
 	}
-	e.failed = true
 	for _, owner := range e.owners {
 		d.notify(Event{Kind: Failed, Owner: owner, Address: e.address, Err: err})
 	}

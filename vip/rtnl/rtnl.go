@@ -20,7 +20,8 @@ const (
 	// Applied: a Set of Owner was carried out; Set is what of it stands now.
 	Applied EventKind = iota
 	// Restored: Address of Owner was gone, or could not be added before, and
-	// stands now. Port is the netlink port of who removed it, 0 if unknown.
+	// stands now. Port is the netlink port of who removed it, most often its
+	// process number; 0 if unknown, as for every IPv6 address.
 	Restored
 	// Failed: Address of Owner could not be added or removed, Err says why and
 	// what to do. An address that is wanted is tried again; Err is told once.
@@ -57,8 +58,8 @@ type Link struct {
 	Up           bool
 	HardwareAddr [6]byte // of Ethernet links; else zero
 	ARP          bool    // an Ethernet link without IFF_NOARP
-	// Forwarding is net.ipv6.conf.LINK.forwarding when the link was last
-	// described: whether the host is a router there (RFC 4861 section 4.4).
+	// Forwarding is net.ipv6.conf.LINK.forwarding: whether the host is a
+	// router there (R flag of RFC 4861 section 4.4).
 	Forwarding bool
 }
 
@@ -83,6 +84,7 @@ type Door struct {
 	listener *listener
 	changes  chan []change
 	closing  chan struct{}
+	closed   sync.Once
 	done     chan struct{}
 	wake     chan struct{}
 
@@ -165,10 +167,14 @@ func (d *Door) poke() {
 // Close carries out what was Set last and stops. The addresses that are wanted
 // then stay: to withdraw them, Set every owner to nil before.
 func (d *Door) Close() error {
-	close(d.closing)
-	<-d.done
-	d.commands.close()
-	return d.listener.file.Close()
+	var err error
+	d.closed.Do(func() {
+		close(d.closing)
+		<-d.done
+		d.commands.close()
+		err = d.listener.file.Close()
+	})
+	return err
 }
 
 // LinkByName is the current view of one link.

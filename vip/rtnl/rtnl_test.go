@@ -3,191 +3,15 @@ package rtnl
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"keepgo/vip"
 )
-
-// patience is how long a test waits for what should take milliseconds.
-const patience = 10 * time.Second
-
-// world is a network namespace with the veth pair v0 and v1 in it, a door, and
-// a hand beside the door that does what other programs do.
-type world struct {
-	t    testing.TB
-	hand *netlink.Handle
-	door *Door
-
-	mu     sync.Mutex
-	events []Event
-	news   chan struct{}
-}
-
-func newNamespace(t testing.TB) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
-	runtime.LockOSThread()
-	old, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := netns.Set(old); err != nil {
-			t.Error(err)
-			return // the thread stays locked and ends with the test
-		}
-		ns.Close()
-		old.Close()
-		runtime.UnlockOSThread()
-	})
-}
-
-func newWorld(t testing.TB, o Options) *world {
-	t.Helper()
-	newNamespace(t)
-	w := &world{t: t, news: make(chan struct{}, 1)}
-	var err error
-	if w.hand, err = netlink.NewHandle(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.hand.Close)
-	w.pair("v0", "v1")
-	o.Notify = w.note
-	if w.door, err = Open(o); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.door.Close() })
-	return w
-}
-
-func (w *world) note(e Event) {
-	w.mu.Lock()
-	w.events = append(w.events, e)
-	w.mu.Unlock()
-	select {
-	case w.news <- struct{}{}:
-	default:
-	}
-}
-
-// pair makes a veth pair that is up.
-func (w *world) pair(a, b string) {
-	w.t.Helper()
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = a
-	w.must(w.hand.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: b}))
-	w.must(w.hand.LinkSetUp(w.link(a)))
-	w.must(w.hand.LinkSetUp(w.link(b)))
-}
-
-func (w *world) link(name string) netlink.Link {
-	w.t.Helper()
-	l, err := w.hand.LinkByName(name)
-	w.must(err)
-	return l
-}
-
-func (w *world) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// expect waits for an event that ok accepts and takes it, and all before it,
-// off the list.
-func (w *world) expect(what string, ok func(Event) bool) Event {
-	w.t.Helper()
-	deadline := time.After(patience)
-	for {
-		w.mu.Lock()
-		seen := slices.Clone(w.events)
-		if i := slices.IndexFunc(w.events, ok); i >= 0 {
-			e := w.events[i]
-			w.events = w.events[i+1:]
-			w.mu.Unlock()
-			return e
-		}
-		w.mu.Unlock()
-		select {
-		case <-w.news:
-		case <-deadline:
-			w.t.Fatalf("no event %s; saw %v", what, seen)
-		}
-	}
-}
-
-func (w *world) expectKind(k EventKind) Event {
-	w.t.Helper()
-	return w.expect(fmt.Sprintf("of kind %d", k), func(e Event) bool { return e.Kind == k })
-}
-
-// set makes the door want set and waits until it was applied.
-func (w *world) set(owner int, set vip.Set) Event {
-	w.t.Helper()
-	w.door.Set(owner, set)
-	return w.expect("applied", func(e Event) bool { return e.Kind == Applied && e.Owner == owner })
-}
-
-// kernel lists the addresses of a link but for IPv6 link-local ones.
-func (w *world) kernel(link string) map[string]netlink.Addr {
-	w.t.Helper()
-	addrs, err := w.hand.AddrList(w.link(link), netlink.FAMILY_ALL)
-	w.must(err)
-	m := make(map[string]netlink.Addr)
-	for _, a := range addrs {
-		if !a.IP.IsLinkLocalUnicast() {
-			m[a.IPNet.String()] = a
-		}
-	}
-	return m
-}
-
-func has(m map[string]netlink.Addr, prefix string) bool {
-	_, ok := m[prefix]
-	return ok
-}
-
-// remove takes an address away as another program would.
-func (w *world) remove(link, prefix string) {
-	w.t.Helper()
-	a, err := netlink.ParseAddr(prefix)
-	w.must(err)
-	w.must(w.hand.AddrDel(w.link(link), a))
-}
-
-func (w *world) add(link, prefix string) {
-	w.t.Helper()
-	a, err := netlink.ParseAddr(prefix)
-	w.must(err)
-	w.must(w.hand.AddrAdd(w.link(link), a))
-}
-
-func address(link, prefix string) vip.Address {
-	return vip.Address{Link: link, Prefix: netip.MustParsePrefix(prefix), Preferred: -1}
-}
-
-func names(set vip.Set) []string {
-	var out []string
-	for _, a := range set {
-		out = append(out, a.Prefix.String())
-	}
-	return out
-}
 
 func TestSetAddsAndRemoves(t *testing.T) {
 	w := newWorld(t, Options{})
@@ -524,5 +348,77 @@ func BenchmarkOneAddress(b *testing.B) {
 	for b.Loop() {
 		w.set(1, set)
 		w.set(1, nil)
+	}
+}
+
+func TestForwardingIsFollowed(t *testing.T) {
+	w := newWorld(t, Options{})
+	if l, _ := w.door.LinkByName("v0"); l.Forwarding {
+		t.Fatal("v0 forwards from the start")
+	}
+	w.sysctl("net/ipv6/conf/v0/forwarding", "1")
+	w.expect("v0 forwarding", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v0" && e.Link.Forwarding })
+	w.must(w.hand.LinkSetMTU(w.link("v0"), 1400)) // described anew
+	w.expect("v0 forwarding with its new MTU", func(e Event) bool {
+		return e.Kind == LinkChanged && e.Link.MTU == 1400 && e.Link.Forwarding
+	})
+}
+
+func TestRefusalIsToldOnceAndHealed(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.sysctl("net/ipv6/conf/v0/disable_ipv6", "1")
+	w.door.Set(1, vip.Set{address("v0", "2001:db8::1/64")})
+	t.Log(w.expectKind(Failed).Err)
+	if e := w.expectKind(Applied); len(e.Set) != 0 {
+		t.Errorf("applied %v", names(e.Set))
+	}
+	w.sysctl("net/ipv6/conf/v0/disable_ipv6", "0")
+	w.expect("restored, not failed again", func(e Event) bool {
+		if e.Kind == Failed {
+			t.Errorf("told again: %v", e.Err)
+		}
+		return e.Kind == Restored
+	})
+	if got := w.kernel("v0"); len(got) != 1 {
+		t.Errorf("the kernel has %v", got)
+	}
+}
+
+func TestDuplicateAddress(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.set(1, vip.Set{address("v1", "2001:db8::1/64"), address("v1", "2001:db8::2/64")})
+	w.add("v0", "2001:db8::2/64") // under detection when it is adopted
+	asked := address("v0", "2001:db8::1/64")
+	asked.DAD = true
+	w.set(2, vip.Set{asked, address("v0", "2001:db8::2/64")})
+	failed, restored := false, false
+	w.expect("both outcomes", func(e Event) bool {
+		failed = failed || e.Kind == Failed && e.Address == asked
+		restored = restored || e.Kind == Restored && e.Address.Prefix == netip.MustParsePrefix("2001:db8::2/64")
+		return failed && restored
+	})
+	if k := w.kernel("v0")["2001:db8::2/64"]; k.Flags&0x08 != 0 || k.Flags&0x02 == 0 { // IFA_F_DADFAILED, IFA_F_NODAD
+		t.Errorf("the adopted address: %+v", k)
+	}
+}
+
+func TestKernelRecordsWhoAdded(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.set(1, vip.Set{address("v0", "10.1.0.1/32")})
+	c, err := newCommander()
+	w.must(err)
+	defer c.close()
+	found := false
+	w.must(c.dump(unix.RTM_GETADDR, addrmsgLen, func() {}, func(m message) {
+		s, _ := decodeAddr(m.body)
+		if s.prefix == netip.MustParsePrefix("10.1.0.1/32") {
+			found = true
+			if proto := attributes(t, m.body[addrmsgLen:])[ifaProto]; proto != "12" && proto != "" {
+				t.Errorf("address protocol %q", proto)
+			}
+		}
+	}))
+	if !found {
+		t.Error("the address was not listed")
 	}
 }

@@ -24,7 +24,8 @@ const (
 )
 
 // Groups of linux/rtnetlink.h whose notifications the door follows.
-const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR
+const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR |
+	1<<(unix.RTNLGRP_IPV6_NETCONF-1)
 
 // errLost says that the kernel's answer did not fit into the receive buffer.
 var errLost = errors.New("the kernel's answer was lost")
@@ -277,6 +278,8 @@ type change struct {
 	link     Link // Index is set
 	linkGone bool
 
+	config linkConfig // index is set
+
 	addr     standing // index is set
 	addrGone bool
 	port     uint32 // who asked for the change of an IPv4 address
@@ -312,6 +315,10 @@ func appendChanges(out []change, b []byte) []change {
 		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 			if link, ok := decodeLink(m.body); ok {
 				out = append(out, change{link: link, linkGone: m.kind == unix.RTM_DELLINK})
+			}
+		case unix.RTM_NEWNETCONF:
+			if config, ok := decodeConfig(m.body); ok {
+				out = append(out, change{config: config})
 			}
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 			if addr, ok := decodeAddr(m.body); ok {

@@ -17,6 +17,10 @@ const (
 	calm       = 10 * time.Second
 )
 
+// What the kernel refuses is tried again after longPause, then ever later up
+// to lastPause: most often a person has to do something first.
+const lastPause = 30 * time.Second
+
 // entry is an address that at least one owner wants.
 type entry struct {
 	address vip.Address
@@ -30,12 +34,17 @@ type entry struct {
 	strikes  int    // repairs without calm between them
 	taken    bool   // somebody removed it
 	port     uint32 // who
-	failed   bool   // the failure was told
+	refusals int    // failed tries since it stood last
 }
 
 // pause is the time from the last repair, one of strikes, to the next.
 func (e *entry) pause() time.Duration {
 	return min(firstPause<<min(e.strikes-1, 8), longPause)
+}
+
+// patience is the time from a refusal to the next try.
+func (e *entry) patience() time.Duration {
+	return min(longPause<<min(e.refusals, 8), lastPause)
 }
 
 // state is what is wanted and what of it stands. It belongs to one goroutine.
@@ -117,7 +126,7 @@ func (s *state) release(owner int, a vip.Address) *entry {
 
 // stands notes that an address is there.
 func (s *state) stands(e *entry, index int) {
-	e.index = index
+	e.index, e.refusals = index, 0
 	delete(s.waiting, e)
 }
 

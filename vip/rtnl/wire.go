@@ -12,9 +12,12 @@ import (
 
 // Numbers that golang.org/x/sys/unix lacks.
 const (
-	ifaProto        = 11     // IFA_PROTO of linux/if_addr.h, since Linux 5.18; older kernels pass over it
-	attributeMask   = 0x3fff // NLA_TYPE_MASK of linux/netlink.h: without the nested and byte order bits
-	protoKeepalived = 18     // RTPROT_KEEPALIVED of linux/rtnetlink.h
+	ifaProto          = 11     // IFA_PROTO of linux/if_addr.h, since Linux 5.18; older kernels pass over it
+	attributeMask     = 0x3fff // NLA_TYPE_MASK of linux/netlink.h: without the nested and byte order bits
+	netconfmsgLen     = 4      // struct netconfmsg of linux/netconf.h, padded
+	netconfIfIndex    = 1      // NETCONFA_IFINDEX
+	netconfForwarding = 2      // NETCONFA_FORWARDING
+	protoKeepalived   = 18     // RTPROT_KEEPALIVED of linux/rtnetlink.h
 )
 
 const (
@@ -258,6 +261,32 @@ func decodeForwarding(b []byte) bool {
 		}
 	}
 	return false
+}
+
+// linkConfig is a change of net.ipv6.conf.LINK.forwarding.
+type linkConfig struct {
+	index      int
+	forwarding bool
+}
+
+// decodeConfig reads the body of RTM_NEWNETCONF (linux/netconf.h) where it
+// tells of forwarding on one link; ok is false for anything else.
+func decodeConfig(body []byte) (c linkConfig, ok bool) {
+	if len(body) < netconfmsgLen || body[0] != unix.AF_INET6 {
+		return c, false
+	}
+	for a, rest, more := nextAttribute(body[netconfmsgLen:]); more; a, rest, more = nextAttribute(rest) {
+		if len(a.value) != 4 {
+			continue
+		}
+		switch value := int32(host.Uint32(a.value)); a.kind {
+		case netconfIfIndex:
+			c.index = int(value)
+		case netconfForwarding:
+			c.forwarding, ok = value != 0, true
+		}
+	}
+	return c, ok && c.index > 0 // -1 and -2 are "all" and "default"
 }
 
 // cString is b up to its first zero byte.

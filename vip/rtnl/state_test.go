@@ -1,0 +1,101 @@
+package rtnl
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"keepgo/vip"
+)
+
+var epoch = time.Unix(1e9, 0)
+
+func TestRepairsOfAFightSlowDown(t *testing.T) {
+	s := newState()
+	e := s.claim(1, address("eth0", "10.0.0.1/32"))
+	now := epoch
+	for i, want := range []time.Duration{0, 100, 200, 400, 800, 1000, 1000} {
+		s.stands(e, 3)
+		s.loses(e, 0, now)
+		if got := s.next().Sub(now); got != want*time.Millisecond {
+			t.Errorf("repair %d is due after %v, want %v", i, got, want*time.Millisecond)
+		}
+		now = s.next()
+		if due := s.takeDue(now); len(due) != 1 {
+			t.Fatalf("repair %d: due are %v", i, due)
+		}
+		e.strikes, e.repaired = e.strikes+1, now
+	}
+	s.stands(e, 3)
+	now = now.Add(calm + 1)
+	if s.loses(e, 0, now); s.next() != now {
+		t.Error("after calm the first repair is not at once")
+	}
+}
+
+func TestRefusalsSlowDown(t *testing.T) {
+	e := &entry{}
+	for i, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+		e.refusals = i
+		if got := e.patience(); got != want*time.Second {
+			t.Errorf("after %d refusals: %v, want %v", i, got, want*time.Second)
+		}
+	}
+}
+
+func TestDueInOrderOfClaims(t *testing.T) {
+	s := newState()
+	set := many("eth0", 20)
+	for _, a := range set {
+		s.claim(1, a)
+	}
+	s.missingOn("eth1", epoch)
+	if due := s.takeDue(epoch); len(due) != 0 {
+		t.Errorf("another link makes %d due", len(due))
+	}
+	s.missingOn("eth0", epoch)
+	var got vip.Set
+	for _, e := range s.takeDue(epoch) {
+		got = append(got, e.address)
+	}
+	if !slices.Equal(got, set) {
+		t.Errorf("due in the order %v", names(got))
+	}
+}
+
+func TestReleaseForgetsEverything(t *testing.T) {
+	s := newState()
+	a := address("eth0", "10.0.0.1/32")
+	e := s.claim(1, a)
+	if s.claim(2, a) != nil || s.claim(2, a) != nil {
+		t.Error("a second claim makes a second entry")
+	}
+	s.misses(e, epoch)
+	if s.release(1, a) != nil || s.release(3, a) != nil {
+		t.Error("released while owner 2 wants it")
+	}
+	if s.release(2, a) != e {
+		t.Error("not released by its last owner")
+	}
+	if s.release(2, a) != nil {
+		t.Error("released twice")
+	}
+	if len(s.entries)+len(s.byLink)+len(s.waiting) != 0 || !s.next().IsZero() {
+		t.Errorf("remembered: %+v", s)
+	}
+}
+
+func TestAppliedIsWhatStands(t *testing.T) {
+	s := newState()
+	set := many("eth0", 4)
+	for i, a := range set {
+		s.claim(1, a).index = i % 2
+	}
+	s.claims[1] = set
+	if got := s.applied(1); !slices.Equal(got, vip.Set{set[1], set[3]}) {
+		t.Errorf("got %v", names(got))
+	}
+	if !slices.Equal(s.claims[1], many("eth0", 4)) {
+		t.Error("the owner's own set was changed")
+	}
+}

@@ -1,0 +1,154 @@
+package rtnl
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepgo/vip"
+)
+
+// attributes collects the attributes behind a fixed header.
+func attributes(t *testing.T, b []byte) map[uint16]string {
+	t.Helper()
+	m := make(map[uint16]string)
+	for a, rest, ok := nextAttribute(b); ok; a, rest, ok = nextAttribute(rest) {
+		if _, twice := m[a.kind]; twice {
+			t.Errorf("attribute %d stands twice", a.kind)
+		}
+		m[a.kind] = hex.EncodeToString(a.value)
+	}
+	return m
+}
+
+func TestEncodeAdd(t *testing.T) {
+	a := address("eth0", "10.1.0.1/24")
+	a.Label, a.Scope, a.Broadcast, a.Preferred = "eth0:1", 253, netip.MustParseAddr("10.1.0.255"), time.Minute
+	b := appendOp(nil, vip.Op{Kind: vip.Add, Address: a}, 7, unix.NLM_F_ACK, 42)
+	m, rest, ok := nextMessage(b)
+	if !ok || len(rest) != 0 || m.kind != unix.RTM_NEWADDR || m.seq != 42 {
+		t.Fatalf("got %+v and %d more bytes", m, len(rest))
+	}
+	if want := uint16(unix.NLM_F_REQUEST | unix.NLM_F_ACK | unix.NLM_F_CREATE | unix.NLM_F_EXCL); m.flags != want {
+		t.Errorf("flags %#x, want %#x", m.flags, want)
+	}
+	if want := []byte{unix.AF_INET, 24, 0, 253}; !bytes.Equal(m.body[:4], want) || host.Uint32(m.body[4:]) != 7 {
+		t.Errorf("header %x", m.body[:8])
+	}
+	got := attributes(t, m.body[addrmsgLen:])
+	seconds := host.AppendUint32(nil, 60)
+	for kind, want := range map[uint16]string{
+		unix.IFA_LOCAL: "0a010001", unix.IFA_ADDRESS: "0a010001", unix.IFA_BROADCAST: "0a0100ff",
+		unix.IFA_LABEL: hex.EncodeToString([]byte("eth0:1\x00")), ifaProto: "12",
+		unix.IFA_CACHEINFO: hex.EncodeToString(seconds) + "ffffffff0000000000000000",
+	} {
+		if got[kind] != want {
+			t.Errorf("attribute %d: got %q, want %q", kind, got[kind], want)
+		}
+	}
+	if len(got) != 6 {
+		t.Errorf("attributes %v", got)
+	}
+}
+
+func TestEncodeFlags(t *testing.T) {
+	v4, v6 := address("eth0", "10.1.0.1/24"), address("eth0", "fe80::1/64")
+	home, dad := v6, v6
+	home.HomeAddress, dad.DAD = true, true
+	for _, tt := range []struct {
+		address vip.Address
+		flags   uint32
+	}{{v4, 0}, {v6, unix.IFA_F_NODAD}, {home, unix.IFA_F_NODAD | unix.IFA_F_HOMEADDRESS}, {dad, 0}} {
+		if got := addrFlags(tt.address); got != tt.flags {
+			t.Errorf("%+v: flags %#x, want %#x", tt.address, got, tt.flags)
+		}
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	peer := address("eth0", "10.1.0.1/32")
+	peer.Peer = netip.MustParsePrefix("10.1.0.9/30")
+	peer6 := address("eth0", "2001:db8::1/128")
+	peer6.Peer = netip.MustParsePrefix("2001:db8::9/64")
+	for _, a := range []vip.Address{address("eth0", "10.1.0.1/24"), address("eth0", "2001:db8::1/64"), peer, peer6} {
+		for _, kind := range []vip.OpKind{vip.Add, vip.Remove} {
+			m, _, _ := nextMessage(appendOp(nil, vip.Op{Kind: kind, Address: a}, 7, 0, 1))
+			s, ok := decodeAddr(m.body)
+			if !ok || s.index != 7 || s.prefix != a.Prefix || s.peer != a.Peer {
+				t.Errorf("%v peer %v became %+v", a.Prefix, a.Peer, s)
+			}
+		}
+	}
+}
+
+func TestDecodeError(t *testing.T) {
+	ack := make([]byte, 4+headerLen)
+	if err := decodeError(message{body: ack}); err != nil {
+		t.Errorf("an acknowledgement is %v", err)
+	}
+	body := bytes.Clone(ack)
+	errno := -int32(unix.EINVAL)
+	host.PutUint32(body, uint32(errno))
+	body = appendAttribute(body, unix.NLMSGERR_ATTR_MSG, []byte("bad label\x00"))
+	err := decodeError(message{flags: unix.NLM_F_CAPPED | unix.NLM_F_ACK_TLVS, body: body})
+	if !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), "bad label") {
+		t.Errorf("got %v", err)
+	}
+	if err := decodeError(message{body: body[:2]}); err == nil {
+		t.Error("half an answer is taken for a good one")
+	}
+}
+
+func TestHints(t *testing.T) {
+	v6 := vip.Op{Kind: vip.Add, Address: address("eth0", "2001:db8::1/64")}
+	for errno, want := range map[unix.Errno]string{
+		unix.EPERM:  "CAP_NET_ADMIN",
+		unix.EACCES: "net.ipv6.conf.eth0.disable_ipv6",
+		unix.EINVAL: "label",
+		unix.ENODEV: "when the interface is there",
+		unix.ENOMEM: "out of memory",
+	} {
+		text := explain(v6, errno).Error()
+		if !strings.HasPrefix(text, "cannot add 2001:db8::1/64 to eth0: ") || !strings.Contains(text, want) {
+			t.Errorf("%v: %s", errno, text)
+		}
+	}
+	if text := explain(vip.Op{Kind: vip.Remove, Address: v6.Address}, unix.EBUSY).Error(); text != "cannot remove 2001:db8::1/64 from eth0: device or resource busy" {
+		t.Error(text)
+	}
+}
+
+// FuzzNotifications feeds what could stand in a datagram to every decoder.
+func FuzzNotifications(f *testing.F) {
+	a := address("eth0", "10.1.0.1/24")
+	f.Add(appendOp(nil, vip.Op{Kind: vip.Add, Address: a}, 7, 0, 1))
+	f.Add(appendOp(nil, vip.Op{Kind: vip.Remove, Address: address("eth0", "fe80::1/64")}, 7, 0, 1))
+	link := appendHeader(nil, unix.RTM_NEWLINK, 0, 1)
+	link = append(link, make([]byte, linkmsgLen)...)
+	link = appendAttribute(link, unix.IFLA_IFNAME, []byte("eth0\x00"))
+	f.Add(finish(appendAttribute(link, unix.IFLA_AF_SPEC, []byte{8, 0, 10, 0, 4, 0, 2, 0}), 0))
+	conf := append(appendHeader(nil, unix.RTM_NEWNETCONF, 0, 1), unix.AF_INET6, 0, 0, 0)
+	f.Add(finish(appendUint32Attribute(conf, netconfForwarding, 1), 0))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, c := range appendChanges(nil, b) {
+			kinds := 0
+			for _, set := range []bool{c.link.Index != 0, c.config.index != 0, c.addr.prefix.IsValid()} {
+				if set {
+					kinds++
+				}
+			}
+			if kinds != 1 {
+				t.Errorf("a change of %d kinds: %+v", kinds, c)
+			}
+		}
+		for m, rest, ok := nextMessage(b); ok; m, rest, ok = nextMessage(rest) {
+			_ = decodeError(m)
+		}
+	})
+}
