@@ -15,6 +15,10 @@ import (
 // keepgo is the binary under test, built once.
 var keepgo string
 
+// subject plays the director under test where only one is. With -subject
+// keepalived the tests can be tried on what they are modelled after.
+var subject = daemonFlag("subject", ours)
+
 func TestMain(m *testing.M) {
 	// The tests wait most of the time: many at once cost little.
 	flag.Set("test.parallel", "24")
@@ -38,6 +42,22 @@ func run(m *testing.M) int {
 		keepgo = ""
 	}
 	return m.Run()
+}
+
+func daemonFlag(name string, value daemon) *daemon {
+	flag.Func(name, "daemon under test: keepgo or keepalived", func(s string) error {
+		value = daemon(s)
+		return nil
+	})
+	return &value
+}
+
+// onlyOurs skips a test of what keepalived does not do.
+func onlyOurs(t *testing.T, why string) {
+	t.Helper()
+	if *subject != ours {
+		t.Skip(why)
+	}
 }
 
 // needsRoot skips a test that cannot make network namespaces.

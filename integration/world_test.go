@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -190,6 +191,17 @@ func (d *director) powerOn() {
 	d.w.t.Helper()
 	d.w.do(d.Cable(lanLink, true))
 	d.start()
+}
+
+// killFrom kills the process whose id a pid file holds.
+func (d *director) killFrom(pidFile string) {
+	d.w.t.Helper()
+	text := must(os.ReadFile(pidFile))(d.w.t)
+	pid := must(strconv.Atoi(strings.TrimSpace(string(text))))(d.w.t)
+	if !slices.Contains(d.PIDs(), pid) {
+		d.w.t.Fatalf("%s names process %d, which is not on %s", pidFile, pid, d.Name)
+	}
+	d.w.do(syscall.Kill(pid, syscall.SIGKILL))
 }
 
 // reload makes the daemon read its file again.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -139,6 +140,35 @@ func (h *Host) Holds(ip netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// AddrEvent is an address that came to or went from an interface of a host.
+type AddrEvent struct {
+	At    time.Time
+	Addr  netip.Addr
+	Added bool
+}
+
+// AddrEvents tells of every change of the host's addresses from now on, until
+// the lab is closed.
+func (h *Host) AddrEvents() (<-chan AddrEvent, error) {
+	in, done := make(chan netlink.AddrUpdate), make(chan struct{})
+	if err := netlink.AddrSubscribeWithOptions(in, done, netlink.AddrSubscribeOptions{Namespace: &h.space.ns}); err != nil {
+		return nil, fmt.Errorf("host %s: address events: %w", h.Name, err)
+	}
+	out := make(chan AddrEvent, 64)
+	go func() {
+		defer close(out)
+		for u := range in {
+			ip, _ := netip.AddrFromSlice(u.LinkAddress.IP)
+			select {
+			case out <- AddrEvent{time.Now(), ip.Unmap(), u.NewAddr}:
+			case <-done:
+			}
+		}
+	}()
+	h.lab.onClose(func() { close(done) })
+	return out, nil
 }
 
 // MAC is the hardware address of an interface of the host, nil if it has none.

@@ -1,0 +1,153 @@
+package integration
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+
+	"keepgo/internal/netlab"
+	"keepgo/internal/status"
+)
+
+// web is a real server that can be taken away and given back.
+type web struct {
+	host *netlab.Host
+	srv  *http.Server
+	code int // of /healthz
+}
+
+func (w *world) web(last int) *web {
+	w.t.Helper()
+	return &web{host: w.host(fmt.Sprintf("web%d", last), last), code: http.StatusOK}
+}
+
+func (s *web) up(w *world) {
+	w.t.Helper()
+	ln := must(s.host.Listen("tcp", ":80"))(w.t)
+	code := s.code
+	s.srv = &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.WriteHeader(code)
+		io.WriteString(rw, s.host.Name)
+	})}
+	go s.srv.Serve(ln)
+	w.t.Cleanup(func() { s.srv.Close() })
+}
+
+func (s *web) down() { s.srv.Close() }
+
+const twoServers = `
+virtual_server 10.0.0.100 80 {
+    lvs_sched rr
+    lvs_method DR
+    protocol TCP
+    delay_loop 1
+    warmup 0
+    retry 0
+    quorum 1
+    sorry_server 10.0.0.90 80
+    real_server 10.0.0.21 80 {
+        HTTP_GET {
+            url {
+                path /healthz
+                status_code 200
+            }
+            connect_timeout 1
+        }
+    }
+    real_server 10.0.0.22 80 {
+        TCP_CHECK {
+            connect_timeout 1
+        }
+    }
+}
+`
+
+// service is the only service of a status.
+func service(s *status.Status) *status.Service {
+	if s == nil || len(s.Services) != 1 || len(s.Services[0].Servers) != 2 {
+		return nil
+	}
+	return &s.Services[0]
+}
+
+// serves waits for a pattern of servers in (true) and out.
+func (w *world) serves(d *director, first, second, up, sorry bool) {
+	w.t.Helper()
+	var last *status.Status
+	ok := netlab.Until(patience, func() bool {
+		last = d.status()
+		s := service(last)
+		return s != nil && s.Servers[0].Up == first && s.Servers[1].Up == second && s.Up == up && s.Sorry == sorry
+	})
+	if !ok {
+		w.t.Fatalf("want servers up %v %v, service up %v, sorry %v; status %+v", first, second, up, sorry, last)
+	}
+}
+
+func TestChecksMoveServers(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived's checkers do not start without IPVS, and it has no status")
+	w := newWorld(t, ours, ours)
+	one, two := w.web(21), w.web(22)
+	one.up(w)
+	two.up(w)
+	k := wire{version: 3}
+	a := confA(k)
+	a.after = twoServers
+	w.a.configure(a.String())
+	begin := time.Now()
+	w.a.start()
+	w.becomesMasterAlone(w.a, begin)
+
+	w.serves(w.a, true, true, true, false)
+	two.down()
+	w.serves(w.a, true, false, true, false)
+	one.down()
+	w.serves(w.a, false, false, false, true)
+	one.code = http.StatusTeapot
+	one.up(w)
+	two.up(w)
+	w.serves(w.a, false, true, true, false) // the wrong status is no success
+	one.down()
+	one.code = http.StatusOK
+	one.up(w)
+	w.serves(w.a, true, true, true, false)
+	if why := w.a.status().Services[0].Servers[0].Why; why == "" {
+		t.Error("the status does not say why the server is in")
+	}
+}
+
+// becomesMasterAlone is becomesMaster for a director without a running partner.
+func (w *world) becomesMasterAlone(d *director, since time.Time) {
+	w.t.Helper()
+	w.eventually(d.Name+" speaks as master", func() bool { return len(d.speaks(since)) > 0 })
+	w.eventually(d.Name+" holds the address", func() bool { return d.Holds(vip4) })
+}
+
+func TestStatusTellsTheState(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived has no status")
+	k := wire{version: 3}
+	w := newPair(t, k, confA(k), confB(k))
+	w.eventually("both tell their states", func() bool { return w.a.state() == "MASTER" && w.b.state() == "BACKUP" })
+	a, b := w.a.status(), w.b.status()
+	if a.PID != w.a.proc.PID() || a.Config != w.a.conf {
+		t.Errorf("status of process %d with %s says %d and %s", w.a.proc.PID(), w.a.conf, a.PID, a.Config)
+	}
+	in := a.Instances[0]
+	if in.Name != "VI_1" || in.Interface != lanLink || in.VRID != 51 || in.Priority != 150 || in.Reason == "" || in.Since.IsZero() {
+		t.Errorf("master's instance: %+v", in)
+	}
+	if m := netip.MustParseAddr("10.0.0.1").String(); b.Instances[0].Master != m {
+		t.Errorf("the backup's master is %q, want %s", b.Instances[0].Master, m)
+	}
+	c := must(net.Dial("unix", w.a.socket))(t)
+	defer c.Close()
+	if b := must(io.ReadAll(c))(t); len(b) == 0 || b[0] != '{' {
+		t.Errorf("the socket says %q", b)
+	}
+}
