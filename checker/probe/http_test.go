@@ -123,6 +123,21 @@ func TestHTTPJudges(t *testing.T) {
 	}
 }
 
+// TestHTTPHeadInPieces: the header may arrive cut anywhere.
+func TestHTTPHeadInPieces(t *testing.T) {
+	text := "HTTP/1.0 200 OK\r\nA: b\r\n\r\nhello"
+	for cut := 1; cut < len(text); cut++ {
+		o, _ := talk(t, webCheck("", checker.URL{Path: "/x", Digest: sum("hello")}), func(conn net.Conn) {
+			swallow(conn)
+			io.WriteString(conn, text[:cut])
+			io.WriteString(conn, text[cut:])
+		})
+		if o.Answer != checker.Passed {
+			t.Errorf("cut after %d: %s", cut, o.Why)
+		}
+	}
+}
+
 // TestHTTPIsBounded meets servers that would keep or feed the probe for ever.
 func TestHTTPIsBounded(t *testing.T) {
 	ok := "HTTP/1.0 200 OK\r\n\r\n"

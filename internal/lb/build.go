@@ -1,0 +1,217 @@
+package lb
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"keepgo/confparse"
+	"keepgo/confparse/syntax"
+	"keepgo/ipvsctl"
+)
+
+// builder collects a Plan and what was found on the way.
+type builder struct {
+	cfg    *confparse.Config
+	groups map[string]*confparse.ServerGroup
+	taken  map[ipvsctl.ServiceKey]string // who has the service
+	keys   map[string]int                // uses of a pool's key
+	plan   *Plan
+	found  syntax.ErrorList
+}
+
+// Build plans the virtual servers of cfg. What cannot be done is left out and
+// told in the list; the plan holds the rest.
+func Build(cfg *confparse.Config) (*Plan, syntax.ErrorList) {
+	b := &builder{
+		cfg: cfg, plan: &Plan{}, groups: map[string]*confparse.ServerGroup{},
+		taken: map[ipvsctl.ServiceKey]string{}, keys: map[string]int{},
+	}
+	for _, g := range cfg.ServerGroups {
+		b.groups[g.Name] = g
+	}
+	for _, vs := range cfg.VirtualServers {
+		b.virtualServer(vs)
+	}
+	return b.plan, b.found
+}
+
+// note adds a finding.
+func (b *builder) note(pos syntax.Pos, path string, s syntax.Severity, hint, format string, args ...any) {
+	b.found = append(b.found, &syntax.Error{Pos: pos, Path: path, Severity: s, Err: fmt.Errorf(format, args...), Hint: hint})
+}
+
+func (b *builder) virtualServer(vs *confparse.VirtualServer) {
+	name, key := identity(vs)
+	if b.keys[key]++; b.keys[key] > 1 {
+		key = fmt.Sprintf("%s #%d", key, b.keys[key])
+	}
+	path := "virtual_server " + name
+	if len(vs.Servers) == 0 {
+		b.note(vs.Pos, path, syntax.Warning, "it is left out", "virtual server has no real_server")
+		return
+	}
+	keys, err := b.services(vs, name)
+	if err != nil {
+		b.note(vs.Pos, path, syntax.Failure, "it is left out", "%w", err)
+		return
+	}
+	if vs.HASuspend {
+		b.note(vs.Pos, path, syntax.Warning, "its checks run always", "ha_suspend is not supported")
+	}
+	p := Pool{
+		Key: key, Name: name, First: len(b.plan.Services), Count: len(keys), Protocol: uint8(vs.Protocol),
+		Config:   ipvsctl.PoolConfig{Service: service(vs), Quorum: vs.Quorum, Hysteresis: vs.Hysteresis},
+		QuorumUp: b.command(vs.QuorumUp), QuorumDown: b.command(vs.QuorumDown),
+		Omega: vs.Omega, SMTPAlert: vs.SMTPAlert,
+	}
+	for _, k := range keys {
+		b.taken[k] = name
+		b.plan.Services = append(b.plan.Services, Service{Key: k, Pool: len(b.plan.Pools)})
+	}
+	b.servers(&p, vs, path)
+	b.plan.Pools = append(b.plan.Pools, p)
+}
+
+// identity is the name of a virtual server in logs and its key across reloads.
+func identity(vs *confparse.VirtualServer) (name, key string) {
+	if vs.Group != "" {
+		name = "[" + vs.Group + "]:0"
+		return name, name + " " + ipvsctl.ProtocolName(uint8(vs.Protocol))
+	}
+	k := single(vs)
+	return k.String(), fmt.Sprintf("%s %v", k, k.IPv6)
+}
+
+// service is what the kernel is told of every service of vs.
+func service(vs *confparse.VirtualServer) ipvsctl.Service {
+	s := ipvsctl.Service{
+		Scheduler: vs.Scheduler, Flags: vs.SchedFlags, Timeout: vs.Persistence,
+		PrefixLen: vs.PrefixLen, Engine: vs.Engine,
+	}
+	if vs.OnePacket {
+		s.Flags |= ipvsctl.FlagOnePacket
+	}
+	if vs.Netmask.Is4() {
+		s.Netmask4 = vs.Netmask.As4()
+	}
+	return s
+}
+
+// servers plans the real servers of vs, its sorry server and their checks.
+func (b *builder) servers(p *Pool, vs *confparse.VirtualServer, path string) {
+	index := make(map[ipvsctl.DestKey]int, len(vs.Servers))
+	for _, rs := range vs.Servers {
+		s := server(rs)
+		name := s.Key.Name(p.Protocol)
+		way := path + " > real_server " + name
+		if _, twice := index[s.Key]; twice {
+			b.note(rs.Pos, way, syntax.Failure, "this one is left out", "real server stands twice in its virtual server")
+			continue
+		}
+		index[s.Key] = len(p.Servers)
+		b.checks(p, rs, name, way)
+		p.Config.Servers = append(p.Config.Servers, s)
+		p.Servers = append(p.Servers, Server{
+			Name: name, SMTPAlert: rs.SMTPAlert,
+			NotifyUp: b.command(rs.NotifyUp), NotifyDown: b.command(rs.NotifyDown),
+		})
+	}
+	if vs.Sorry == nil {
+		return
+	}
+	s := server(vs.Sorry)
+	s.Destination.Weight = max(1, s.Destination.Weight)
+	s.Inhibit = vs.SorryInhibit
+	if i, real := index[s.Key]; real {
+		s.Inhibit = p.Config.Servers[i].Inhibit
+	}
+	p.Config.Sorry = &s
+}
+
+func server(rs *confparse.RealServer) ipvsctl.Server {
+	return ipvsctl.Server{
+		Key:     ipvsctl.DestKey{Addr: rs.Addr.Unmap(), Port: rs.Port},
+		Inhibit: rs.Inhibit,
+		Destination: ipvsctl.Destination{
+			Weight:  uint32(min(max(rs.Weight, 0), math.MaxInt32)),
+			Forward: uint8(rs.Forward), Upper: rs.Upper, Lower: rs.Lower,
+		},
+	}
+}
+
+// command is c with the user it runs under where it names none.
+func (b *builder) command(c *confparse.Command) *confparse.Command {
+	if c == nil {
+		return nil
+	}
+	own := *c
+	if own.User == "" {
+		own.User, own.Group = b.cfg.Global.ScriptUser, b.cfg.Global.ScriptGroup
+	}
+	return &own
+}
+
+// maxEntries bounds the services one virtual server expands to: as many as an
+// IPv6 range of a virtual_server_group can name.
+const maxEntries = 1 << 16
+
+var errTooMany = errors.New("group names more than 65536 services")
+
+// services are the keys of vs: one, or what its group expands to.
+func (b *builder) services(vs *confparse.VirtualServer, name string) ([]ipvsctl.ServiceKey, error) {
+	keys := []ipvsctl.ServiceKey{single(vs)}
+	if vs.Group != "" {
+		g := b.groups[vs.Group]
+		if g == nil {
+			return nil, fmt.Errorf("virtual_server_group %s does not exist", vs.Group)
+		}
+		var err error
+		if keys, err = members(g, vs); err != nil {
+			return nil, err
+		}
+	}
+	mine := make(map[ipvsctl.ServiceKey]bool, len(keys))
+	free := keys[:0]
+	for _, k := range keys {
+		switch owner, taken := b.taken[k]; {
+		case taken:
+			b.note(vs.Pos, "virtual_server "+name, syntax.Failure, "the first one counts", "%s belongs to virtual server %s already", k, owner)
+		case !mine[k]:
+			mine[k] = true
+			free = append(free, k)
+		}
+	}
+	if len(free) == 0 {
+		return nil, errors.New("no service is left for it")
+	}
+	return free, nil
+}
+
+func single(vs *confparse.VirtualServer) ipvsctl.ServiceKey {
+	return ipvsctl.ServiceKey{
+		Protocol: uint8(vs.Protocol), Addr: vs.Addr, Port: vs.Port, FWMark: vs.FWMark, IPv6: vs.IPv6,
+	}.Canonical()
+}
+
+// members expands the entries of a group, ranges and all.
+func members(g *confparse.ServerGroup, vs *confparse.VirtualServer) ([]ipvsctl.ServiceKey, error) {
+	var keys []ipvsctl.ServiceKey
+	for _, e := range g.Entries {
+		k := ipvsctl.ServiceKey{Protocol: uint8(vs.Protocol), Addr: e.First, Port: e.Port, FWMark: e.FWMark, IPv6: e.IPv6}
+		if e.FWMark != 0 {
+			keys = append(keys, k.Canonical())
+			continue
+		}
+		if e.First.BitLen() != e.Last.BitLen() || e.Last.Less(e.First) {
+			return nil, fmt.Errorf("%s: range %s-%s of group %s runs backwards", e.Pos, e.First, e.Last, g.Name)
+		}
+		for ; k.Addr.IsValid() && !e.Last.Less(k.Addr); k.Addr = k.Addr.Next() {
+			if len(keys) >= maxEntries {
+				return nil, errTooMany
+			}
+			keys = append(keys, k.Canonical())
+		}
+	}
+	return keys, nil
+}

@@ -1,0 +1,164 @@
+package lb
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"keepgo/checker"
+	"keepgo/confparse"
+	"keepgo/ipvsctl"
+)
+
+// built are the names of the planned services and the findings of a load.
+func built(cfg *confparse.Config) (*Plan, string, string) {
+	p, found := Build(cfg)
+	var services, faults []string
+	for _, s := range p.Services {
+		services = append(services, fmt.Sprintf("%d %s", s.Pool, s.Key))
+	}
+	for _, f := range found {
+		faults = append(faults, fmt.Sprintf("%s: %s: %v; %s", f.Path, f.Severity, f.Err, f.Hint))
+	}
+	return p, strings.Join(services, "\n"), strings.Join(faults, "\n")
+}
+
+func group(name string, entries ...confparse.GroupEntry) *confparse.ServerGroup {
+	return &confparse.ServerGroup{Name: name, Entries: entries}
+}
+
+func span(a, b string, port uint16) confparse.GroupEntry {
+	return confparse.GroupEntry{First: netip.MustParseAddr(a), Last: netip.MustParseAddr(b), Port: port}
+}
+
+func TestBuildGroups(t *testing.T) {
+	v := &confparse.VirtualServer{Group: "web", Protocol: confparse.TCP, Servers: []*confparse.RealServer{rs(1, 1, tcp())}, Quorum: 1}
+	twin := *v
+	twin.Protocol = confparse.UDP
+	p, services, faults := built(&confparse.Config{
+		ServerGroups: []*confparse.ServerGroup{group("web",
+			span("10.1.0.254", "10.1.1.1", 80), span("10.1.1.0", "10.1.1.0", 80), confparse.GroupEntry{FWMark: 8, IPv6: true}, span("2001:db8::ffff", "2001:db8::1:0", 80))},
+		VirtualServers: []*confparse.VirtualServer{v, &twin},
+	})
+	expect(t, "services", services, lines("0 [10.1.0.254]:tcp:80", "0 [10.1.0.255]:tcp:80", "0 [10.1.1.0]:tcp:80", "0 [10.1.1.1]:tcp:80",
+		"0 FWM 8", "0 [2001:db8::ffff]:tcp:80", "0 [2001:db8::1:0]:tcp:80",
+		"1 [10.1.0.254]:udp:80", "1 [10.1.0.255]:udp:80", "1 [10.1.1.0]:udp:80", "1 [10.1.1.1]:udp:80",
+		"1 [2001:db8::ffff]:udp:80", "1 [2001:db8::1:0]:udp:80"))
+	expect(t, "findings", faults, "virtual_server [web]:0: error: FWM 8 belongs to virtual server [web]:0 already; the first one counts")
+	if p.Pools[0].Key == p.Pools[1].Key || p.Pools[1].First != 7 || p.Pools[1].Count != 6 {
+		t.Errorf("pools %+v", p.Pools)
+	}
+	n, _ := NewNode(p, nil)
+	acts := n.Step(down(0), nil)
+	for i := range 7 {
+		if acts[i] != (Action{Kind: ActSet, Service: i}) || len(n.Want(i).Destinations) != 0 {
+			t.Errorf("service %d: %+v, %+v", i, acts[i], n.Want(i))
+		}
+	}
+	if len(n.Want(7).Destinations) != 1 {
+		t.Error("the other protocol lost its server too")
+	}
+}
+
+func TestBuildLeavesOut(t *testing.T) {
+	twice := vs(1, rs(1, 3), rs(1, 4))
+	empty := vs(2)
+	lost := vs(3, rs(1, 1))
+	lost.Group = "none"
+	again := vs(1, rs(2, 1))
+	huge := vs(4, rs(1, 1))
+	huge.Group = "huge"
+	back := vs(5, rs(1, 1))
+	back.Group = "back"
+	dns := vs(6, rs(1, 1, &confparse.Checker{Kind: confparse.DNSCheck}))
+	dns.HASuspend = true
+	web := vs(7, rs(1, 1, &confparse.Checker{Kind: confparse.HTTPCheck, HTTP: &confparse.HTTP{}}))
+	p, services, faults := built(&confparse.Config{
+		ServerGroups:   []*confparse.ServerGroup{group("huge", span("10.0.0.0", "10.255.255.255", 1)), group("back", span("10.0.0.2", "10.0.0.1", 1))},
+		VirtualServers: []*confparse.VirtualServer{twice, empty, lost, again, huge, back, dns, web},
+	})
+	expect(t, "services", services, lines("0 [10.1.0.1]:tcp:80", "1 [10.1.0.6]:tcp:80", "2 [10.1.0.7]:tcp:80"))
+	expect(t, "findings", strings.ReplaceAll(faults, "virtual_server ", "vs "), lines(
+		"vs [10.1.0.1]:tcp:80 > real_server [10.0.0.1]:tcp:80: error: real server stands twice in its virtual server; this one is left out",
+		"vs [10.1.0.2]:tcp:80: warning: virtual server has no real_server; it is left out",
+		"vs [none]:0: error: virtual_server_group none does not exist; it is left out",
+		"vs [10.1.0.1]:tcp:80: error: [10.1.0.1]:tcp:80 belongs to virtual server [10.1.0.1]:tcp:80 already; the first one counts",
+		"vs [10.1.0.1]:tcp:80: error: no service is left for it; it is left out",
+		"vs [huge]:0: error: group names more than 65536 services; it is left out",
+		"vs [back]:0: error: : range 10.0.0.2-10.0.0.1 of group back runs backwards; it is left out",
+		"vs [10.1.0.6]:tcp:80: warning: ha_suspend is not supported; its checks run always",
+		"vs [10.1.0.6]:tcp:80 > real_server [10.0.0.1]:tcp:80: warning: DNS_CHECK is not supported; the server counts as if it had no such check",
+		"vs [10.1.0.7]:tcp:80 > real_server [10.0.0.1]:tcp:80: error: HTTP_GET has no url; the check is left out"))
+	if len(p.Pools[0].Servers) != 1 || p.Pools[0].Config.Servers[0].Destination.Weight != 3 {
+		t.Errorf("of two equal servers: %+v", p.Pools[0].Config.Servers)
+	}
+}
+
+func TestBuildService(t *testing.T) {
+	v := vs(1, rs(1, -4), rs(2, 1))
+	v.Scheduler, v.SchedFlags, v.OnePacket, v.Persistence, v.Engine = "sh", 8, true, time.Minute, "sip"
+	v.Netmask = netip.MustParseAddr("255.255.0.0")
+	v.Servers[1].Inhibit, v.Servers[1].Forward, v.Servers[1].Upper, v.Servers[1].Lower = true, confparse.Direct, 9, 8
+	v.Sorry, v.SorryInhibit = rs(2, 0), false
+	c := plan(t, v).Pools[0].Config
+	want := ipvsctl.Service{Scheduler: "sh", Flags: 12, Timeout: time.Minute, Engine: "sip", Netmask4: [4]byte{255, 255}}
+	if c.Service != want {
+		t.Errorf("service %+v, want %+v", c.Service, want)
+	}
+	if d := c.Servers[0].Destination; d != (ipvsctl.Destination{}) {
+		t.Errorf("destination %+v", d)
+	}
+	if d := c.Servers[1].Destination; d != (ipvsctl.Destination{Weight: 1, Forward: 3, Upper: 9, Lower: 8}) {
+		t.Errorf("destination %+v", d)
+	}
+	if !c.Sorry.Inhibit || c.Sorry.Destination.Weight != 1 {
+		t.Errorf("sorry server %+v", c.Sorry)
+	}
+}
+
+func TestBuildChecks(t *testing.T) {
+	web := &confparse.Checker{Kind: confparse.SSLCheck, Addr: netip.MustParseAddr("2001:db8::1"), Port: 443, BindPort: 99, BindIf: "eth0", FWMark: 7,
+		Timeout: 1, DelayLoop: 2, Retry: 3, DelayBeforeRetry: 4, Warmup: 5, Alpha: true, LogAll: true,
+		HTTP: &confparse.HTTP{Protocol: "1.1", VirtualHost: "all", SNI: true, FastRecovery: true, URLs: []confparse.URL{
+			{Path: "/a", VirtualHost: "one", Digest: "d", Status: []confparse.StatusRange{{First: 200, Last: 204}}, Regex: "x", RegexNegate: true}, {Path: "/b"}}}}
+	plain := &confparse.Checker{Kind: confparse.HTTPCheck, Addr: netip.MustParseAddr("10.0.0.1"), Port: 80, BindAddr: netip.MustParseAddr("10.0.0.2"),
+		HTTP: &confparse.HTTP{Protocol: "1.0", SNIName: "n", URLs: []confparse.URL{{Path: "/"}}}}
+	v := vs(1, rs(1, 1, web, plain), rs(2, 1, misc()))
+	p, found := Build(&confparse.Config{VirtualServers: []*confparse.VirtualServer{v}, Global: confparse.Global{ScriptUser: "u", ScriptGroup: "g"}})
+	want := []checker.Check{
+		{ID: 0, Name: "[10.0.0.1]:tcp:80", Service: "[10.1.0.1]:tcp:80", Timeout: 1, Interval: 2, Retry: 3, RetryDelay: 4, Warmup: 5, Alpha: true, LogAll: true,
+			Probe: checker.Probe{Kind: checker.HTTP, TLS: true, Target: netip.MustParseAddrPort("[2001:db8::1]:443"), Bind: netip.MustParseAddrPort("[::]:99"),
+				BindLink: "eth0", Mark: 7, Protocol: "1.1", FastRecovery: true, URLs: []checker.URL{
+					{Path: "/a", Host: "one", SNI: "one", Digest: "d", Status: []checker.Range{{First: 200, Last: 204}}, Regex: "x", NoMatch: true},
+					{Path: "/b", Host: "all", SNI: "all"}}}},
+		{ID: 1, Name: "[10.0.0.1]:tcp:80", Service: "[10.1.0.1]:tcp:80",
+			Probe: checker.Probe{Kind: checker.HTTP, Target: netip.MustParseAddrPort("10.0.0.1:80"), Bind: netip.MustParseAddrPort("10.0.0.2:0"),
+				Protocol: "1.0", URLs: []checker.URL{{Path: "/", Host: "10.0.0.1:80", SNI: "n"}}}},
+		{ID: 2, Name: "[10.0.0.2]:tcp:80", Service: "[10.1.0.1]:tcp:80",
+			Probe: checker.Probe{Kind: checker.Script, Dynamic: true, Command: checker.Command{Args: []string{"/bin/misc"}, User: "u", Group: "g"}}},
+	}
+	if len(found) > 0 || len(p.Checks) != len(want) {
+		t.Fatalf("%d checks, findings %v", len(p.Checks), found)
+	}
+	for i := range want {
+		if got := fmt.Sprintf("%+v", p.Checks[i]); got != fmt.Sprintf("%+v", want[i]) {
+			t.Errorf("check %d:\n got %s\nwant %+v", i, got, want[i])
+		}
+	}
+	if fmt.Sprint(p.Owners) != "[{0 0} {0 0} {0 1}]" {
+		t.Errorf("owners %v", p.Owners)
+	}
+	if c := p.Pools[0].QuorumUp; c.User != "u" || c.Group != "g" || v.QuorumUp.User != "" {
+		t.Errorf("quorum_up runs as %s:%s, the configuration says %q", c.User, c.Group, v.QuorumUp.User)
+	}
+}
+
+func TestBuildRegexThatIsNotRE2(t *testing.T) {
+	c := &confparse.Checker{Kind: confparse.HTTPCheck, HTTP: &confparse.HTTP{URLs: []confparse.URL{{Path: "/", Regex: "a(?=b)"}}}}
+	p, _, faults := built(&confparse.Config{VirtualServers: []*confparse.VirtualServer{vs(1, rs(1, 1, c))}})
+	if !strings.Contains(faults, "RE2") || p.Checks[0].Probe.URLs[0].Regex != "" {
+		t.Errorf("%s, %+v", faults, p.Checks)
+	}
+}

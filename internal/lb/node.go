@@ -1,0 +1,169 @@
+package lb
+
+import (
+	"keepgo/checker"
+	"keepgo/ipvsctl"
+)
+
+// EventKind says what a Node hears.
+type EventKind uint8
+
+// The events of a Node.
+const (
+	EventResult EventKind = iota // Event.Result is a verdict on a check
+	EventReload                  // Event.Plan replaces the plan
+	EventStop                    // take everything out and end
+)
+
+// Event is one thing that happened; fields its kind does not use are zero.
+type Event struct {
+	Kind   EventKind
+	Result checker.Result
+	Plan   *Plan
+}
+
+// ActionKind says what a Node wants done.
+type ActionKind uint8
+
+// The actions of a Node.
+const (
+	ActSet    ActionKind = iota // Want(Service) changed: what should stand
+	ActRemove                   // the service Key should not stand any more
+	ActLog                      // write Text
+	ActNotify                   // tell Edge
+)
+
+// Action is one thing to do; fields its kind does not use are zero.
+type Action struct {
+	Kind    ActionKind
+	Service int // index into Plan.Services
+	Key     ipvsctl.ServiceKey
+	Text    string
+	Edge    Edge
+}
+
+// Node keeps the pools of a plan. It is not safe for concurrent use.
+type Node struct {
+	plan     *Plan
+	pools    []pool
+	verdicts []Verdict // parallel to plan.Checks
+}
+
+// pool is a Pool at work.
+type pool struct {
+	*ipvsctl.Pool
+	plan    *Pool
+	servers []tally                 // parallel to plan.Servers
+	index   map[ipvsctl.DestKey]int // into plan.Servers
+}
+
+// tally sums up the verdicts on one server.
+type tally struct {
+	failed int // checks that fail
+	shift  int // what dynamic checks add to the configured weight
+}
+
+// NewNode starts a plan, from nothing or from the state an older Node left. The
+// actions set every service and tell what is worth telling.
+func NewNode(plan *Plan, state *State) (*Node, []Action) {
+	n := &Node{plan: plan}
+	edges := n.adopt(state)
+	var acts []Action
+	for i := range plan.Services {
+		acts = append(acts, Action{Kind: ActSet, Service: i})
+	}
+	for i := range n.pools {
+		acts = n.pools[i].tell(acts, edges[i], cause{})
+	}
+	return n, acts
+}
+
+// Plan is the plan that holds now; read only.
+func (n *Node) Plan() *Plan { return n.plan }
+
+// Want is what should stand in IPVS for a service: an index into
+// Plan.Services.
+func (n *Node) Want(service int) ipvsctl.Entry {
+	return n.pools[n.plan.Services[service].Pool].Entry()
+}
+
+// Table is all that should stand in IPVS.
+func (n *Node) Table() ipvsctl.Table {
+	t := make(ipvsctl.Table, len(n.plan.Services))
+	for i, s := range n.plan.Services {
+		t[s.Key] = n.Want(i)
+	}
+	return t
+}
+
+// Step appends what follows from one event to acts: changes of the table first,
+// then what people are told.
+func (n *Node) Step(ev Event, acts []Action) []Action {
+	switch ev.Kind {
+	case EventResult:
+		return n.hear(&ev.Result, acts)
+	case EventReload:
+		return n.reload(ev.Plan, acts)
+	case EventStop:
+		return n.stop(acts)
+	}
+	return acts
+}
+
+// hear takes in a verdict. One on no check of this plan is passed over.
+func (n *Node) hear(r *checker.Result, acts []Action) []Action {
+	if r.ID < 0 || int(r.ID) >= len(n.verdicts) {
+		return acts
+	}
+	o := n.plan.Owners[r.ID]
+	p := &n.pools[o.Pool]
+	p.count(o.Server, n.verdicts[r.ID], -1)
+	n.verdicts[r.ID] = Verdict{Up: r.Up, Dynamic: r.Dynamic, Weight: r.Weight, Why: r.Why}
+	p.count(o.Server, n.verdicts[r.ID], +1)
+	edges := p.judge(o.Server)
+	if len(edges) > 0 {
+		acts = p.set(acts)
+	}
+	return p.tell(acts, edges, cause{check: &n.plan.Checks[r.ID]})
+}
+
+// count adds a verdict to a server's tally, or with sign -1 takes it out.
+func (p *pool) count(server int, v Verdict, sign int) {
+	t := &p.servers[server]
+	switch {
+	case !v.Up:
+		t.failed += sign
+	case v.Dynamic:
+		t.shift += sign * (v.Weight - p.configured(server))
+	}
+}
+
+// configured is the weight of a server in the configuration.
+func (p *pool) configured(server int) int {
+	return int(p.plan.Config.Servers[server].Destination.Weight)
+}
+
+// judge gives the pool what the checks of a server say together.
+func (p *pool) judge(server int) []ipvsctl.Edge {
+	t := p.servers[server]
+	return p.Step(p.plan.Config.Servers[server].Key, t.failed == 0, p.configured(server)+t.shift)
+}
+
+func (p *pool) set(acts []Action) []Action {
+	for i := range p.plan.Count {
+		acts = append(acts, Action{Kind: ActSet, Service: p.plan.First + i})
+	}
+	return acts
+}
+
+// stop takes every service out. Only virtual servers with omega run scripts.
+func (n *Node) stop(acts []Action) []Action {
+	for _, s := range n.plan.Services {
+		acts = append(acts, Action{Kind: ActRemove, Key: s.Key})
+	}
+	for i := range n.pools {
+		p := &n.pools[i]
+		acts = p.tell(acts, p.Stop(false), cause{quiet: !p.plan.Omega, body: "=> Shutting down <="})
+	}
+	return acts
+}

@@ -1,0 +1,75 @@
+// Package lb is the mind of the load-balancing half: it turns a configuration
+// into services, pools and checks, and check results into the IPVS table that
+// should stand and the edges people are told of. It is pure: no clock, no
+// socket, no goroutine.
+package lb
+
+import (
+	"keepgo/checker"
+	"keepgo/confparse"
+	"keepgo/ipvsctl"
+)
+
+// Plan is everything the load-balancing process needs, as plain data that
+// crosses a process boundary.
+type Plan struct {
+	Services []Service
+	Pools    []Pool
+	// Checks have their index as ID. The users of scripts are names still.
+	Checks []checker.Check
+	Owners []Owner // parallel to Checks
+}
+
+// Service is one service of the kernel; those of a virtual_server_group share
+// a pool.
+type Service struct {
+	Key  ipvsctl.ServiceKey
+	Pool int // index into Plan.Pools
+}
+
+// Owner is the server a check belongs to.
+type Owner struct {
+	Pool   int // index into Plan.Pools
+	Server int // index into its Servers
+}
+
+// Pool is one virtual_server as planned.
+type Pool struct {
+	// Key identifies the virtual server across a reload: its group or its
+	// address, port and protocol, or its mark and family.
+	Key  string
+	Name string // in logs, FIFO lines and mails
+
+	First, Count int // its services in Plan.Services
+
+	Protocol   uint8
+	Config     ipvsctl.PoolConfig
+	Servers    []Server // parallel to Config.Servers
+	QuorumUp   *confparse.Command
+	QuorumDown *confparse.Command
+	Omega      bool // scripts and mails at shutdown and removal too
+	SMTPAlert  bool
+}
+
+// Server is what a real server has besides its place in IPVS.
+type Server struct {
+	Name       string
+	NotifyUp   *confparse.Command
+	NotifyDown *confparse.Command
+	SMTPAlert  bool
+}
+
+// State is what a new Node needs to go on from an older one: after a reload, a
+// crash or an upgrade. It is plain data.
+type State struct {
+	Pools  map[string]ipvsctl.PoolState // by Pool.Key
+	Checks map[string][]Verdict         // by checker.Check.Identity; equal checks in their order
+}
+
+// Verdict is the standing result of one check.
+type Verdict struct {
+	Up      bool
+	Dynamic bool // Weight holds
+	Weight  int
+	Why     string // "" while nothing was heard
+}

@@ -1,0 +1,149 @@
+package lb
+
+import (
+	"maps"
+
+	"keepgo/ipvsctl"
+)
+
+// State is what a new Node needs to go on from here.
+func (n *Node) State() State {
+	s := State{Pools: make(map[string]ipvsctl.PoolState, len(n.pools)), Checks: make(map[string][]Verdict, len(n.verdicts))}
+	for i := range n.pools {
+		s.Pools[n.plan.Pools[i].Key] = n.pools[i].State()
+	}
+	for i, v := range n.verdicts {
+		id := n.plan.Checks[i].Identity()
+		s.Checks[id] = append(s.Checks[id], v)
+	}
+	return s
+}
+
+// adopt makes the pools of the plan and hands them what state knows of them:
+// verdicts of checks that stay, servers and quorum of virtual servers that
+// stay. The edges, a list a pool, tell what that turned.
+func (n *Node) adopt(state *State) [][]ipvsctl.Edge {
+	if state == nil {
+		state = &State{}
+	}
+	n.pools = make([]pool, len(n.plan.Pools))
+	known := make([]map[ipvsctl.DestKey]ipvsctl.ServerState, len(n.pools))
+	for i := range n.pools {
+		n.pools[i] = newPool(&n.plan.Pools[i])
+		known[i] = make(map[ipvsctl.DestKey]ipvsctl.ServerState)
+		for _, s := range state.Pools[n.plan.Pools[i].Key].Servers {
+			known[i][s.Key] = s
+		}
+	}
+	n.adoptVerdicts(state, known)
+	edges := make([][]ipvsctl.Edge, len(n.pools))
+	for i := range n.pools {
+		var prior *ipvsctl.PoolState
+		if s, ok := state.Pools[n.plan.Pools[i].Key]; ok {
+			prior = &s
+		}
+		edges[i] = n.pools[i].begin(prior)
+	}
+	return edges
+}
+
+func newPool(plan *Pool) pool {
+	p := pool{plan: plan, servers: make([]tally, len(plan.Servers)), index: make(map[ipvsctl.DestKey]int, len(plan.Servers))}
+	for i, s := range plan.Config.Servers {
+		p.index[s.Key] = i
+	}
+	return p
+}
+
+// adoptVerdicts gives every check its old verdict, or the one it starts with:
+// up, or with alpha down, unless its server was judged before by other checks.
+func (n *Node) adoptVerdicts(state *State, known []map[ipvsctl.DestKey]ipvsctl.ServerState) {
+	n.verdicts = make([]Verdict, len(n.plan.Checks))
+	used := make(map[string]int, len(n.plan.Checks))
+	for i := range n.plan.Checks {
+		c, o := &n.plan.Checks[i], n.plan.Owners[i]
+		id := c.Identity()
+		if old := state.Checks[id]; used[id] < len(old) {
+			n.verdicts[i] = old[used[id]]
+			used[id]++
+		} else {
+			was := known[o.Pool][n.plan.Pools[o.Pool].Config.Servers[o.Server].Key]
+			n.verdicts[i].Up = !c.Alpha || was.Up
+		}
+		n.pools[o.Pool].count(o.Server, n.verdicts[i], +1)
+	}
+}
+
+// begin makes the pool itself once the verdicts on its servers are counted.
+func (p *pool) begin(prior *ipvsctl.PoolState) []ipvsctl.Edge {
+	config := p.plan.Config
+	config.Servers = append([]ipvsctl.Server(nil), config.Servers...)
+	for i := range config.Servers {
+		config.Servers[i].Down = p.servers[i].failed > 0
+	}
+	var edges []ipvsctl.Edge
+	p.Pool, edges = ipvsctl.NewPool(config, prior)
+	for i := range p.servers {
+		edges = append(edges, p.judge(i)...)
+	}
+	return edges
+}
+
+// reload replaces the plan. Services whose entry stays equal are left alone.
+func (n *Node) reload(plan *Plan, acts []Action) []Action {
+	old := *n
+	state := old.State()
+	n.plan = plan
+	edges := n.adopt(&state)
+	acts = n.change(&old, acts)
+
+	stay := make(map[string]*pool, len(old.pools))
+	for i := range old.pools {
+		stay[old.pools[i].plan.Key] = &old.pools[i]
+	}
+	for i := range n.pools {
+		p := &n.pools[i]
+		acts = p.tell(acts, edges[i], cause{body: "=> Removing <=", was: stay[p.plan.Key]})
+		delete(stay, p.plan.Key)
+	}
+	for i := range old.pools {
+		if p := &old.pools[i]; stay[p.plan.Key] != nil {
+			acts = p.tell(acts, p.Stop(true), cause{quiet: !p.plan.Omega, body: "=> Removing <="})
+		}
+	}
+	return acts
+}
+
+// change appends what turns the old table into the new one.
+func (n *Node) change(old *Node, acts []Action) []Action {
+	had := make(map[ipvsctl.ServiceKey]int, len(old.plan.Services))
+	for _, s := range old.plan.Services {
+		had[s.Key] = s.Pool
+	}
+	before, now := old.entries(), n.entries()
+	for i, s := range n.plan.Services {
+		if was, stands := had[s.Key]; !stands || !equal(before[was], now[s.Pool]) {
+			acts = append(acts, Action{Kind: ActSet, Service: i})
+		}
+		delete(had, s.Key)
+	}
+	for _, s := range old.plan.Services {
+		if _, left := had[s.Key]; left {
+			acts = append(acts, Action{Kind: ActRemove, Key: s.Key})
+		}
+	}
+	return acts
+}
+
+// entries is what stands for the services of each pool.
+func (n *Node) entries() []ipvsctl.Entry {
+	e := make([]ipvsctl.Entry, len(n.pools))
+	for i := range n.pools {
+		e[i] = n.pools[i].Entry()
+	}
+	return e
+}
+
+func equal(a, b ipvsctl.Entry) bool {
+	return a.Service == b.Service && maps.Equal(a.Destinations, b.Destinations)
+}
