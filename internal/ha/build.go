@@ -45,7 +45,7 @@ func build(c *confparse.Instance, scripts map[string]int) Instance {
 		Name:      c.Name,
 		Unusable:  c.Unusable,
 		Router:    router(c),
-		TTL:       c.UnicastTTL,
+		TTL:       vrrp.TTL,
 		Group:     c.Group,
 		Addresses: append(addresses(c.Addresses), addresses(c.Excluded)...),
 		Announce:  announce(c.GARP),
@@ -53,6 +53,7 @@ func build(c *confparse.Instance, scripts map[string]int) Instance {
 	}
 	if unicast {
 		in.Key.Source = c.Source
+		in.TTL = c.UnicastTTL
 		in.Group = netip.Addr{}
 	}
 	in.Advert = advert(c)

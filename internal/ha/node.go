@@ -2,6 +2,7 @@ package ha
 
 import (
 	"net/netip"
+	"slices"
 
 	"keepgo/vip"
 	"keepgo/vrrp"
@@ -89,6 +90,7 @@ type member struct {
 	cause  string     // why it is in FAULT, "" while nothing is wrong
 	// started: every script that may hold it back has ended once.
 	started bool
+	resumed bool // it was MASTER when its last process died
 	since   vrrp.Time
 	reason  string
 	master  netip.Addr // whom it last heard as master
@@ -182,6 +184,27 @@ func (n *Node) Addresses(id int) vip.Set {
 	return nil
 }
 
+// Resume marks the named instances as MASTER when their last process died a
+// moment ago: their addresses stand, nobody else has been elected yet, and they
+// go on speaking. It comes before EventStart.
+func (n *Node) Resume(names []string) {
+	for _, m := range n.members {
+		m.resumed = slices.Contains(names, m.plan.Name)
+	}
+}
+
+// Leftovers are the addresses that an earlier life may have left standing and
+// that must not: those of every instance that is not resumed.
+func (n *Node) Leftovers() vip.Set {
+	var set vip.Set
+	for _, m := range n.members {
+		if !m.resumed {
+			set = append(set, m.plan.Addresses...)
+		}
+	}
+	return set
+}
+
 // Planned is the plan of an instance, nil for one that is gone.
 func (n *Node) Planned(id int) *Instance {
 	if m := n.byID[id]; m != nil {
@@ -231,8 +254,27 @@ func (n *Node) start(now vrrp.Time, acts []Action) []Action {
 // enter lets a new member begin, unless a script has to end first.
 func (n *Node) enter(now vrrp.Time, m *member, acts []Action) []Action {
 	m.since, m.reason = now, "waiting for the first result of its scripts"
-	acts = append(acts, Action{Kind: ActSettle, ID: m.id}) // leftovers of an earlier life go
+	if m.resumed {
+		return n.resume(now, m, acts)
+	}
 	return n.reconsider(now, m, acts)
+}
+
+// resume goes on as MASTER where nothing forbids it. What is not known yet, as
+// the result of a script, does not count against it.
+func (n *Node) resume(now vrrp.Time, m *member, acts []Action) []Action {
+	m.resumed = false
+	v := n.judge(m)
+	if v.cause != "" {
+		return n.wake(now, m, v, acts)
+	}
+	m.started = true
+	m.reason = "goes on after its process was replaced"
+	priority := vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
+	m.router = vrrp.Resume(now, n.config(m), vrrp.Master, priority)
+	acts = m.log(acts, "%s", m.reason)
+	acts = append(acts, Action{Kind: ActSettle, ID: m.id}, Action{Kind: ActAnnounce, ID: m.id})
+	return n.step(now, m, vrrp.Event{Kind: vrrp.EventTick}, acts)
 }
 
 // wake starts a member's router, in FAULT if something is wrong.

@@ -116,8 +116,7 @@ func same(t *testing.T, got, want string) {
 
 func TestTakeoverAndStop(t *testing.T) {
 	d := newDesk(t, &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1)}}, "eth0")
-	same(t, d.step(Event{Kind: EventStart}), `VI_1 holds 0
-		log (VI_1) Entering BACKUP STATE (init)
+	same(t, d.step(Event{Kind: EventStart}), `log (VI_1) Entering BACKUP STATE (init)
 		notify VI_1 BACKUP 100`)
 	same(t, d.until(3700*time.Millisecond), `VI_1 sends 100
 		VI_1 holds 1
@@ -244,6 +243,20 @@ func TestReloadKeepsWhatStays(t *testing.T) {
 	if d.state(0) != "MASTER" {
 		t.Errorf("the kept instance is %s", d.state(0))
 	}
+}
+
+func TestResumeGoesOnSpeaking(t *testing.T) {
+	d := newDesk(t, &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1), instance("VI_2", 2)}}, "eth0")
+	d.node.Resume([]string{"VI_2"})
+	if got := d.node.Leftovers(); len(got) != 1 || got[0].Prefix.Addr().String() != "10.0.0.101" {
+		t.Errorf("leftovers %v", got)
+	}
+	same(t, d.step(Event{Kind: EventStart}), `log (VI_1) Entering BACKUP STATE (init)
+		notify VI_1 BACKUP 100
+		log (VI_2) goes on after its process was replaced
+		VI_2 holds 1
+		VI_2 announces
+		VI_2 sends 100`)
 }
 
 func TestSyncGroupMovesTogether(t *testing.T) {

@@ -47,12 +47,12 @@ func (m *member) wire() (Wire, bool) {
 	return w, m.source.IsValid() && (m.index != 0 || k.Link == "") && m.plan.Unusable == ""
 }
 
-// Wires are the sockets needed now.
-func (n *Node) Wires() map[Wire]bool {
-	wires := map[Wire]bool{}
+// Wires are the sockets needed now, each with the TTL to send with.
+func (n *Node) Wires() map[Wire]uint8 {
+	wires := map[Wire]uint8{}
 	for _, m := range n.members {
 		if w, ok := m.wire(); ok {
-			wires[w] = true
+			wires[w] = m.plan.TTL
 		}
 	}
 	return wires

@@ -1,0 +1,28 @@
+# `make test` installs what the tests need and runs all of them. Without root
+# the tests that need it say so and are skipped.
+
+GO ?= go
+
+# Debian packages: the daemon we are compared with, and a kernel that has IPVS
+# with an emulator to boot it in.
+PACKAGES = keepalived ipvsadm iproute2 kmod qemu-system-x86 linux-image-amd64 busybox-static
+
+.PHONY: build test tools vet
+
+build:
+	$(GO) build -o keepgo ./cmd/keepgo
+
+test: tools vet
+	$(GO) test -timeout 20m ./...
+
+vet:
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	$(GO) vet ./...
+
+# Only what is missing is installed, and only where that is possible.
+tools:
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "not installed, the tests that need them are skipped:" $$missing; exit 0; fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null

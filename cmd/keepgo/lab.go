@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"keepgo/internal/lab"
+)
+
+// runLab is the verb lab: a configuration on a pair of directors in network
+// namespaces of this machine.
+func runLab(args []string, out, errs io.Writer) int {
+	o := lab.Options{Out: out}
+	f := pflag.NewFlagSet("keepgo lab", pflag.ContinueOnError)
+	f.SetOutput(errs)
+	f.BoolVar(&o.JSON, "json", false, "print the outcome as one JSON document")
+	f.StringVarP(&o.ConfigID, "config-id", "i", "", "`id` for @id lines (default: the host's name)")
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return exitOK
+		}
+		fmt.Fprintf(errs, "keepgo lab: %v\n", err)
+		return exitUsage
+	}
+	if f.NArg() != 1 {
+		fmt.Fprintln(errs, "usage: keepgo lab FILE [--json]")
+		return exitUsage
+	}
+	o.File = f.Arg(0)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := lab.Run(ctx, o); err != nil {
+		fmt.Fprintf(errs, "keepgo lab: %v\n", err)
+		return exitFaulty
+	}
+	return exitOK
+}

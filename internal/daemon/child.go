@@ -1,0 +1,57 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+// The names by which the binary is executed as a child; they are what ps shows.
+const (
+	VRRPProcess = "keepalived_vrrp"
+	LVSProcess  = "keepalived_ipvs"
+)
+
+// childFD is where a child finds its end of the link to its parent.
+const childFD = 3
+
+// RunChild is the main function of a child process. It returns the exit status.
+func RunChild(name string) int {
+	ignoreSignals()
+	setName(name)
+	up, err := newLink[fromChild, toChild](os.NewFile(childFD, "parent"))
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s is started by keepgo run, not by hand: %v\n", name, err)
+		return exitConfig
+	}
+	defer up.close()
+	run := runVRRP
+	if name == LVSProcess {
+		run = runLVS
+	}
+	if err := run(up); err != nil {
+		up.send(fromChild{Log: fmt.Sprintf("%s: %v", name, err)})
+		return exitFatal
+	}
+	return 0
+}
+
+// ignoreSignals leaves the decision to stop to the parent: a terminal's ^C goes
+// to the whole group, and mastership must be handed over in order.
+func ignoreSignals() {
+	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE)
+}
+
+// setName sets the kernel's name of the process; its first 15 bytes count.
+func setName(name string) {
+	_ = os.WriteFile("/proc/self/comm", []byte(name), 0)
+}
+
+// logTo makes a log function of a link.
+func logTo(up *link[fromChild, toChild]) func(format string, args ...any) {
+	return func(format string, args ...any) {
+		up.send(fromChild{Log: fmt.Sprintf(format, args...)})
+	}
+}

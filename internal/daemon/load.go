@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"keepgo/confparse"
+	"keepgo/confparse/syntax"
+)
+
+// faults is what was found in a configuration.
+type faults syntax.ErrorList
+
+// keys are the faults that count, without their places: a file that always had
+// them can be reloaded.
+func (f faults) keys() map[string]bool {
+	keys := map[string]bool{}
+	for _, e := range f {
+		if e.Severity == syntax.Failure {
+			keys[e.Path+": "+e.Err.Error()] = true
+		}
+	}
+	return keys
+}
+
+// news counts the faults that are not among the known.
+func (f faults) news(known map[string]bool) int {
+	n := 0
+	for key := range f.keys() {
+		if !known[key] {
+			n++
+		}
+	}
+	return n
+}
+
+// Read loads a configuration file as the daemon does.
+func Read(o Options) (*confparse.Config, syntax.ErrorList, error) {
+	name, err := filepath.Abs(o.File)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := os.Stat(name); err != nil {
+		return nil, nil, fmt.Errorf("configuration file: %w", err)
+	}
+	cfg, list := confparse.Load(os.DirFS("/"), name, environment(o))
+	return cfg, list, nil
+}
+
+// environment is what the preprocessor may ask of this machine.
+func environment(o Options) syntax.Env {
+	id := o.ConfigID
+	if id == "" {
+		host, _ := os.Hostname()
+		id, _, _ = strings.Cut(host, ".")
+	}
+	return syntax.Env{ConfigID: id, Getenv: os.Getenv, Random: rand.IntN}
+}
+
+// load reads the configuration, logs what is wrong with it, and disables the
+// scripts that cannot run.
+func (p *parent) load() (*confparse.Config, faults, error) {
+	cfg, list, err := Read(p.opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range list {
+		if e.Severity > syntax.Note {
+			p.log.printf("%v", e)
+		}
+	}
+	for _, err := range vetScripts(cfg) {
+		p.log.printf("%v", err)
+	}
+	return cfg, faults(list), nil
+}

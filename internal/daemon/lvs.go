@@ -1,0 +1,148 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+
+	"keepgo/checker"
+	"keepgo/checker/probe"
+	"keepgo/internal/lb"
+	"keepgo/internal/status"
+	"keepgo/ipvsctl"
+	"keepgo/ipvsctl/genl"
+)
+
+// lvsLoop is the LVS process: verdicts on checks go in, the IPVS table and
+// notifications come out.
+type lvsLoop struct {
+	up     *link[fromChild, toChild]
+	log    func(format string, args ...any)
+	node   *lb.Node
+	probes *probe.Runner
+	table  *genl.Door // nil where the kernel has no IPVS
+	noIPVS string     // why table is nil
+}
+
+// runLVS is the main function of the LVS process.
+func runLVS(up *link[fromChild, toChild]) error {
+	l := &lvsLoop{up: up, log: logTo(up)}
+	l.probes = probe.NewRunner(probe.Options{Log: func(line string) { l.log("%s", line) }})
+	defer l.probes.Close()
+	var err error
+	if l.table, err = genl.Open(genl.Options{Report: l.kernel}); err != nil {
+		if !errors.Is(err, genl.ErrNoIPVS) {
+			return err
+		}
+		l.noIPVS = err.Error()
+		l.log("%v; health checks run all the same", err)
+	}
+	return l.run()
+}
+
+// run is the loop. Its end is told by the parent, or by the parent's own end.
+func (l *lvsLoop) run() error {
+	var results []checker.Result
+	var acts []lb.Action
+	for {
+		select {
+		case <-l.probes.Ready():
+			results = l.probes.Take(results[:0])
+			acts = acts[:0]
+			for _, r := range results {
+				acts = l.node.Step(lb.Event{Kind: lb.EventResult, Result: r}, acts)
+			}
+			l.perform(acts)
+		case m, open := <-l.up.in:
+			if !open || m.Stop {
+				return l.stop(open && m.Keep)
+			}
+			l.told(m)
+		}
+	}
+}
+
+// told obeys the parent.
+func (l *lvsLoop) told(m toChild) {
+	switch {
+	case m.LB != nil:
+		l.adopt(m)
+		l.up.send(fromChild{Ready: true})
+	case m.Report:
+		s := &status.Status{IPVS: l.noIPVS}
+		if l.node != nil {
+			s.Services = l.node.Status()
+		}
+		l.up.send(fromChild{Report: s})
+	}
+}
+
+// adopt starts the first plan or goes on with another. The services stand
+// before the first probe is sent.
+func (l *lvsLoop) adopt(m toChild) {
+	if l.node == nil {
+		if m.Flush && l.table != nil {
+			if err := l.table.Flush(); err != nil {
+				l.log("%v", err)
+			}
+		}
+		var acts []lb.Action
+		l.node, acts = lb.NewNode(m.LB, nil)
+		l.perform(acts)
+	} else {
+		l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB}, nil))
+	}
+	l.probes.Set(l.node.Plan().Checks)
+}
+
+// perform carries out actions: the table in one piece, then words.
+func (l *lvsLoop) perform(acts []lb.Action) {
+	changed, removed := ipvsctl.Table{}, []ipvsctl.ServiceKey(nil)
+	for i := range acts {
+		switch a := &acts[i]; a.Kind {
+		case lb.ActSet:
+			changed[l.node.Plan().Services[a.Service].Key] = l.node.Want(a.Service)
+		case lb.ActRemove:
+			removed = append(removed, a.Key)
+		case lb.ActLog:
+			l.up.send(fromChild{Log: a.Text})
+		case lb.ActNotify:
+			if a.Edge.Command != nil {
+				l.up.send(fromChild{Run: &scriptRun{Object: a.Edge.Service + " " + a.Edge.Server, Command: *a.Edge.Command}})
+			}
+		}
+	}
+	if l.table != nil && len(changed)+len(removed) > 0 {
+		l.table.Set(changed, removed)
+	}
+}
+
+// kernel hears the IPVS door, on its goroutine.
+func (l *lvsLoop) kernel(ev genl.Event) {
+	switch ev.Kind {
+	case genl.Failed:
+		l.log("%v", ev.Err)
+	case genl.Recovered:
+		l.log("IPVS service %s stands as it should again", ev.Service)
+	case genl.Repaired:
+		l.log("IPVS service %s was changed by another hand and is put back (%d changes)", ev.Service, len(ev.Ops))
+	}
+}
+
+// stop takes our services out, unless they are to be kept.
+func (l *lvsLoop) stop(keep bool) error {
+	l.probes.Close()
+	if l.node != nil && !keep {
+		l.perform(l.node.Step(lb.Event{Kind: lb.EventStop}, nil))
+	}
+	if l.table == nil {
+		return nil
+	}
+	defer l.table.Close()
+	if keep {
+		return nil
+	}
+	if err := l.table.Clear(); err != nil {
+		return fmt.Errorf("removing our IPVS services: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package daemon
+
+import (
+	"keepgo/internal/ha"
+	"keepgo/internal/lb"
+	"keepgo/internal/notify"
+	"keepgo/internal/status"
+
+	"keepgo/confparse"
+)
+
+// toChild is what the parent tells a child: exactly one field is set, but for
+// those that come with another.
+type toChild struct {
+	HA     *ha.Plan      // start or go on with this plan
+	Resume []string      // with HA: instances that were MASTER when the last process died
+	LB     *lb.Plan      // the same for the LVS process
+	Flush  bool          // with LB: empty the IPVS table first (lvs_flush)
+	Script *scriptResult // a tracked script ended
+	Report bool          // send a Report
+	Stop   bool          // hand over, clean up and end
+	Keep   bool          // with Stop: leave what stands (-V, -I)
+}
+
+// scriptResult is how a run of the plan's tracked script ended.
+type scriptResult struct {
+	Script int
+	OK     bool
+}
+
+// fromChild is what a child tells its parent: exactly one field is set.
+type fromChild struct {
+	Ready  bool // the first plan is in force
+	Log    string
+	Edge   *notify.Edge // a state changed: run its scripts
+	Run    *scriptRun   // a script of a virtual or real server
+	Report *status.Status
+}
+
+// scriptRun is a script to run, in order with the others of its object.
+type scriptRun struct {
+	Object  string
+	Command confparse.Command
+}

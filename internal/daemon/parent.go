@@ -1,0 +1,286 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepgo/checker"
+	"keepgo/checker/script"
+	"keepgo/confparse"
+	"keepgo/internal/ha"
+	"keepgo/internal/lb"
+	"keepgo/internal/notify"
+)
+
+// Exit statuses of keepalived (its lib/scheduler.h).
+const (
+	exitFatal  = 1
+	exitConfig = 2
+)
+
+// stopLimit is how long scripts told of the stop may take, as in keepalived.
+const stopLimit = time.Second
+
+// parent is the first process: it reads the configuration, starts and watches
+// the children, runs scripts and answers on the control socket. Everything
+// happens on the goroutine of run; others hand it functions.
+type parent struct {
+	opts   Options
+	log    *logger
+	events chan func()
+
+	cfg     *confparse.Config
+	known   map[string]bool // faults of the configuration in force
+	vrrp    *child
+	lvs     *child
+	masters map[string]bool // instances that are MASTER, for a replaced process
+	tracked *tracker
+	scripts *notify.Queue
+
+	requests []*request
+	stopping bool
+	stopped  chan struct{}
+}
+
+// Run is the main function of the daemon. It returns the exit status.
+func Run(o Options) int {
+	p := &parent{
+		opts:    o,
+		log:     newLogger("Keepalived", o),
+		events:  make(chan func(), 16),
+		masters: map[string]bool{},
+		stopped: make(chan struct{}),
+	}
+	files, err := createPIDFiles(o)
+	if err != nil {
+		p.log.printf("%v", err)
+		if errors.Is(err, errRunning) {
+			return 0
+		}
+		return exitFatal
+	}
+	defer files.remove()
+	if err := p.start(files); err != nil {
+		p.log.printf("%v", err)
+		return exitConfig
+	}
+	p.run()
+	return 0
+}
+
+// start reads the configuration and starts what it needs.
+func (p *parent) start(files pidFiles) error {
+	p.log.printf("Starting keepgo")
+	p.log.printf("Configuration file %s", p.opts.File)
+	cfg, faults, err := p.load()
+	if err != nil {
+		return err
+	}
+	p.cfg, p.known = cfg, faults.keys()
+	p.vrrp = newChild(p, VRRPProcess, files.vrrp)
+	p.lvs = newChild(p, LVSProcess, files.lvs)
+	p.scripts = notify.NewQueue(p.runScript, p.log.printf)
+	p.tracked = newTracker(func(name string, ok bool) {
+		p.events <- func() { p.scriptEnded(name, ok) }
+	}, p.log.printf)
+	if err := p.listen(); err != nil {
+		p.log.printf("%v; there is no status while this daemon runs", err)
+	}
+	if err := files.parent.write(os.Getpid()); err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	tellStarted()
+	p.apply()
+	return nil
+}
+
+// run is the parent's loop; it ends when every child has.
+func (p *parent) run() {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGUSR1, unix.SIGUSR2)
+	signal.Ignore(unix.SIGPIPE)
+	for {
+		select {
+		case s := <-signals:
+			p.signal(s)
+		case f := <-p.events:
+			f()
+		case <-p.stopped:
+			p.scripts.Drain(stopLimit)
+			p.log.printf("Stopped keepgo")
+			return
+		}
+	}
+}
+
+// signal obeys one signal of keepalived(8).
+func (p *parent) signal(s os.Signal) {
+	switch s {
+	case unix.SIGHUP:
+		p.reload()
+	case unix.SIGTERM, unix.SIGINT:
+		p.stop()
+	default:
+		p.log.printf("%v: this dump is not written yet; the control socket %s has the state", s, p.opts.Control)
+	}
+}
+
+// reload puts the file as it is now in force. One with a fault that the running
+// configuration did not have changes nothing.
+func (p *parent) reload() {
+	p.log.printf("Reloading")
+	cfg, faults, err := p.load()
+	if err != nil {
+		p.log.printf("%v; the running configuration goes on", err)
+		return
+	}
+	if n := faults.news(p.known); n > 0 {
+		p.log.printf("Reload refused: %d new faults in %s; the running configuration goes on", n, p.opts.File)
+		return
+	}
+	p.cfg, p.known = cfg, faults.keys()
+	p.apply()
+	p.log.printf("Reload complete")
+}
+
+// apply gives the children the configuration, starts those that have become
+// needed and stops those that have nothing left to do.
+func (p *parent) apply() {
+	vrrp := !p.opts.NoVRRP && len(p.cfg.Instances)+len(p.cfg.StaticAddresses) > 0
+	lvs := !p.opts.NoLVS && len(p.cfg.VirtualServers) > 0
+	if !vrrp && !lvs {
+		p.log.printf("%s configures neither a vrrp_instance nor a virtual_server: there is nothing to run", p.opts.File)
+	}
+	p.tracked.set(trackedScripts(p.cfg))
+	p.vrrp.need(vrrp)
+	p.lvs.need(lvs)
+}
+
+// plan is what a child starts or goes on with.
+func (p *parent) plan(c *child, replaced bool) []toChild {
+	if c == p.lvs {
+		return []toChild{{LB: p.planLB(), Flush: p.cfg.Global.LVSFlush}}
+	}
+	m := toChild{HA: ha.Build(p.cfg)}
+	if replaced {
+		for name := range p.masters {
+			m.Resume = append(m.Resume, name)
+		}
+	}
+	messages := []toChild{m}
+	for i, s := range p.cfg.Scripts {
+		if ok, known := p.tracked.result(s.Name); known {
+			messages = append(messages, toChild{Script: &scriptResult{i, ok}})
+		}
+	}
+	return messages
+}
+
+// planLB plans the LVS half and logs what cannot be done.
+func (p *parent) planLB() *lb.Plan {
+	plan, problems := lb.Build(p.cfg)
+	for _, problem := range problems {
+		p.log.printf("%v", problem)
+	}
+	for i := range plan.Checks {
+		if c := &plan.Checks[i]; c.Probe.Kind == checker.Script {
+			p.identify(c)
+		}
+	}
+	return plan
+}
+
+// identify gives a check's script its user. One that has none must not run as
+// root instead: it fails.
+func (p *parent) identify(c *checker.Check) {
+	cmd := &c.Probe.Command
+	var err error
+	if cmd.UID, cmd.GID, err = script.Identity(cmd.User, cmd.Group); err != nil {
+		p.log.printf("MISC_CHECK of %s: %v; the check fails", c.Name, err)
+		cmd.Args = nil
+	}
+}
+
+// heard obeys a child.
+func (p *parent) heard(c *child, m fromChild) {
+	switch {
+	case m.Log != "":
+		p.log.printf("%s", m.Log)
+	case m.Edge != nil:
+		p.edge(*m.Edge)
+	case m.Run != nil:
+		p.scripts.Post(m.Run.Object, m.Run.Command)
+	case m.Report != nil:
+		p.reported(c, m.Report)
+	case m.Ready && !c.ready:
+		c.ready = true
+		if (p.vrrp.ready || !p.vrrp.needed) && (p.lvs.ready || !p.lvs.needed) {
+			p.log.printf("Startup complete")
+		}
+	}
+}
+
+// edge runs the scripts a change of state calls for.
+func (p *parent) edge(e notify.Edge) {
+	if e.Kind == "INSTANCE" && e.State != "MASTER_RX_LOWER_PRI" {
+		delete(p.masters, e.Name)
+		if e.State == "MASTER" {
+			p.masters[e.Name] = true
+		}
+	}
+	if n := p.notifies(e); n != nil {
+		p.scripts.Post(e.Kind+" "+e.Name, notify.Scripts(*n, e)...)
+	}
+}
+
+// notifies finds the scripts of an instance or a group.
+func (p *parent) notifies(e notify.Edge) *confparse.Notify {
+	if e.Kind == "GROUP" {
+		for _, g := range p.cfg.SyncGroups {
+			if g.Name == e.Name {
+				return &g.Notify
+			}
+		}
+		return nil
+	}
+	for _, in := range p.cfg.Instances {
+		if in.Name == e.Name {
+			return &in.Notify
+		}
+	}
+	return nil
+}
+
+// scriptEnded passes a tracked script's result on.
+func (p *parent) scriptEnded(name string, ok bool) {
+	for i, s := range p.cfg.Scripts {
+		if s.Name == name {
+			p.vrrp.tell(toChild{Script: &scriptResult{i, ok}})
+		}
+	}
+}
+
+// stop ends the children, and with them the parent.
+func (p *parent) stop() {
+	if p.stopping {
+		return
+	}
+	p.stopping = true
+	p.log.printf("Stopping")
+	p.tracked.set(nil)
+	p.lvs.stop(p.opts.KeepIPVS)
+	p.vrrp.stop(p.opts.KeepVIPs)
+	p.ended()
+}
+
+// ended ends the parent once no child is left.
+func (p *parent) ended() {
+	if p.stopping && !p.vrrp.running() && !p.lvs.running() {
+		close(p.stopped)
+	}
+}

@@ -1,0 +1,81 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// errRunning says that a live process holds the pid file.
+var errRunning = errors.New("already running")
+
+// pidFile is a pid file held with an open-file-description write lock for as
+// long as the process lives, as keepalived 2.3.2 and later do.
+type pidFile struct {
+	file *os.File
+	path string
+}
+
+// createPIDFile makes and locks the file, leaving it empty. It follows no
+// symlink. The error is errRunning when another process holds the lock.
+func createPIDFile(path string) (*pidFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("pid file: %w", err)
+	}
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+			return nil, fmt.Errorf("%s: %w", path, errRunning)
+		}
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return &pidFile{f, path}, nil
+}
+
+// write stores a process id in the file.
+func (p *pidFile) write(pid int) error {
+	if err := p.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := p.file.WriteAt(fmt.Appendf(nil, "%d\n", pid), 0)
+	return err
+}
+
+// remove deletes the file and gives up the lock.
+func (p *pidFile) remove() {
+	os.Remove(p.path)
+	p.file.Close()
+}
+
+// pidFiles are the files of the parent and its children.
+type pidFiles struct{ parent, vrrp, lvs *pidFile }
+
+// createPIDFiles makes and locks all of them, so that a second daemon on the
+// same files does not start.
+func createPIDFiles(o Options) (pidFiles, error) {
+	var p pidFiles
+	for _, f := range []struct {
+		file **pidFile
+		path string
+	}{{&p.parent, o.PIDFile}, {&p.vrrp, o.VRRPPIDFile}, {&p.lvs, o.CheckersPIDFile}} {
+		var err error
+		if *f.file, err = createPIDFile(f.path); err != nil {
+			p.remove()
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// remove deletes those that were made.
+func (p pidFiles) remove() {
+	for _, f := range []*pidFile{p.parent, p.vrrp, p.lvs} {
+		if f != nil {
+			f.remove()
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package daemon
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Restart delays of keepalived (semantics of its calc_restart_delay): none for
+// a child that lived a minute or died for the first time, then doubling.
+const (
+	longLife = time.Minute
+	maxDelay = time.Minute
+)
+
+// child is a process the parent keeps running while it is needed.
+type child struct {
+	parent *parent
+	name   string
+	pid    *pidFile
+
+	needed  bool
+	ready   bool
+	cmd     *exec.Cmd
+	link    *link[toChild, fromChild]
+	started time.Time
+	delay   time.Duration // before the next restart
+	timer   *time.Timer   // a restart is due
+}
+
+func newChild(p *parent, name string, pid *pidFile) *child {
+	return &child{parent: p, name: name, pid: pid}
+}
+
+// running tells whether a process stands.
+func (c *child) running() bool { return c.cmd != nil }
+
+// need starts, goes on with or stops the child.
+func (c *child) need(needed bool) {
+	c.needed = needed
+	switch {
+	case needed && c.running():
+		c.plan(false)
+	case needed && c.timer == nil:
+		c.start(false)
+	case !needed:
+		c.stop(false)
+	}
+}
+
+// plan hands the configuration over; replaced says that it goes to a process
+// that takes a dead one's place.
+func (c *child) plan(replaced bool) {
+	for _, m := range c.parent.plan(c, replaced) {
+		c.tell(m)
+	}
+}
+
+// tell sends a message, if there is somebody to hear it.
+func (c *child) tell(m toChild) {
+	if c.link != nil {
+		c.link.send(m)
+	}
+}
+
+// start starts the process and gives it the configuration.
+func (c *child) start(replaced bool) {
+	c.timer = nil
+	if err := c.spawn(); err != nil {
+		c.parent.log.printf("starting %s: %v", c.name, err)
+		c.restartLater()
+		return
+	}
+	c.parent.log.printf("Starting %s child process, pid=%d", c.title(), c.cmd.Process.Pid)
+	if err := c.pid.write(c.cmd.Process.Pid); err != nil {
+		c.parent.log.printf("pid file of %s: %v", c.name, err)
+	}
+	c.plan(replaced)
+}
+
+// title is keepalived's name of the child in log lines.
+func (c *child) title() string {
+	if c.name == LVSProcess {
+		return "Healthcheck"
+	}
+	return "VRRP"
+}
+
+// spawn executes this very binary under the child's name, with one end of a
+// socket pair as descriptor 3.
+func (c *child) spawn() error {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("socketpair: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), c.name), os.NewFile(uintptr(fds[1]), c.name)
+	defer theirs.Close()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = []string{c.name}
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.Stderr = &lineWriter{log: c.parent.log.printf}
+	if err := cmd.Start(); err != nil {
+		ours.Close()
+		return err
+	}
+	if c.link, err = newLink[toChild, fromChild](ours); err != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		return err
+	}
+	c.cmd, c.started, c.ready = cmd, time.Now(), false
+	go c.watch(cmd, c.link)
+	return nil
+}
+
+// watch brings the child's messages, and then its end, to the parent's loop.
+func (c *child) watch(cmd *exec.Cmd, l *link[toChild, fromChild]) {
+	events := c.parent.events
+	for m := range l.in {
+		events <- func() { c.parent.heard(c, m) }
+	}
+	err := cmd.Wait()
+	l.close()
+	events <- func() { c.exited(err) }
+}
+
+// exited takes note of the process's end and replaces it if it is needed.
+func (c *child) exited(err error) {
+	pid, lived := c.cmd.Process.Pid, time.Since(c.started)
+	c.cmd, c.link = nil, nil
+	c.parent.forget(c)
+	if c.parent.stopping || !c.needed {
+		c.parent.ended()
+		return
+	}
+	c.parent.log.printf("%s child process(%d) died: %v; respawning", c.title(), pid, reason(err))
+	if lived >= longLife {
+		c.delay = 0
+	}
+	c.restartLater()
+}
+
+func reason(err error) string {
+	if err == nil {
+		return "it exited by itself"
+	}
+	return err.Error()
+}
+
+// restartLater starts the process after the current delay, which grows. Only a
+// process replaced at once may go on where the dead one stood.
+func (c *child) restartLater() {
+	delay := c.delay
+	c.delay = min(max(2*c.delay, time.Second), maxDelay)
+	if delay == 0 {
+		c.start(true)
+		return
+	}
+	c.timer = time.AfterFunc(delay, func() {
+		c.parent.events <- func() {
+			if c.needed && c.timer != nil {
+				c.start(false)
+			}
+		}
+	})
+}
+
+// stop asks the process to end, and makes it end when it does not.
+func (c *child) stop(keep bool) {
+	c.needed = false
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	if !c.running() {
+		return
+	}
+	c.tell(toChild{Stop: true, Keep: keep})
+	process := c.cmd.Process
+	time.AfterFunc(c.parent.cfg.Global.ChildWait, func() { _ = process.Kill() })
+}
+
+// lineWriter logs what a child prints on standard error, which is nothing
+// unless it crashes.
+type lineWriter struct {
+	log  func(format string, args ...any)
+	rest []byte
+}
+
+// Write logs every whole line.
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.rest = append(w.rest, b...)
+	for {
+		line, rest, found := bytes.Cut(w.rest, []byte("\n"))
+		if !found {
+			return len(b), nil
+		}
+		w.log("%s", line)
+		w.rest = rest
+	}
+}

@@ -1,0 +1,390 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"keepgo/internal/ha"
+	"keepgo/internal/notify"
+	"keepgo/internal/status"
+	"keepgo/vip/garp"
+	"keepgo/vip/rtnl"
+	"keepgo/vrrp/sock"
+)
+
+// packets is how many received packets may wait for the loop; beyond that they
+// wait in the socket's buffer.
+const packets = 256
+
+// inbound is a received packet and the wire it came in on.
+type inbound struct {
+	wire ha.Wire
+	pkt  sock.Received
+}
+
+// vrrpLoop is the VRRP process: one goroutine that lets the node hear what
+// happens and carries out what it wants. Every door keeps its own pace.
+type vrrpLoop struct {
+	up     *link[fromChild, toChild]
+	log    func(format string, args ...any)
+	clock  *clock
+	node   *ha.Node
+	links  *rtnl.Door
+	arp    *garp.Pacer
+	herald *herald
+
+	wires map[ha.Wire]*wire
+	free  chan *inbound
+	heard chan *inbound
+	dirty *dirtySet // links that changed
+
+	vips   map[netip.Addr]bool // every address of the plan: never a source
+	acts   []ha.Action
+	packet []byte
+	event  ha.Packet
+}
+
+// wire is an open socket.
+type wire struct {
+	conn   *sock.Conn
+	silent bool // the last send failed, and that was told
+}
+
+// runVRRP is the main function of the VRRP process.
+func runVRRP(up *link[fromChild, toChild]) error {
+	// A quiet process: what little garbage state changes make can wait.
+	debug.SetGCPercent(400)
+	l := &vrrpLoop{
+		up: up, log: logTo(up),
+		wires: map[ha.Wire]*wire{},
+		free:  make(chan *inbound, packets),
+		heard: make(chan *inbound, packets),
+		dirty: newDirtySet(),
+	}
+	for range packets {
+		l.free <- new(inbound)
+	}
+	var err error
+	if l.clock, err = newClock(); err != nil {
+		return err
+	}
+	defer l.clock.close()
+	if l.arp, err = garp.Open(l.announceFailed); err != nil {
+		return err
+	}
+	defer l.arp.Close()
+	l.herald = newHerald(l.arp)
+	if l.links, err = rtnl.Open(rtnl.Options{Notify: l.kernel}); err != nil {
+		return err
+	}
+	l.herald.links = l.links
+	return l.run()
+}
+
+// run is the loop. Its end is told by the parent, or by the parent's own end.
+func (l *vrrpLoop) run() error {
+	for {
+		select {
+		case <-l.clock.C:
+			l.clock.fired()
+			l.step(ha.Event{Kind: ha.EventTick})
+		case in := <-l.heard:
+			l.receive(in)
+		case <-l.dirty.C:
+			l.linksChanged()
+		case m, open := <-l.up.in:
+			if !open || m.Stop {
+				return l.stop(open && m.Keep)
+			}
+			l.told(m)
+		}
+		if err := l.rearm(); err != nil {
+			return err
+		}
+	}
+}
+
+// rearm sets the clock to the node's next deadline.
+func (l *vrrpLoop) rearm() error {
+	if l.node == nil {
+		return nil
+	}
+	return l.clock.arm(l.node.Next())
+}
+
+// told obeys the parent.
+func (l *vrrpLoop) told(m toChild) {
+	switch {
+	case m.HA != nil && l.node == nil:
+		l.begin(m.HA, m.Resume)
+	case m.HA != nil:
+		l.learn(m.HA)
+		l.step(ha.Event{Kind: ha.EventReload, Plan: m.HA})
+		l.up.send(fromChild{Ready: true})
+	case m.Script != nil && l.node != nil:
+		l.step(ha.Event{Kind: ha.EventScript, Script: m.Script.Script, OK: m.Script.OK})
+	case m.Report:
+		l.report()
+	}
+}
+
+// begin starts the first plan: what an earlier life left on the interfaces goes,
+// unless it is resumed.
+func (l *vrrpLoop) begin(plan *ha.Plan, resume []string) {
+	l.learn(plan)
+	l.node = ha.New(plan)
+	l.node.Resume(resume)
+	for _, k := range l.links.Links() {
+		l.node.Step(l.clock.now(), ha.Event{Kind: ha.EventLink, Link: l.view(k.Name)}, nil)
+	}
+	l.links.Clean(l.node.Leftovers())
+	l.step(ha.Event{Kind: ha.EventStart})
+	l.up.send(fromChild{Ready: true})
+}
+
+// learn notes the addresses that are never a source of adverts.
+func (l *vrrpLoop) learn(plan *ha.Plan) {
+	l.vips = map[netip.Addr]bool{}
+	for i := range plan.Instances {
+		for _, a := range plan.Instances[i].Addresses {
+			l.vips[a.Prefix.Addr()] = true
+		}
+	}
+}
+
+// step lets the node hear an event and does what it wants.
+func (l *vrrpLoop) step(ev ha.Event) {
+	l.acts = l.node.Step(l.clock.now(), ev, l.acts[:0])
+	l.perform(l.acts)
+}
+
+// perform carries out actions in three beats: adverts first, because silence
+// costs mastership; then the addresses and their announcement; then words.
+func (l *vrrpLoop) perform(acts []ha.Action) {
+	for i := range acts {
+		switch a := &acts[i]; a.Kind {
+		case ha.ActSend:
+			l.send(a.ID, a.Priority)
+		case ha.ActWires:
+			l.rewire()
+		}
+	}
+	for i := range acts {
+		l.announce(&acts[i])
+	}
+	for i := range acts {
+		if a := &acts[i]; a.Kind == ha.ActSettle {
+			l.links.Set(a.ID, l.node.Addresses(a.ID))
+		}
+	}
+	for i := range acts {
+		switch a := &acts[i]; a.Kind {
+		case ha.ActLog:
+			l.up.send(fromChild{Log: a.Text})
+		case ha.ActNotify:
+			l.up.send(fromChild{Edge: edge(a.Edge)})
+		}
+	}
+}
+
+// announce arms the herald before the addresses are asked for, so that the
+// first gratuitous ARP leaves the moment they stand.
+func (l *vrrpLoop) announce(a *ha.Action) {
+	switch a.Kind {
+	case ha.ActAnnounce:
+		l.herald.announce(a.ID, schedule(l.node.Planned(a.ID)))
+	case ha.ActSilence:
+		l.herald.silence(a.ID)
+	case ha.ActRepeat:
+		if in := l.node.Planned(a.ID); in != nil && in.Announce.LowerRepeat > 0 {
+			l.arp.Burst(a.ID, in.Announce.LowerRepeat, in.Announce.LowerDelay)
+		}
+	}
+}
+
+// edge is a node's edge in the words scripts get.
+func edge(e ha.Edge) *notify.Edge {
+	kind := "INSTANCE"
+	if e.Group {
+		kind = "GROUP"
+	}
+	return &notify.Edge{Kind: kind, Name: e.Name, State: e.State, Priority: int(e.Priority)}
+}
+
+// send sends an instance's advert to its group or to each of its peers.
+func (l *vrrpLoop) send(id int, priority uint8) {
+	in := l.node.Planned(id)
+	key, ok := l.node.Wire(id)
+	if !ok || in == nil {
+		return
+	}
+	w := l.wires[key]
+	if w == nil {
+		return
+	}
+	if !key.Unicast {
+		l.sendTo(w, id, priority, in.Group)
+		return
+	}
+	for i := range in.Expect.Peers {
+		l.sendTo(w, id, priority, in.Expect.Peers[i].Addr)
+	}
+}
+
+// sendTo sends one packet. A failure is told once until a packet gets through.
+func (l *vrrpLoop) sendTo(w *wire, id int, priority uint8, dst netip.Addr) {
+	l.packet = l.node.AppendAdvert(l.packet[:0], id, priority, dst)
+	err := w.conn.Send(l.packet, dst)
+	if err != nil && !w.silent {
+		l.log("(%s) cannot send adverts to %s: %v", l.node.Planned(id).Name, dst, err)
+	}
+	w.silent = err != nil
+}
+
+// receive lets the node hear a packet and gives its memory back.
+func (l *vrrpLoop) receive(in *inbound) {
+	l.event = ha.Packet{Wire: in.wire, Src: in.pkt.Src, Dst: in.pkt.Dst, TTL: in.pkt.TTL, Data: in.pkt.Data()}
+	l.step(ha.Event{Kind: ha.EventPacket, Packet: &l.event})
+	l.free <- in
+}
+
+// rewire opens the sockets the node needs and closes those it does not. One
+// that cannot be opened is told and tried again when its interface changes.
+func (l *vrrpLoop) rewire() {
+	wanted := l.node.Wires()
+	for key, w := range l.wires {
+		if _, ok := wanted[key]; !ok {
+			go w.conn.Close() // it waits for its reader, which may wait for this loop
+			delete(l.wires, key)
+		}
+	}
+	for key, ttl := range wanted {
+		if l.wires[key] != nil {
+			continue
+		}
+		conn, err := l.open(key, ttl)
+		if err != nil {
+			l.log("%v", err)
+			continue
+		}
+		l.wires[key] = &wire{conn: conn}
+	}
+}
+
+// open opens the socket of a wire.
+func (l *vrrpLoop) open(key ha.Wire, ttl uint8) (*sock.Conn, error) {
+	return sock.Open(sock.Config{
+		Link: key.Link, IfIndex: key.Index, Source: key.Source, Group: key.Group, Unicast: key.Unicast, TTL: ttl,
+		Receive: func(r *sock.Received) {
+			in := <-l.free
+			in.wire, in.pkt = key, *r
+			l.heard <- in
+		},
+		Failed: func(err error) { l.log("receiving adverts on %s: %v", key.Link, err) },
+	})
+}
+
+// kernel hears the address door, on its goroutine.
+func (l *vrrpLoop) kernel(ev rtnl.Event) {
+	switch ev.Kind {
+	case rtnl.Applied:
+		l.herald.stands(ev.Owner, ev.Set)
+	case rtnl.Restored:
+		l.herald.restored(ev.Owner, ev.Address)
+		l.log("%s was removed from %s by netlink port %d and is put back", ev.Address.Prefix, ev.Address.Link, ev.Port)
+	case rtnl.Failed:
+		l.log("%v", ev.Err)
+	case rtnl.LinkChanged, rtnl.LinkGone:
+		l.dirty.add(ev.Link.Name)
+	case rtnl.Resynced:
+		l.log("the kernel dropped netlink notifications; links and addresses were read anew")
+	}
+}
+
+// linksChanged lets the node hear how the links that changed are now.
+func (l *vrrpLoop) linksChanged() {
+	for _, name := range l.dirty.take() {
+		if l.node != nil {
+			l.step(ha.Event{Kind: ha.EventLink, Link: l.view(name)})
+		}
+	}
+}
+
+// view is a link as the node sees it.
+func (l *vrrpLoop) view(name string) ha.Link {
+	k, ok := l.links.LinkByName(name)
+	v := ha.Link{Name: name, Index: k.Index, Exists: ok, Up: k.Up}
+	for _, p := range l.links.Addresses(name) {
+		a := p.Addr()
+		switch {
+		case l.vips[a]:
+		case a.Is4() && !v.Source4.IsValid():
+			v.Source4 = a
+		case a.Is6() && a.IsLinkLocalUnicast() && !v.Source6.IsValid():
+			v.Source6 = a
+		}
+	}
+	return v
+}
+
+// announceFailed hears the ARP pacer.
+func (l *vrrpLoop) announceFailed(f garp.Failure) { l.log("%v", f.Err) }
+
+// report sends the state of every instance.
+func (l *vrrpLoop) report() {
+	s := &status.Status{}
+	if l.node != nil {
+		s.Instances = l.node.Status(l.clock.now(), time.Now())
+	}
+	l.up.send(fromChild{Report: s})
+}
+
+// stop hands over and empties the interfaces, unless they are to be kept.
+func (l *vrrpLoop) stop(keep bool) error {
+	if l.node != nil && !keep {
+		l.step(ha.Event{Kind: ha.EventStop})
+	}
+	err := l.links.Close()
+	for _, w := range l.wires {
+		w.conn.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("closing netlink: %w", err)
+	}
+	return nil
+}
+
+// dirtySet collects names until they are taken.
+type dirtySet struct {
+	mu    sync.Mutex
+	names map[string]bool
+	C     chan struct{}
+}
+
+func newDirtySet() *dirtySet {
+	return &dirtySet{names: map[string]bool{}, C: make(chan struct{}, 1)}
+}
+
+func (d *dirtySet) add(name string) {
+	d.mu.Lock()
+	d.names[name] = true
+	d.mu.Unlock()
+	select {
+	case d.C <- struct{}{}:
+	default:
+	}
+}
+
+func (d *dirtySet) take() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var names []string
+	for name := range d.names {
+		names = append(names, name)
+	}
+	clear(d.names)
+	return names
+}
