@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -53,6 +54,10 @@ func (o Outcome) String() string {
 // never a success.
 func Run(ctx context.Context, c checker.Command, limit time.Duration) Outcome {
 	out := Outcome{Limit: limit}
+	// PR_SET_PDEATHSIG fires when the thread that forked ends, so that thread
+	// is ours alone until the program is done.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	cmd, err := command(c)
 	if err == nil {
 		err = cmd.Start()
