@@ -85,8 +85,10 @@ type SyncGroup struct {
 	TrackInterfaces []Track
 	TrackScripts    []Track
 	TrackWeights    bool // sync_group_tracking_weight
-	Notify          Notify
-	SMTPAlert       bool
+	// NotifyPriorityChanges is the default of the members.
+	NotifyPriorityChanges bool
+	Notify                Notify
+	SMTPAlert             bool
 }
 
 // Track names a tracked interface or script and its effect on the priority.
@@ -120,7 +122,7 @@ type Instance struct {
 	Pos       syntax.Pos
 	Name      string
 	Unusable  string // why it cannot run; "" where it can
-	Master    bool // state MASTER
+	Master    bool   // state MASTER
 	Interface string
 	VRID      uint8
 	IPv6      bool
@@ -139,6 +141,7 @@ type Instance struct {
 	Excluded  []Address // virtual_ipaddress_excluded
 	Routes    []Line
 	Rules     []Line
+	NoAddress bool // no_virtual_ipaddress
 
 	Group netip.Addr // multicast destination
 	// Source is mcast_src_ip or unicast_src_ip; the zero Addr means the interface's own.
@@ -160,6 +163,7 @@ type Instance struct {
 	Accept                bool
 	Strict                bool
 	UseVMAC               bool
+	VMACName              string // "" means one made from the VRID
 	Notify                Notify
 	NotifyDeleted         bool
 	SMTPAlert             bool
@@ -250,6 +254,8 @@ type VirtualServer struct {
 	Group    string
 	IPv6     bool
 	Protocol Protocol
+	// Unusable says why the service cannot run; "" means that it can.
+	Unusable string
 
 	Scheduler   string // rr, wrr, lc, wlc, ...
 	SchedFlags  uint32 // IP_VS_SVC_F_SCHED1..3 of linux/ip_vs.h: 8, 16, 32

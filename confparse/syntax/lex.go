@@ -267,7 +267,11 @@ func (p *parser) word(l *line, i int) int {
 	if escaped {
 		w = strings.NewReplacer(`\#`, "#", `\!`, "!").Replace(w)
 	}
-	p.add(Word{Text: w, Pos: l.at(i)})
+	cut := byte(0)
+	if j < len(text) && (text[j] == '#' || text[j] == '!') {
+		cut = text[j]
+	}
+	p.add(Word{Text: w, Pos: l.at(i), Cut: cut})
 	return j
 }
 

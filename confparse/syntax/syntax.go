@@ -26,6 +26,8 @@ type Word struct {
 	Text   string
 	Pos    Pos
 	Quoted bool
+	// Cut is the comment sign that ends the word without a blank, or 0.
+	Cut byte
 }
 
 // Node is one statement: its words and, where braces follow, its body.

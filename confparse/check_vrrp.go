@@ -1,0 +1,150 @@
+package confparse
+
+import (
+	"fmt"
+	"net/netip"
+
+	"keepgo/confparse/syntax"
+)
+
+// checkRouters finds virtual routers that would answer for each other.
+func (r *reader) checkRouters() {
+	type key struct {
+		vrid  uint8
+		v6    bool
+		link  string
+		group netip.Addr
+	}
+	first := map[key]*Instance{}
+	for _, i := range r.cfg.Instances {
+		if i.VRID == 0 || len(i.Peers) > 0 {
+			continue
+		}
+		k := key{i.VRID, i.IPv6, i.Interface, i.Group}
+		other := first[k]
+		if other == nil {
+			first[k] = i
+			continue
+		}
+		r.fail(i, "virtual_router_id", "give it another number", "virtual_router_id %d on %s is already used by %s (line %d)",
+			i.VRID, i.Interface, other.Name, r.line(other, "virtual_router_id"))
+		i.Unusable = fmt.Sprintf("virtual_router_id %d on %s is used by %s", i.VRID, i.Interface, other.Name)
+	}
+}
+
+// checkAddresses finds addresses that two instances or two lines have.
+func (r *reader) checkAddresses() {
+	type owner struct {
+		instance *Instance
+		line     int
+	}
+	type key struct {
+		addr netip.Addr
+		link string
+	}
+	seen := map[key]owner{}
+	for _, i := range r.cfg.Instances {
+		for _, list := range []*[]Address{&i.Addresses, &i.Excluded} {
+			kept := (*list)[:0]
+			for _, a := range *list {
+				k := key{a.Prefix.Addr(), a.Interface}
+				o, twice := seen[k]
+				switch {
+				case !twice:
+					seen[k] = owner{i, a.Pos.Line}
+				case o.instance == i:
+					r.found(syntax.Warning, a.Pos, len(a.Prefix.String()), "vrrp_instance "+clip(i.Name), "",
+						"%s is already listed on line %d", k.addr, o.line)
+					continue
+				default:
+					r.found(syntax.Warning, a.Pos, len(a.Prefix.String()), "vrrp_instance "+clip(i.Name), "",
+						"%s is already a VIP of %s (line %d)", k.addr, o.instance.Name, o.line)
+				}
+				kept = append(kept, a)
+			}
+			*list = kept
+		}
+	}
+}
+
+// checkTracking finds trackers that cannot do what they are for.
+func (r *reader) checkTracking() {
+	told := map[string]bool{}
+	for _, i := range r.cfg.Instances {
+		r.trackedTwice(i)
+		weighted := false
+		for _, t := range i.TrackScripts {
+			weighted = weighted || t.Weight != 0
+			r.smallWeight(i, t, told)
+		}
+		if n := r.scopes[i].at("track_script"); n != nil && len(n.Body) == 0 {
+			r.warn(i, "track_script", "", "empty track_script block%s", r.firstUnused(i))
+		}
+		if i.Priority == ownerPriority && weighted && r.has(i, "track_script") {
+			r.warn(i, "track_script", "use priority 254 or less",
+				"priority 255 means address owner; track_script weights have no effect")
+			i.TrackScripts = unweighted(i.TrackScripts)
+		}
+	}
+}
+
+func unweighted(list []Track) []Track {
+	var kept []Track
+	for _, t := range list {
+		if t.Weight == 0 {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+// firstUnused names a script that an empty block may have been meant for.
+func (r *reader) firstUnused(i *Instance) string {
+	for _, o := range r.cfg.Scripts {
+		return fmt.Sprintf("; vrrp_script %s (line %d) is not used", o.Name, o.Pos.Line)
+	}
+	return ""
+}
+
+// trackedTwice drops trackers that a block names again, and the instance's own
+// interface.
+func (r *reader) trackedTwice(i *Instance) {
+	for _, list := range []*[]Track{&i.TrackInterfaces, &i.TrackScripts} {
+		seen := map[string]bool{}
+		kept := (*list)[:0]
+		for _, t := range *list {
+			if seen[t.Name] {
+				r.found(syntax.Failure, t.Pos, len(t.Name), "vrrp_instance "+clip(i.Name), "", "'%s' is tracked twice", clip(t.Name))
+				continue
+			}
+			seen[t.Name] = true
+			kept = append(kept, t)
+		}
+		*list = kept
+	}
+}
+
+// enough is the gap between the priorities of two routers in most
+// configurations; a smaller weight may never turn the roles.
+const enough = 5
+
+func (r *reader) smallWeight(i *Instance, t Track, told map[string]bool) {
+	if t.Weight == 0 || t.Weight > enough || t.Weight < -enough || told[t.Name] {
+		return
+	}
+	told[t.Name] = true
+	low, high := int(i.Priority), int(i.Priority)+t.Weight
+	if t.Weight < 0 {
+		low, high = high, low
+	}
+	hint := "the weight must be larger than the difference of the two priorities"
+	for _, o := range r.cfg.Scripts {
+		if o.Name == t.Name && r.has(o, "weight") {
+			r.note(o, "weight", hint, "on failure the priority falls from %d to %d; a peer at %d or lower never takes over",
+				max(low, high)-max(t.Weight, 0), max(low, high)-max(t.Weight, 0)-abs(t.Weight), max(low, high)-max(t.Weight, 0)-abs(t.Weight))
+			return
+		}
+	}
+}
+
+func abs(n int) int { return max(n, -n) }

@@ -1,0 +1,238 @@
+package confparse
+
+import (
+	"cmp"
+	"slices"
+
+	"keepgo/confparse/syntax"
+)
+
+func sorted(names []string) []string {
+	slices.Sort(names)
+	return names
+}
+
+// complete applies defaults and inheritance, and checks what only the whole
+// configuration can tell.
+func (r *reader) complete() {
+	r.completeGlobal()
+	r.completeScripts()
+	for _, i := range r.cfg.Instances {
+		r.completeInstance(i)
+	}
+	r.resolveReferences()
+	r.completeGroups()
+	r.checkRouters()
+	r.checkAddresses()
+	r.checkTracking()
+	for _, o := range r.services {
+		r.completeService(o)
+	}
+	r.checkServices()
+}
+
+func (r *reader) fail(obj any, keyword, hint, format string, args ...any) {
+	r.about(syntax.Failure, obj, keyword, hint, format, args...)
+}
+
+func (r *reader) warn(obj any, keyword, hint, format string, args ...any) {
+	r.about(syntax.Warning, obj, keyword, hint, format, args...)
+}
+
+func (r *reader) note(obj any, keyword, hint, format string, args ...any) {
+	r.about(syntax.Note, obj, keyword, hint, format, args...)
+}
+
+// line is the line of a keyword in an object's text.
+func (r *reader) line(obj any, keyword string) int {
+	if n := r.where(obj, keyword); n != nil {
+		return n.Words[0].Pos.Line
+	}
+	return 0
+}
+
+func (r *reader) completeGlobal() {
+	g := &r.globals
+	g.VRRPVersion = g.version
+	g.garp.Repeat = max(g.garp.Repeat, 1)
+	if !r.has(g, "vrrp_garp_lower_prio_delay") {
+		g.garp.LowerDelay = g.garp.Delay
+	}
+	if !r.has(g, "vrrp_garp_lower_prio_repeat") {
+		g.garp.LowerRepeat = g.garp.Repeat
+	}
+	for i := range r.cfg.StaticAddresses {
+		a := &r.cfg.StaticAddresses[i]
+		a.Interface = cmp.Or(a.Interface, g.link)
+	}
+}
+
+// alert is the default of smtp_alert for one side.
+func (r *reader) alert(own bool, keyword string, fallback bool) bool {
+	g := &r.globals
+	switch {
+	case r.has(g, keyword):
+		return own
+	case r.has(g, "smtp_alert"):
+		return g.alert.all
+	}
+	return fallback
+}
+
+func (r *reader) completeScripts() {
+	kept := r.cfg.Scripts[:0]
+	for _, o := range r.cfg.Scripts {
+		if len(o.Command.Args) == 0 {
+			if !r.has(o, "script") {
+				r.fail(o, "", "", "vrrp_script %s has no 'script'", o.Name)
+			}
+			continue
+		}
+		o.Interval = cmp.Or(o.Interval, defaultInterval)
+		o.Timeout = cmp.Or(o.Timeout, o.Interval)
+		o.Rise, o.Fall = cmp.Or(o.Rise, 1), cmp.Or(o.Fall, 1)
+		kept = append(kept, o)
+	}
+	r.cfg.Scripts = kept
+}
+
+// resolveReferences checks every name that must be defined somewhere and
+// gives trackers what their definition says.
+func (r *reader) resolveReferences() {
+	scripts := map[string]*Script{}
+	for _, o := range r.cfg.Scripts {
+		scripts[o.Name] = o
+	}
+	used := map[string]bool{}
+	for _, at := range r.order {
+		ref := r.refs[at]
+		used[ref.word.Text] = used[ref.word.Text] || ref.kind == "vrrp_script"
+		r.resolve(ref)
+	}
+	for _, i := range r.cfg.Instances {
+		i.TrackScripts = r.inherit(i.TrackScripts, scripts)
+	}
+	for _, g := range r.cfg.SyncGroups {
+		g.TrackScripts = r.inherit(g.TrackScripts, scripts)
+	}
+	for _, o := range r.cfg.Scripts {
+		if !used[o.Name] {
+			r.warn(o, "", "add it to a track_script block", "vrrp_script %s is defined and never used", o.Name)
+		}
+	}
+}
+
+// resolve reports a name that is not defined.
+func (r *reader) resolve(ref reference) {
+	if ref.kind == "" {
+		return
+	}
+	names := r.defined[ref.kind]
+	if ref.kind == "track_file" {
+		for name, at := range r.defined["vrrp_track_file"] {
+			if names[name] == at || name == ref.word.Text {
+				return
+			}
+		}
+	}
+	if _, ok := names[ref.word.Text]; ok {
+		return
+	}
+	var known []string
+	for name := range names {
+		known = append(known, name)
+	}
+	hint := "it is ignored"
+	if near := nearest(ref.word.Text, sorted(known)); near != "" {
+		hint = "did you mean '" + near + "'?"
+	}
+	r.found(syntax.Failure, ref.word.Pos, len(ref.word.Text), ref.path, hint, "no %s '%s' is defined",
+		ref.kind, clip(ref.word.Text))
+}
+
+// inherit completes track_script lines from their scripts and drops those
+// without one.
+func (r *reader) inherit(list []Track, scripts map[string]*Script) []Track {
+	kept := list[:0]
+	for _, t := range list {
+		o, ref := scripts[t.Name], r.refs[t.Pos]
+		if o == nil {
+			continue
+		}
+		if !ref.weight {
+			t.Weight = o.Weight
+		}
+		if ref.flag == "" {
+			t.Reverse = o.Reverse
+		}
+		kept = append(kept, t)
+	}
+	return kept
+}
+
+// completeGroups resolves the members of sync groups.
+func (r *reader) completeGroups() {
+	instances, owner := map[string]*Instance{}, map[string]*SyncGroup{}
+	for _, i := range r.cfg.Instances {
+		instances[i.Name] = i
+	}
+	for _, g := range r.cfg.SyncGroups {
+		g.Members = g.Members[:0]
+	}
+	for _, m := range r.members {
+		name := m.word.Text
+		switch {
+		case instances[name] == nil:
+			r.found(syntax.Failure, m.word.Pos, len(name), m.path, r.nearInstance(name), "%s: no vrrp_instance '%s'",
+				"vrrp_sync_group "+clip(m.group.Name), clip(name))
+		case owner[name] != nil:
+			r.found(syntax.Failure, m.word.Pos, len(name), m.path, "an instance can be in one group only",
+				"vrrp_instance %s is already in vrrp_sync_group %s", clip(name), clip(owner[name].Name))
+		default:
+			owner[name] = m.group
+			m.group.Members = append(m.group.Members, name)
+		}
+	}
+	kept := r.cfg.SyncGroups[:0]
+	for _, g := range r.cfg.SyncGroups {
+		if r.completeGroup(g) {
+			kept = append(kept, g)
+		}
+	}
+	r.cfg.SyncGroups = kept
+	for name, g := range owner {
+		if i := instances[name]; !r.has(i, "notify_priority_changes") {
+			i.NotifyPriorityChanges = g.NotifyPriorityChanges
+		}
+	}
+}
+
+func (r *reader) nearInstance(name string) string {
+	var names []string
+	for _, i := range r.cfg.Instances {
+		names = append(names, i.Name)
+	}
+	if near := nearest(name, names); near != "" {
+		return "did you mean '" + near + "'?"
+	}
+	return ""
+}
+
+// completeGroup is false for a group without members, which is dropped.
+func (r *reader) completeGroup(g *SyncGroup) bool {
+	if !r.has(g, "smtp_alert") {
+		g.SMTPAlert = r.alert(r.globals.alert.vrrp, "smtp_alert_vrrp", false)
+	}
+	if !r.has(g, "notify_priority_changes") {
+		g.NotifyPriorityChanges = r.globals.prioNote
+	}
+	switch {
+	case len(g.Members) == 0 && !r.has(g, "group"):
+		r.fail(g, "", "list instances in 'group { ... }'", "vrrp_sync_group %s has no 'group { ... }'", g.Name)
+	case len(g.Members) == 0:
+		r.warn(g, "", "it is ignored", "vrrp_sync_group %s has no member", g.Name)
+	case len(g.Members) == 1:
+		r.warn(g, "", "", "vrrp_sync_group %s has one member and so no effect", g.Name)
+	}
+	return len(g.Members) > 0
+}

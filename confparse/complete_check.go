@@ -1,0 +1,187 @@
+package confparse
+
+import (
+	"cmp"
+	"time"
+
+	"keepgo/confparse/syntax"
+)
+
+// Built-in values of the checkers.
+const (
+	defaultDelayLoop = 60 * time.Second
+	defaultTimeout   = 5 * time.Second
+	defaultBefore    = time.Second
+	httpBefore       = 3 * time.Second
+	dnsRetries       = 3
+)
+
+// chain is where a checker looks for a value: itself, its real_server, its
+// virtual_server.
+type chain struct {
+	r  *reader
+	c  *check
+	sv *server
+	o  *service
+}
+
+// inherited is the value of the innermost that has the keyword.
+func inherited[V any](ch chain, keyword string, at func(*timing) V, builtin V) V {
+	switch {
+	case ch.r.has(ch.c, keyword):
+		return at(&ch.c.timing)
+	case ch.r.has(ch.sv, keyword):
+		return at(&ch.sv.timing)
+	case ch.r.has(ch.o, keyword):
+		return at(&ch.o.timing)
+	}
+	return builtin
+}
+
+// completeCheck applies the chain of inheritance; it is false for a checker
+// that cannot run.
+func (r *reader) completeCheck(o *service, sv *server, c *check) bool {
+	ch := chain{r, c, sv, o}
+	retry, before := 1, defaultBefore
+	c.DelayLoop = inherited(ch, "delay_loop", func(t *timing) time.Duration { return t.period }, defaultDelayLoop)
+	switch c.Kind {
+	case MiscCheck:
+		retry = 0
+	case HTTPCheck, SSLCheck:
+		before = httpBefore
+	case DNSCheck:
+		retry, before = dnsRetries, c.DelayLoop
+	}
+	if r.has(c, "nb_get_retry") {
+		retry = c.retry
+	}
+	c.Retry = inherited(ch, "retry", func(t *timing) int { return t.retry }, retry)
+	if r.has(c, "nb_get_retry") && !r.has(c, "retry") {
+		c.Retry = c.retry
+	}
+	c.Alpha = inherited(ch, "alpha", func(t *timing) bool { return t.alpha }, false)
+	c.Warmup = inherited(ch, "warmup", func(t *timing) time.Duration { return t.warmup }, c.DelayLoop)
+	c.DelayBeforeRetry = inherited(ch, "delay_before_retry", func(t *timing) time.Duration { return t.before }, before)
+	if c.Kind == MiscCheck {
+		period := defaultDelayLoop
+		if r.has(o, "delay_loop") {
+			period = o.period
+		}
+		c.Timeout = cmp.Or(c.Timeout, period)
+	} else {
+		c.Timeout = inherited(ch, "connect_timeout", func(t *timing) time.Duration { return t.timeout }, defaultTimeout)
+	}
+	def(r, c, "log_all_failures", &c.LogAll, r.globals.logAll)
+	return r.completeTarget(o, sv, c) && r.completeKind(o, sv, c)
+}
+
+// completeTarget decides where a check connects.
+func (r *reader) completeTarget(o *service, sv *server, c *check) bool {
+	if c.Kind == MiscCheck || c.Kind == FileCheck || c.Kind == BFDCheck {
+		return true
+	}
+	if !c.Addr.IsValid() {
+		c.Addr = sv.Addr
+	}
+	c.Port = cmp.Or(c.Port, sv.Port, o.Port)
+	if c.Addr.IsLinkLocalUnicast() && c.Addr.Is6() && c.BindIf == "" {
+		r.fail(c, "", "add 'bind_if <IF>'", "%s of the link-local address %s needs bind_if", c.Kind, c.Addr)
+		return false
+	}
+	if c.Kind == TCPCheck && o.Protocol == UDP && !r.has(c, "connect_port") && r.has(o, "protocol") {
+		r.note(c, "", "UDP_CHECK or DNS_CHECK ask the service itself",
+			"TCP_CHECK on a UDP service tests TCP port %d; is that meant?", c.Port)
+	}
+	return true
+}
+
+// completeKind checks what a kind of checker cannot do without.
+func (r *reader) completeKind(o *service, sv *server, c *check) bool {
+	switch c.Kind {
+	case HTTPCheck, SSLCheck:
+		return r.completeHTTP(sv, c)
+	case MiscCheck:
+		if len(c.Misc.Command.Args) == 0 {
+			if !r.has(c, "misc_path") {
+				r.fail(c, "", "", "MISC_CHECK has no misc_path")
+			}
+			return false
+		}
+	}
+	return true
+}
+
+func (r *reader) completeHTTP(sv *server, c *check) bool {
+	h := c.HTTP
+	if len(h.URLs) == 0 {
+		r.fail(c, "", "the check is ignored", "%s has no 'url { path ... }'", c.Kind)
+		return false
+	}
+	h.VirtualHost = cmp.Or(h.VirtualHost, sv.virtualHost)
+	kept := h.URLs[:0]
+	for _, u := range h.URLs {
+		if u.Path == "" {
+			continue
+		}
+		if len(u.Status) == 0 {
+			u.Status = []StatusRange{{200, 299}}
+		}
+		kept = append(kept, u)
+	}
+	h.URLs = kept
+	return len(kept) > 0
+}
+
+// sanity looks at the configuration as a whole: is it one?
+func (r *reader) sanity(tree *syntax.Tree, name string) {
+	at := syntax.Pos{File: name}
+	switch {
+	case len(tree.Nodes) == 0 && len(r.errs) == 0:
+		r.found(syntax.Failure, at, 0, "", "", "the file is empty or holds comments only: no vrrp_instance, virtual_server or bfd_instance: nothing to do")
+	case r.foreign(tree):
+	case len(r.errs) == 0 && r.nothingToDo():
+		r.found(syntax.Failure, at, 0, "", "", "no vrrp_instance, virtual_server or bfd_instance: nothing to do")
+	}
+}
+
+func (r *reader) nothingToDo() bool {
+	c := r.cfg
+	return len(c.Instances)+len(c.VirtualServers)+len(c.StaticAddresses)+len(c.StaticRoutes)+len(c.StaticRules) == 0 &&
+		len(r.defined["bfd_instance"]) == 0
+}
+
+// programs are told by a keyword of theirs at the top level.
+var programs = map[string]string{"worker_processes": "nginx", "http": "nginx", "events": "nginx", "server": "nginx",
+	"upstream": "nginx", "frontend": "haproxy", "backend": "haproxy", "defaults": "haproxy", "listen": "haproxy",
+	"client": "FreeRADIUS", "authorize": "FreeRADIUS"}
+
+// foreign reports a file of another program: most of its top level is unknown.
+func (r *reader) foreign(tree *syntax.Tree) bool {
+	if len(tree.Nodes) == 0 {
+		return false
+	}
+	numbered, unknown, who := 0, 0, ""
+	for _, n := range tree.Nodes {
+		w := n.Words[0].Text
+		if root.Keyword(w) == nil {
+			unknown++
+			who = cmp.Or(who, programs[w])
+		}
+		if w != "" && w[0] >= '0' && w[0] <= '9' {
+			numbered++
+		}
+	}
+	first := tree.Nodes[0].Words[0]
+	switch {
+	case numbered*2 > len(tree.Nodes) && numbered > 2:
+		r.found(syntax.Failure, first.Pos, len(first.Text), "", "", "every line starts with a number; pasted with line numbers?")
+	case unknown == len(tree.Nodes) && (unknown > 1 || who != ""):
+		if who != "" {
+			who = "; " + who + "?"
+		}
+		r.found(syntax.Failure, first.Pos, len(first.Text), "", "", "this does not look like a keepalived.conf (no known keyword%s)", who)
+	default:
+		return false
+	}
+	return true
+}
