@@ -63,8 +63,25 @@ func newCable(t testing.TB) *cable {
 	must(t, err)
 	must(t, c.near.LinkSetUp(c.v0))
 	must(t, c.far.LinkSetUp(c.v1))
+	c.awaitCarrier()
 	c.farCapture = capture(t, far, near, c.v1)
 	return c
+}
+
+// awaitCarrier waits until v0 sends: the kernel drops what is sent before it
+// has noticed the carrier, up to a second after both ends are up.
+func (c *cable) awaitCarrier() {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
+		l, err := c.near.LinkByName("v0")
+		must(c.t, err)
+		if l.Attrs().OperState == netlink.OperUp {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatal("v0 does not come up")
+		}
+	}
 }
 
 func handleAt(t testing.TB, ns netns.NsHandle) *netlink.Handle {

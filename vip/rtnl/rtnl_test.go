@@ -155,15 +155,16 @@ func TestClean(t *testing.T) {
 	w.door.Set(1, vip.Set{address("v0", "10.1.0.1/32")})
 	w.door.Clean(vip.Set{address("v0", "10.1.0.1/32"), address("v0", "10.1.0.2/32"),
 		address("v0", "10.9.9.9/32"), address("nosuch", "10.9.9.9/32")})
-	w.set(2, nil)
-	got := w.kernel("v0")
-	if len(got) != 2 || !has(got, "10.1.0.1/32") || !has(got, "10.1.0.3/32") {
-		t.Errorf("the kernel has %v", got)
-	}
-	for _, e := range w.events {
+	w.door.Set(2, nil)
+	w.expect("the end", func(e Event) bool {
 		if e.Kind == Failed {
 			t.Errorf("told of %v", e.Err)
 		}
+		return e.Kind == Applied && e.Owner == 2
+	})
+	got := w.kernel("v0")
+	if len(got) != 2 || !has(got, "10.1.0.1/32") || !has(got, "10.1.0.3/32") {
+		t.Errorf("the kernel has %v", got)
 	}
 }
 
@@ -219,15 +220,28 @@ func TestLinkDownAndUp(t *testing.T) {
 	if want := w.link("v0").Attrs(); l.Index != want.Index || !slices.Equal(l.HardwareAddr[:], want.HardwareAddr) || !l.ARP || l.MTU != want.MTU {
 		t.Errorf("got %+v, want %+v", l, want)
 	}
+	w.running("v0", "v1")
 	w.set(1, vip.Set{address("v0", "10.1.0.1/24"), address("v0", "2001:db8::1/64")})
 
 	w.must(w.hand.LinkSetDown(w.link("v0")))
-	w.expect("v0 down", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v0" && !e.Link.Up })
-	w.expect("v1 down", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v1" && !e.Link.Up && e.Link.Admin })
+	down := make(map[string]Link)
+	w.expect("v0 and v1 down", func(e Event) bool {
+		if e.Kind == LinkChanged && !e.Link.Up {
+			down[e.Link.Name] = e.Link
+		}
+		return len(down) == 2
+	})
+	if down["v0"].Admin || !down["v1"].Admin {
+		t.Errorf("v0 was switched off, v1 lost its carrier; told %+v", down)
+	}
 
 	w.must(w.hand.LinkSetUp(w.link("v0")))
-	w.expect("the IPv6 address", func(e Event) bool { return e.Kind == Restored && e.Address.Prefix.Addr().Is6() })
-	w.expect("v0 up", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v0" && e.Link.Up })
+	restored, up := false, false
+	w.expect("the IPv6 address and v0 up", func(e Event) bool {
+		restored = restored || e.Kind == Restored && e.Address.Prefix.Addr().Is6()
+		up = up || e.Kind == LinkChanged && e.Link.Name == "v0" && e.Link.Up
+		return restored && up
+	})
 	if got := w.kernel("v0"); len(got) != 2 {
 		t.Errorf("the kernel has %v", got)
 	}

@@ -94,6 +94,22 @@ func (w *world) pair(a, b string) {
 	w.must(w.hand.LinkSetUp(w.link(b)))
 }
 
+// running waits until the door sees the links run: the kernel tells of a
+// carrier up to a second late.
+func (w *world) running(links ...string) {
+	w.t.Helper()
+	deadline := time.After(patience)
+	for _, name := range links {
+		for l, _ := w.door.LinkByName(name); !l.Up; l, _ = w.door.LinkByName(name) {
+			select {
+			case <-w.news:
+			case <-deadline:
+				w.t.Fatalf("%s does not run", name)
+			}
+		}
+	}
+}
+
 func (w *world) link(name string) netlink.Link {
 	w.t.Helper()
 	l, err := w.hand.LinkByName(name)
