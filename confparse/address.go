@@ -53,6 +53,16 @@ func addressLine(s *stmt) (a Address, ok bool) {
 	return a, ok
 }
 
+// wordAfter is the index of the word behind w.
+func (s *stmt) wordAfter(w syntax.Word) int {
+	for k := range s.n.Words[:len(s.n.Words)-1] {
+		if s.n.Words[k].Pos == w.Pos && s.n.Words[k].Text == w.Text {
+			return k + 1
+		}
+	}
+	return len(s.n.Words) - 1
+}
+
 // separators reports what people put between addresses; false ends the line.
 func (s *stmt) separators(first syntax.Word) bool {
 	w := s.n.Words[s.i]
@@ -80,7 +90,7 @@ func (s *stmt) addressOption(a *Address, o *addressOption, w syntax.Word) bool {
 	switch {
 	case o.Dev != "":
 		a.Interface = o.Dev
-		w.Text = o.Dev
+		w = s.n.Words[s.wordAfter(w)]
 		return s.link(w)
 	case o.Scope != "":
 		return s.scope(a, o.Scope, w)

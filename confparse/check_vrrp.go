@@ -81,7 +81,7 @@ func (r *reader) checkTracking() {
 			r.warn(i, "track_script", "", "empty track_script block%s", r.firstUnused(i))
 		}
 		if i.Priority == ownerPriority && weighted && r.has(i, "track_script") {
-			r.warn(i, "track_script", "use priority 254 or less",
+			r.warn(i, "priority", "use priority 254 or less",
 				"priority 255 means address owner; track_script weights have no effect")
 			i.TrackScripts = unweighted(i.TrackScripts)
 		}

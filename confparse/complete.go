@@ -29,6 +29,25 @@ func (r *reader) complete() {
 		r.completeService(o)
 	}
 	r.checkServices()
+	r.checkSecurity()
+}
+
+// checkSecurity tells of scripts that anybody might be able to change.
+func (r *reader) checkSecurity() {
+	if r.cfg.Global.ScriptSecurity {
+		return
+	}
+	const why, hint = "scripts run as root without 'enable_script_security'", "add it and 'script_user' to global_defs"
+	if len(r.cfg.Scripts) > 0 {
+		r.note(r.cfg.Scripts[0], "", hint, why)
+		return
+	}
+	for _, m := range r.cfg.Mentions {
+		if m.Kind == MentionProgram {
+			r.found(syntax.Note, m.Pos, len(m.Name), m.Path, hint, why)
+			return
+		}
+	}
 }
 
 func (r *reader) fail(obj any, keyword, hint, format string, args ...any) {
@@ -228,7 +247,9 @@ func (r *reader) completeGroup(g *SyncGroup) bool {
 	}
 	switch {
 	case len(g.Members) == 0 && !r.has(g, "group"):
-		r.fail(g, "", "list instances in 'group { ... }'", "vrrp_sync_group %s has no 'group { ... }'", g.Name)
+		if len(r.where(g, "").Body) == 0 {
+			r.fail(g, "", "list instances in 'group { ... }'", "vrrp_sync_group %s has no 'group { ... }'", g.Name)
+		}
 	case len(g.Members) == 0:
 		r.warn(g, "", "it is ignored", "vrrp_sync_group %s has no member", g.Name)
 	case len(g.Members) == 1:

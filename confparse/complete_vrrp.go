@@ -205,7 +205,7 @@ func (r *reader) completeAuth(i *Instance) {
 	case !r.has(i, "authentication"):
 		return
 	case i.Version == 3 && (i.AuthPass != "" || i.AuthType != AuthNone):
-		r.warn(i, "auth_type", "the block is ignored", "VRRP version 3 has no authentication")
+		r.warn(i, "authentication", "the block is ignored", "VRRP version 3 has no authentication")
 	case i.AuthType == AuthNone && i.AuthPass != "" && !r.has(i, "auth_type"):
 		r.fail(i, "authentication", "add 'auth_type PASS'", "authentication has auth_pass and no auth_type")
 	case i.AuthType != AuthNone && i.AuthPass == "" && !r.has(i, "auth_pass") && !r.oneLineAuth(i):

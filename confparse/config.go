@@ -22,6 +22,9 @@ type Config struct {
 	Instances       []*Instance
 	ServerGroups    []*ServerGroup
 	VirtualServers  []*VirtualServer
+
+	// Mentions is what the text names of the host, in the order of the text.
+	Mentions []Mention
 }
 
 // Line is a statement that is kept as its words until its effect is built.

@@ -20,7 +20,21 @@ func (s *stmt) unknown() {
 		hint = strings.TrimPrefix(hint+"; ", "; ") + "its whole block, lines " +
 			strconv.Itoa(s.n.Words[0].Pos.Line) + "-" + strconv.Itoa(s.n.End.Line) + ", is ignored"
 	}
-	s.fail(s.n.Words[0], hint, "%s", why)
+	sev := syntax.Failure
+	if old := oldName(s.name()); old {
+		sev = syntax.Warning
+	}
+	s.tell(sev, s.n.Words[0], hint, "%s", why)
+}
+
+// oldName says that a keyword is a deprecated name somewhere.
+func oldName(kw string) (old bool) {
+	walk("", root, func(_ string, b Block) {
+		if k := b.Keyword(kw); k != nil && k.Old && !b.Lines() {
+			old = true
+		}
+	})
+	return old
 }
 
 // place names the block a statement stands in.
@@ -51,6 +65,9 @@ func (s *stmt) explain() (why, hint string) {
 	}
 	if name, rest := glued(s.within, kw); name != "" {
 		return why, "did you mean '" + name + " " + rest + "'?"
+	}
+	if in == "vrrp_sync_group" && len(s.n.Words) == 1 && !s.n.Braces && nearestKeyword(kw, s.within) == "" {
+		return why, "list instances in 'group { ... }'"
 	}
 	if near := nearestKeyword(kw, s.within); near != "" {
 		return why, "did you mean '" + near + "'?" + s.stays(near)

@@ -209,6 +209,7 @@ func (s *stmt) link(w syntax.Word) bool {
 		s.fail(w, "", "'%s' is not the name of an interface", w.Text)
 		return false
 	}
+	s.mention(MentionLink, w.Text, w.Pos)
 	return true
 }
 

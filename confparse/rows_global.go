@@ -44,7 +44,11 @@ func topRows[T any](g func(*T) *globals) []row[T] {
 	return []row[T]{
 		field("child_wait_time", seconds(0, 4294967295).or(5), func(o *T) *time.Duration { return &g(o).ChildWait }, "How long the children may take to stop before they are killed."),
 		later[T]("linkbeat_use_polling", "", "Polls the link state of every interface."),
-		later[T]("net_namespace", "<NAME>", "Runs in this network namespace."),
+		action("net_namespace", "<NAME>", func(s *stmt, _ *T) {
+			if w, ok := s.value("a name"); ok {
+				s.mention(MentionNamespace, w.Text, w.Pos)
+			}
+		}, "Runs in this network namespace.").notYet(),
 		later[T]("net_namespace_ipvs", "[<NAME>]", "Uses this network namespace for IPVS alone."),
 		later[T]("namespace_with_ipsets", "", "Allows ipsets in a namespace on kernels before 3.13.").without("kernels of today need no permission"),
 		later[T]("use_pid_dir", "", "Keeps the pid files in a directory of their own."),

@@ -35,6 +35,9 @@ func (s *stmt) command() (*Command, bool) {
 		return nil, false
 	}
 	s.shellisms(w, fields[1], c)
+	if !strings.HasPrefix(c.Args[0], "<") {
+		s.mention(MentionProgram, c.Args[0], w.Pos)
+	}
 	if len(fields) > 2 && !userName(fields[2]) {
 		s.fail(w, `write: `+s.name()+` "`+strings.Join(fields[1:], " ")+`"`, "quote a command with arguments")
 		c.Args = append(c.Args, fields[2:]...)
@@ -42,9 +45,11 @@ func (s *stmt) command() (*Command, bool) {
 	}
 	if len(fields) > 2 {
 		c.User = fields[2]
+		s.mention(MentionUser, c.User, s.n.Words[min(2, len(s.n.Words)-1)].Pos)
 	}
 	if len(fields) > 3 {
 		c.Group = fields[3]
+		s.mention(MentionGroup, c.Group, s.n.Words[min(3, len(s.n.Words)-1)].Pos)
 	}
 	if len(fields) > 4 {
 		s.warn(s.n.Words[min(4, len(s.n.Words)-1)], "", "extra word '%s' is ignored", clip(fields[4]))
@@ -71,13 +76,13 @@ func (s *stmt) shellisms(w syntax.Word, text string, c *Command) {
 	}
 	for _, sign := range []string{"|", "&&", ">", ";", "`", "$("} {
 		if contains(c.Args, sign) || strings.Contains(sign, "`$(;") && strings.Contains(text, sign) {
-			s.warn(w, `use `+s.name()+` "/bin/sh -c '`+clip2(text)+`'"`, "'%s' is not interpreted (no shell)", sign)
+			s.warn(w, `use `+s.name()+` "/bin/sh -c '`+clipCommand(text)+`'"`, "'%s' is not interpreted (no shell)", sign)
 			return
 		}
 	}
 }
 
-func clip2(s string) string {
+func clipCommand(s string) string {
 	if len(s) > 200 {
 		return s[:200] + "..."
 	}
@@ -91,7 +96,9 @@ func identity(user, group *string, s *stmt) {
 		return
 	}
 	*user = w.Text
+	s.mention(MentionUser, w.Text, w.Pos)
 	if g, ok := s.next(); ok {
 		*group = strings.TrimPrefix(g.Text, ":")
+		s.mention(MentionGroup, *group, g.Pos)
 	}
 }

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"errors"
 	"sort"
 	"strings"
 )
@@ -171,6 +172,8 @@ func (p *parser) lex(l line) {
 	p.flush(text, start, end)
 }
 
+var errBackslash = errors.New("a backslash does not continue a line here")
+
 // continued reports a line that ends in a backslash. The statement goes on on
 // the next line, as its writer meant, so that one fault is one report.
 func (p *parser) continued(l *line, start, end int) bool {
@@ -179,11 +182,12 @@ func (p *parser) continued(l *line, start, end int) bool {
 		return false
 	}
 	last := &words[len(words)-1]
-	p.fail(l.at(end-1), 1, "put the statement on one line", "a backslash does not continue a line here")
+	p.split = &Error{Pos: l.at(end - 1), Len: 1, Severity: Failure, Err: errBackslash}
+	p.report(p.split)
 	if last.Text = strings.TrimSuffix(last.Text, `\`); last.Text == "" {
 		p.words = p.words[:len(p.words)-1]
 	}
-	p.raw += l.text[start:end-1] + " "
+	p.raw += strings.TrimRight(l.text[start:end-1], " \t") + " "
 	return true
 }
 
@@ -304,6 +308,9 @@ func (p *parser) flush(text string, start, end int) {
 		raw += text[start:end]
 	}
 	p.raw = ""
+	if p.split != nil {
+		p.split.Hint, p.split = "put '"+clip(raw)+"' on one line", nil
+	}
 	if len(p.words) > p.first {
 		n := len(p.words)
 		p.build.statement(p.words[p.first:n:n], raw)

@@ -90,6 +90,7 @@ type parser struct {
 	words []Word // slab the words of statements are cut from
 	first int    // index in words where the statement being read begins
 	raw   string // text of its earlier physical lines
+	split *Error // the finding about a backslash in it
 }
 
 func newParser(fsys fs.FS, env Env) *parser {

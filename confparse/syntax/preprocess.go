@@ -425,7 +425,7 @@ func (p *parser) random(params []string) (string, error) {
 	if p.env.Random != nil {
 		n += p.env.Random(bound[1] - bound[0] + 1)
 	}
-	return itoa(n), nil
+	return strconv.Itoa(n), nil
 }
 
 // reportUnresolved tells of references to what is not defined.
@@ -447,5 +447,3 @@ func (p *parser) reportUnresolved() {
 		p.warn(ref.pos, len(name), severity, "define it: $"+ref.name+"=value", "%s is not defined", name)
 	}
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

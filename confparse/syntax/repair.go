@@ -1,5 +1,7 @@
 package syntax
 
+import "strconv"
+
 // Text whose braces do not match is read a second time. Where a keyword
 // stands in a block that does not know it, and a block around it or just
 // before it does, a brace is wrong between the two.
@@ -56,7 +58,7 @@ func (b *builder) closeBefore(w Word) {
 	b.pop(w.Pos)
 	if !f.stray {
 		head := f.node.Words[0]
-		b.fail(head.Pos, len(head.Text), "add '}' after line "+itoa(last),
+		b.fail(head.Pos, len(head.Text), "add '}' after line "+strconv.Itoa(last),
 			"'%s {' is not closed before '%s' (line %d)", header(f.node), clip(w.Text), w.Pos.Line)
 	}
 }
