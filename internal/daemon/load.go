@@ -47,6 +47,11 @@ func Read(o Options) (*confparse.Config, syntax.ErrorList, error) {
 		return nil, nil, fmt.Errorf("configuration file: %w", err)
 	}
 	cfg, list := confparse.Load(os.DirFS("/"), name, environment(o))
+	for _, e := range list {
+		if e.Pos.File == name {
+			e.Pos.File = o.File // as it was given
+		}
+	}
 	return cfg, list, nil
 }
 

@@ -19,8 +19,9 @@ import (
 
 // Exit statuses of keepalived (its lib/scheduler.h).
 const (
-	exitFatal  = 1
-	exitConfig = 2
+	exitFatal    = 1
+	exitConfig   = 2
+	exitNoConfig = 6 // there is no configuration file
 )
 
 // stopLimit is how long scripts told of the stop may take, as in keepalived.
@@ -43,6 +44,7 @@ type parent struct {
 	scripts *notify.Queue
 
 	requests []*request
+	complete bool // every child was ready once
 	stopping bool
 	stopped  chan struct{}
 }
@@ -67,6 +69,9 @@ func Run(o Options) int {
 	defer files.remove()
 	if err := p.start(files); err != nil {
 		p.log.printf("%v", err)
+		if errors.Is(err, os.ErrNotExist) {
+			return exitNoConfig
+		}
 		return exitConfig
 	}
 	p.run()
@@ -112,6 +117,7 @@ func (p *parent) run() {
 			f()
 		case <-p.stopped:
 			p.scripts.Drain(stopLimit)
+			os.Remove(p.opts.Control)
 			p.log.printf("Stopped keepgo")
 			return
 		}
@@ -217,11 +223,17 @@ func (p *parent) heard(c *child, m fromChild) {
 		p.scripts.Post(m.Run.Object, m.Run.Command)
 	case m.Report != nil:
 		p.reported(c, m.Report)
-	case m.Ready && !c.ready:
+	case m.Ready:
 		c.ready = true
-		if (p.vrrp.ready || !p.vrrp.needed) && (p.lvs.ready || !p.lvs.needed) {
-			p.log.printf("Startup complete")
-		}
+		p.completed()
+	}
+}
+
+// completed tells once that every child has its plan in force.
+func (p *parent) completed() {
+	if !p.complete && (p.vrrp.ready || !p.vrrp.needed) && (p.lvs.ready || !p.lvs.needed) {
+		p.complete = true
+		p.log.printf("Startup complete")
 	}
 }
 
