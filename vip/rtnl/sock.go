@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -251,10 +252,8 @@ func (c *commander) readDump(each func(message)) (again bool, err error) {
 // listener reads notifications.
 type listener struct {
 	file *os.File
-	conn interface {
-		Read(func(fd uintptr) bool) error
-	}
-	buf []byte
+	conn syscall.RawConn
+	buf  []byte
 }
 
 func newListener(buffer int) (*listener, error) {
