@@ -54,7 +54,7 @@ func failover(w *world, k wire) {
 		lose, restore func()
 	}{
 		{w.a.powerCut, w.a.powerOn},
-		{w.a.stop, w.a.start},
+		{w.a.stop, func() { w.a.start() }},
 		{func() { w.do(w.a.Cable(lanLink, false)) }, func() { w.do(w.a.Cable(lanLink, true)) }},
 	}
 	for i, scene := range scenes {
