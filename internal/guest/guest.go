@@ -73,18 +73,12 @@ func Need(t testing.TB) {
 // Run boots a guest, runs args in it with env ("NAME=value") added to a small
 // environment, and returns what it wrote to stdout and stderr, and its exit
 // code. A guest that dies, or is not done after timeout, fails the test with
-// the end of its console. One guest runs at a time, on the whole machine.
+// the end of its console. One guest runs at a time; the wait for another one
+// does not count.
 func Run(t testing.TB, args, env []string, timeout time.Duration) (output []byte, code int) {
 	t.Helper()
-	Need(t)
-	if testing.Short() && os.Getenv(requireVar) != "1" {
-		t.Skip("boots a guest kernel: not with -short")
-	}
-	output, code, err := run(t.TempDir(), args, env, timeout)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	return output, code
+	defer hold(t)()
+	return mustRun(t, args, env, timeout)
 }
 
 // Tests runs the tests of this very test binary whose names match pattern in
@@ -98,18 +92,46 @@ func Tests(t *testing.T, pattern string) {
 	if err != nil {
 		t.Fatalf("find the test binary: %v", err)
 	}
-	timeout := suiteTimeout(t)
+	defer hold(t)()
+	timeout := max(min(suiteTime, time.Until(deadline(t))-margin), 2*margin)
 	args := []string{self, "-test.v", "-test.count=1", "-test.run=" + pattern,
 		fmt.Sprintf("-test.timeout=%s", timeout-margin)}
-	output, code := Run(t, args, nil, timeout)
+	output, code := mustRun(t, args, nil, timeout)
 	report(t, parse(string(output)), string(output), code)
 }
 
-func suiteTimeout(t *testing.T) time.Duration {
-	if deadline, ok := t.Deadline(); ok {
-		return max(min(suiteTime, time.Until(deadline)-margin), 2*margin)
+// deadline is when the test must be over.
+func deadline(t testing.TB) time.Time {
+	if t, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if end, ok := t.Deadline(); ok {
+			return end
+		}
 	}
-	return suiteTime
+	return time.Now().Add(time.Hour)
+}
+
+// hold waits until no other guest of this user runs, and keeps others waiting
+// until release: the emulated CPUs of two would starve each other.
+func hold(t testing.TB) (release func()) {
+	t.Helper()
+	Need(t)
+	if testing.Short() && os.Getenv(requireVar) != "1" {
+		t.Skip("boots a guest kernel: not with -short")
+	}
+	release, err := lock(deadline(t).Add(-4 * margin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return release
+}
+
+func mustRun(t testing.TB, args, env []string, timeout time.Duration) ([]byte, int) {
+	t.Helper()
+	output, code, err := run(t.TempDir(), args, env, timeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return output, code
 }
 
 // run is Run without a test: dir is an empty directory to work in.
@@ -118,11 +140,6 @@ func run(dir string, args, env []string, timeout time.Duration) ([]byte, int, er
 	if err != nil {
 		return nil, 0, err
 	}
-	unlock, err := lock()
-	if err != nil {
-		return nil, 0, err
-	}
-	defer unlock()
 	m, err := prepare(tools, dir, args, env)
 	if err != nil {
 		return nil, 0, fmt.Errorf("prepare the guest: %w", err)

@@ -37,7 +37,7 @@ func TestTimeoutTellsWhy(t *testing.T) {
 	if Inside() {
 		t.Skip("boots a guest")
 	}
-	Need(t)
+	defer hold(t)()
 	_, _, err := run(t.TempDir(), []string{"/bin/sleep", "100"}, nil, time.Second)
 	if err == nil || !strings.Contains(err.Error(), "not done after 1s") {
 		t.Errorf("error %v", err)
@@ -112,4 +112,21 @@ func TestQuote(t *testing.T) {
 	if err != nil || string(out) != words {
 		t.Errorf("%q became %q, %v", words, out, err)
 	}
+}
+
+func TestLockGivesUp(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	release, err := lock(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock(time.Now()); err == nil || !strings.Contains(err.Error(), "another guest") {
+		t.Errorf("second lock: %v", err)
+	}
+	release()
+	release, err = lock(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
 }

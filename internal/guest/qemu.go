@@ -58,9 +58,8 @@ func staticBusybox() (string, error) {
 	return path, nil
 }
 
-// lock waits for the only guest of the machine's user: the emulated CPUs of
-// two would starve each other.
-func lock() (unlock func(), err error) {
+// lock takes the lock that the only guest holds, waiting until then.
+func lock(until time.Time) (unlock func(), err error) {
 	dir, err := cacheDir()
 	if err != nil {
 		return nil, err
@@ -69,11 +68,19 @@ func lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+	retry := time.NewTicker(100 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(until) {
+			f.Close()
+			return nil, fmt.Errorf("another guest kernel is running and holds %s: %w; give the tests more -timeout", f.Name(), err)
+		}
+		<-retry.C
 	}
-	return func() { f.Close() }, nil
 }
 
 // machine is a guest ready to boot.

@@ -10,6 +10,7 @@ import (
 type outcome struct {
 	name    string
 	verdict string // PASS, FAIL, SKIP; "" when it did not come to an end
+	took    string // "0.01s", of the guest's time
 	log     strings.Builder
 }
 
@@ -17,7 +18,7 @@ type outcome struct {
 var (
 	switchLine  = regexp.MustCompile(`^=== (?:RUN|CONT|NAME)\s+(\S+)$`)
 	pauseLine   = regexp.MustCompile(`^=== PAUSE\s`)
-	verdictLine = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): (\S+) \(`)
+	verdictLine = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): (\S+) \((.*)\)$`)
 )
 
 // parse reads the output of a test binary under -test.v. Tests come in the
@@ -35,7 +36,7 @@ func parse(output string) []*outcome {
 			}
 			current = known[m[1]]
 		} else if m := verdictLine.FindStringSubmatch(text); m != nil && known[m[2]] != nil {
-			known[m[2]].verdict = m[1]
+			known[m[2]].verdict, known[m[2]].took = m[1], m[3]
 		} else if current != nil && !pauseLine.MatchString(text) {
 			current.log.WriteString(line)
 		}
@@ -64,13 +65,11 @@ func (o *outcome) report(t *testing.T) {
 	log := strings.TrimRight(o.log.String(), "\n")
 	switch o.verdict {
 	case "PASS":
-		if log != "" {
-			t.Logf("in the guest:\n%s", log)
-		}
+		t.Logf("in the guest, %s:\n%s", o.took, log)
 	case "SKIP":
-		t.Skipf("in the guest:\n%s", log)
+		t.Skipf("in the guest, %s:\n%s", o.took, log)
 	case "FAIL":
-		t.Errorf("in the guest:\n%s", log)
+		t.Errorf("in the guest, %s:\n%s", o.took, log)
 	default:
 		t.Errorf("did not come to an end in the guest:\n%s", log)
 	}

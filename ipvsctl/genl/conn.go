@@ -211,14 +211,14 @@ func (c *conn) read(k ipvsctl.ServiceKey) (ipvsctl.Entry, bool, error) {
 		return ipvsctl.Entry{}, false, nil
 	}
 	if err != nil {
-		return ipvsctl.Entry{}, false, fmt.Errorf("IPVS: read %s: %w", k, err)
+		return ipvsctl.Entry{}, false, unreadable(k, err)
 	}
 	dests, err := c.readDests(k)
 	if errors.Is(err, unix.ESRCH) {
 		return ipvsctl.Entry{}, false, nil
 	}
 	if err != nil {
-		return ipvsctl.Entry{}, false, fmt.Errorf("IPVS: read servers of %s: %w", k, err)
+		return ipvsctl.Entry{}, false, unreadable(k, err)
 	}
 	return ipvsctl.Entry{Service: s, Destinations: dests}, true, nil
 }

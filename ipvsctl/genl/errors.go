@@ -3,7 +3,6 @@ package genl
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -60,10 +59,23 @@ func explain(op ipvsctl.Op, err error) error {
 	return &OpError{Op: op, Err: err, Hint: hint(op, err)}
 }
 
+// unreadable is err, from reading what stands under k, for the operator.
+func unreadable(k ipvsctl.ServiceKey, err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("IPVS: cannot read %s: %w: %s", k, err, needsAdmin)
+	case errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("IPVS: cannot read %s: %w: the module ip_vs has been unloaded", k, err)
+	}
+	return fmt.Errorf("IPVS: cannot read %s: %w", k, err)
+}
+
+const needsAdmin = "this needs root, or the capability CAP_NET_ADMIN"
+
 func hint(op ipvsctl.Op, err error) string {
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return "this needs root, or the capability CAP_NET_ADMIN"
+		return needsAdmin
 	case errors.Is(err, unix.ENOMEM):
 		return "the kernel has no memory left"
 	case errors.Is(err, unix.EDESTADDRREQ):
@@ -112,6 +124,6 @@ func destHint(op ipvsctl.Op, err error) string {
 	case d.TunnelType == ipvsctl.TunnelGUE && d.TunnelPort == 0:
 		return "a gue tunnel needs a port"
 	}
-	return strings.Join([]string{"the kernel takes a unicast address only, and not an IPv6 link-local one",
-		"in a network namespace without any address it takes none: set lo up"}, "; ")
+	return "the kernel takes a unicast address only, and not an IPv6 link-local one; " +
+		"in a network namespace without any address it takes none: set lo up"
 }
