@@ -2,6 +2,7 @@ package confparse
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"keepgo/confparse/syntax"
@@ -113,6 +114,9 @@ func (r *reader) completeKind(o *service, sv *server, c *check) bool {
 
 func (r *reader) completeHTTP(sv *server, c *check) bool {
 	h := c.HTTP
+	if len(h.URLs) == 0 && slices.ContainsFunc(c.node.Body, func(n *syntax.Node) bool { return n.Words[0].Text == "path" }) {
+		return false // reported where it stands
+	}
 	if len(h.URLs) == 0 {
 		r.fail(c, "", "the check is ignored", "%s has no 'url { path ... }'", c.Kind)
 		return false
@@ -160,6 +164,7 @@ func (r *reader) foreign(tree *syntax.Tree) bool {
 	if len(tree.Nodes) == 0 {
 		return false
 	}
+	own := r.errs[min(r.fromSyntax, len(r.errs)):]
 	numbered, unknown, who := 0, 0, ""
 	for _, n := range tree.Nodes {
 		w := n.Words[0].Text
@@ -183,5 +188,9 @@ func (r *reader) foreign(tree *syntax.Tree) bool {
 	default:
 		return false
 	}
+	// One unknown keyword is enough to show: all of them are.
+	verdict := r.errs[len(r.errs)-1]
+	r.errs = append(r.errs[:r.fromSyntax:r.fromSyntax], own[:min(1, len(own))]...)
+	r.errs = append(r.errs, verdict)
 	return true
 }

@@ -309,11 +309,7 @@ func (r *reader) completeVIPs(i *Instance) {
 			"%d addresses; only the first %d fit in one VRRP advert, the others are treated as excluded", n, maxPacketAddresses)
 		i.Excluded = append(i.Excluded, i.Addresses[maxPacketAddresses:]...)
 		i.Addresses = i.Addresses[:maxPacketAddresses]
-	case n == 0 && !i.NoAddress && (i.Version == 3 || i.Strict):
-		if !r.saidSomethingAbout(i, "virtual_ipaddress") {
-			r.warn(i, "virtual_ipaddress", "", "vrrp_instance %s has no virtual address", i.Name)
-		}
-	case n == 0 && !i.NoAddress:
+	case n == 0 && !i.NoAddress && !r.saidSomethingAbout(i, "virtual_ipaddress"):
 		r.warn(i, "virtual_ipaddress", "", "vrrp_instance %s has no virtual address", i.Name)
 	}
 }

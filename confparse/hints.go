@@ -15,10 +15,13 @@ func (s *stmt) unknown() {
 	if s.oddity() {
 		return
 	}
-	why, hint := s.explain()
+	why, hint := "unknown keyword '"+clip(s.name())+"'", ""
+	if s.r.unknown++; s.r.unknown <= maxExplained {
+		why, hint = s.explain()
+	}
 	if s.n.Braces && s.n.End.Line > 0 {
-		hint = strings.TrimPrefix(hint+"; ", "; ") + "its whole block, lines " +
-			strconv.Itoa(s.n.Words[0].Pos.Line) + "-" + strconv.Itoa(s.n.End.Line) + ", is ignored"
+		hint = strings.TrimSpace(hint + " (its whole block, lines " +
+			strconv.Itoa(s.n.Words[0].Pos.Line) + "-" + strconv.Itoa(s.n.End.Line) + ", is ignored)")
 	}
 	sev := syntax.Failure
 	if old := oldName(s.name()); old {
@@ -26,6 +29,10 @@ func (s *stmt) unknown() {
 	}
 	s.tell(sev, s.n.Words[0], hint, "%s", why)
 }
+
+// maxExplained is how many unknown keywords get an explanation: a search
+// through the whole table each.
+const maxExplained = 200
 
 // oldName says that a keyword is a deprecated name somewhere.
 func oldName(kw string) (old bool) {

@@ -31,7 +31,7 @@ type document struct {
 }
 
 func newReader(errs syntax.ErrorList) *reader {
-	r := &reader{errs: errs, cfg: &Config{}, scopes: map[any]*scope{}, refs: map[syntax.Pos]reference{},
+	r := &reader{errs: errs, fromSyntax: len(errs), cfg: &Config{}, scopes: map[any]*scope{}, refs: map[syntax.Pos]reference{},
 		sources: map[*Instance]sources{}, defined: map[string]map[string]syntax.Pos{}}
 	r.globals = globals{Global: &r.cfg.Global}
 	r.globals.reset()
@@ -72,18 +72,20 @@ func (s *stmt) named() (string, bool) {
 
 // reader decodes a tree into a Config.
 type reader struct {
-	errs     syntax.ErrorList
-	cfg      *Config
-	globals  globals
-	open     []*syntax.Node // blocks around the statement being read
-	scopes   map[any]*scope // where the objects came from
-	refs     map[syntax.Pos]reference
-	order    []syntax.Pos // of refs
-	members  []member
-	sources  map[*Instance]sources
-	peers    []peerPlace
-	services []*service
-	defined  map[string]map[string]syntax.Pos // keyword, name: where
+	fromSyntax int // how many of errs came with the tree
+	unknown    int // unknown keywords so far
+	errs       syntax.ErrorList
+	cfg        *Config
+	globals    globals
+	open       []*syntax.Node // blocks around the statement being read
+	scopes     map[any]*scope // where the objects came from
+	refs       map[syntax.Pos]reference
+	order      []syntax.Pos // of refs
+	members    []member
+	sources    map[*Instance]sources
+	peers      []peerPlace
+	services   []*service
+	defined    map[string]map[string]syntax.Pos // keyword, name: where
 }
 
 // scope is the text of one object: which keywords it has and where. An object

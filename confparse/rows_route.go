@@ -141,7 +141,7 @@ func lineRows[T any](args map[string]int) []row[T] {
 		if args[n] > 0 {
 			arg = "<VALUE>"
 		}
-		rows = append(rows, word[T](n, arg, "As in ip-route(8) and ip-rule(8)."))
+		rows = append(rows, later[T](n, arg, "As in ip-route(8) and ip-rule(8)."))
 	}
 	return rows
 }

@@ -158,13 +158,13 @@ func addressOptions[T any]() []row[T] {
 		word[T]("peer", "<IP>[/<LEN>]", "The other end of a point-to-point link."),
 		word[T]("home", "", "Marks a home address."),
 		word[T]("-nodad", "", "Looks for a duplicate of an IPv6 address."),
-		word[T]("mngtmpaddr", "", "The kernel makes temporary addresses from it."),
-		word[T]("noprefixroute", "", "The kernel adds no route for the prefix."),
-		word[T]("autojoin", "", "Joins the multicast group of the address."),
+		later[T]("mngtmpaddr", "", "The kernel makes temporary addresses from it."),
+		later[T]("noprefixroute", "", "The kernel adds no route for the prefix."),
+		later[T]("autojoin", "", "Joins the multicast group of the address."),
 		word[T]("no_track", "", "Nothing happens when the address is taken away."),
 		word[T]("preferred_lft", "<SECS>|forever", "How long the address is preferred as a source."),
-		word[T]("track_group", "<GROUP>", "The instances at fault with its interface."),
-		word[T]("use_vmac", "", "The address answers with the virtual MAC address."),
+		later[T]("track_group", "<GROUP>", "The instances at fault with its interface."),
+		later[T]("use_vmac", "", "The address answers with the virtual MAC address."),
 	}
 }
 

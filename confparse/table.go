@@ -150,6 +150,8 @@ func nested[T, C any](name, args string, inner *block[C], open func(s *stmt, obj
 		read: func(s *stmt, obj *T) {
 			if c := open(s, obj); c != nil {
 				inner.decode(s.r, c, s.n)
+			} else {
+				s.rest()
 			}
 		},
 	}

@@ -30,7 +30,12 @@ func (p *parser) include(l line) bool {
 		p.fail(l.at(0), len(word), "", "include: the file name has %d characters", len(pattern))
 		return true
 	}
-	for _, one := range braces(pattern) {
+	names := braces(pattern, nil)
+	if len(names) > maxAlternatives {
+		p.fail(l.at(0), len(l.text), "", "include: the braces make more than %d names", maxAlternatives)
+		return true
+	}
+	for _, one := range names {
 		p.includePattern(&l, one, word)
 	}
 	return true
@@ -119,21 +124,20 @@ func (p *parser) loops(l *line, name string) bool {
 	return false
 }
 
-// braces expands {a,b} in a pattern, at most maxFileCount ways.
-func braces(pattern string) []string {
-	out := []string{pattern}
-	for i := 0; i < len(out); {
-		open, end := group(out[i])
-		if end < 0 || len(out) > maxFileCount {
-			i++
-			continue
+// maxAlternatives is how many names the braces of one pattern may make.
+const maxAlternatives = 1000
+
+// braces expands {a,b} in a pattern, from left to right.
+func braces(pattern string, out []string) []string {
+	open, end := group(pattern)
+	if end < 0 {
+		return append(out, pattern)
+	}
+	for _, alt := range strings.Split(pattern[open+1:end], ",") {
+		if len(out) > maxAlternatives {
+			break
 		}
-		s := out[i]
-		var next []string
-		for _, alt := range strings.Split(s[open+1:end], ",") {
-			next = append(next, s[:open]+alt+s[end+1:])
-		}
-		out = append(out[:i], append(next, out[i+1:]...)...)
+		out = braces(pattern[:open]+alt+pattern[end+1:], out)
 	}
 	return out
 }
