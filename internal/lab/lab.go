@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"keepgo/confparse"
@@ -66,11 +67,11 @@ func Run(ctx context.Context, o Options) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("the lab makes network namespaces, which needs root: sudo keepgo lab %s", o.File)
 	}
-	cfg, tree, err := load(o)
+	src, err := load(o)
 	if err != nil {
 		return err
 	}
-	plan, err := planNetwork(cfg)
+	plan, err := planNetwork(src.Config)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.File, err)
 	}
@@ -88,43 +89,52 @@ func Run(ctx context.Context, o Options) error {
 	defer net.Close()
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	stage, err := build(net, plan, tree.Nodes, o.Daemon)
+	stage, err := build(net, plan, src.tree.Nodes, o.Daemon)
 	if err != nil {
 		return err
 	}
 	defer stage.closeServers()
-	return perform(ctx, o, cfg, stage)
+	return perform(ctx, o, src, stage)
 }
 
-// load reads the file twice: as a meaning and as text to derive from.
-func load(o Options) (*confparse.Config, *syntax.Tree, error) {
+// source is the file as a meaning, as text to derive from, and what is wrong
+// with it.
+type source struct {
+	*confparse.Config
+	tree   *syntax.Tree
+	faults int
+}
+
+// load reads the file as the daemon does, which goes on past what it does not
+// understand.
+func load(o Options) (*source, error) {
 	name, err := filepath.Abs(o.File)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if _, err := os.Stat(name); err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	if o.ConfigID == "" {
+		host, _ := os.Hostname()
+		o.ConfigID, _, _ = strings.Cut(host, ".")
 	}
 	env := syntax.Env{ConfigID: o.ConfigID, Getenv: os.Getenv}
 	root := os.DirFS("/")
 	cfg, found := confparse.Load(root, name, env)
-	if worst, ok := found.Worst(); ok && worst == syntax.Failure {
-		for _, e := range found {
-			if e.Severity == syntax.Failure {
-				return nil, nil, fmt.Errorf("%w\nkeepgo check %s shows everything that is wrong", e, o.File)
-			}
-		}
-	}
 	tree, _ := syntax.Parse(root, name, env)
-	return cfg, tree, nil
+	return &source{cfg, tree, found.Count(syntax.Failure)}, nil
 }
 
 // perform plays the scenes and writes the outcome.
-func perform(ctx context.Context, o Options, cfg *confparse.Config, s *stage) error {
+func perform(ctx context.Context, o Options, src *source, s *stage) error {
 	view := newView(o)
-	p := newPlay(ctx, cfg, s, view)
+	p := newPlay(ctx, src.Config, s, view)
 	defer p.tick.Stop()
 	p.report.File = o.File
+	if src.faults > 0 {
+		p.note("%d errors in the file, see keepgo check %s", src.faults, o.File)
+	}
 	err := p.run()
 	view.end()
 	if err != nil {

@@ -126,7 +126,7 @@ func (p *play) services() error {
 	}
 	for _, s := range p.status {
 		if s != nil && s.IPVS != "" {
-			p.note("no IPVS in this kernel (%s): VRRP, addresses, ARP and health checks are real, balancing is not", s.IPVS)
+			p.note("this kernel has no IPVS: VRRP, addresses, ARP and health checks are real, balancing is not")
 			return nil
 		}
 	}

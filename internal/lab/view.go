@@ -96,7 +96,7 @@ func sceneLine(clock string, s Scene) string {
 	if s.Why != "" {
 		return line + ": " + s.Why
 	}
-	line += fmt.Sprintf(": settled after %s", seconds(s.TookMS))
+	line += fmt.Sprintf(": settled in %s", seconds(s.TookMS))
 	if s.Master != "" {
 		line += ", " + s.Master + " is master"
 	}
@@ -113,6 +113,7 @@ func seconds(ms int64) string {
 // tell says what changed on a director since the last look.
 func (p *play) tell(name string, s *status.Status) {
 	if s == nil {
+		maps.DeleteFunc(p.told, func(what, _ string) bool { return strings.HasPrefix(what, name+" ") })
 		return
 	}
 	for _, in := range s.Instances {

@@ -1,0 +1,129 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"keepgo/internal/lab"
+	"keepgo/internal/netlab"
+)
+
+const example = "../etc/keepgo.conf.example"
+
+// labCommand is keepgo lab with its temporary files in a directory of the test.
+func labCommand(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *bytes.Buffer, tmp string) {
+	t.Helper()
+	needsRoot(t)
+	tmp = t.TempDir()
+	out, errs = new(bytes.Buffer), new(bytes.Buffer)
+	cmd = exec.Command(keepgo, append([]string{"lab"}, args...)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+	cmd.Stdout, cmd.Stderr = out, errs
+	return cmd, out, errs, tmp
+}
+
+func TestLabPlaysTheExample(t *testing.T) {
+	t.Parallel()
+	cmd, out, errs, _ := labCommand(t, "--json", example)
+	if err := cmd.Run(); err != nil {
+		t.Errorf("%v\n%s", err, errs)
+	}
+	var r lab.Report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if !r.OK || len(r.Scenes) != 9 {
+		t.Fatalf("outcome: %s", out)
+	}
+	want := []struct {
+		name, master string
+		silent       bool // the client must have noticed
+	}{
+		{"start", "lb1", false}, {"dies", "", false}, {"comes back", "", false},
+		{"loses power", "lb2", true}, {"returns", "lb1", false},
+		{"is stopped", "lb2", true}, {"started again", "lb1", false},
+		{"loses its link", "lb2", true}, {"is back", "lb1", false},
+	}
+	for i, s := range r.Scenes {
+		w := want[i]
+		if !s.OK || !strings.Contains(s.Name, w.name) || s.Master != w.master || w.silent && s.GapMS < 100 {
+			t.Errorf("scene %+v, want %+v", s, w)
+		}
+	}
+}
+
+func TestLabEndsWhenInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		cmd, out, errs, tmp := labCommand(t, example)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		sockets := func() []string { s, _ := filepath.Glob(tmp + "/*/*.sock"); return s }
+		if !netlab.Until(patience, func() bool { return len(sockets()) == 2 }) {
+			t.Errorf("the directors do not start: %s", errs)
+		}
+		begin := time.Now()
+		cmd.Process.Signal(sig)
+		if err := cmd.Wait(); err == nil || !strings.Contains(errs.String(), "interrupted") {
+			t.Errorf("after %v: %v\n%s%s", sig, err, out, errs)
+		}
+		if time.Since(begin) > patience {
+			t.Errorf("took %v to end", time.Since(begin))
+		}
+		if left, _ := os.ReadDir(tmp); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+		if left := processesWith(tmp); len(left) > 0 {
+			t.Errorf("left running: %v", left)
+		}
+	}
+}
+
+// processesWith lists the processes whose arguments contain a text.
+func processesWith(text string) []string {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	var out []string
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil && strings.Contains(string(b), text) {
+			out = append(out, strings.ReplaceAll(string(b), "\x00", " "))
+		}
+	}
+	return out
+}
+
+func TestLabSaysWhatItCannotPlay(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "empty.conf")
+	if err := os.WriteFile(file, []byte("global_defs {\n}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{file: "nothing to play", file + ".gone": "no such file"} {
+		cmd, _, errs, _ := labCommand(t, name)
+		if err := cmd.Run(); err == nil || !strings.Contains(errs.String(), want) {
+			t.Errorf("lab %s: %v, %q, want %q", name, err, errs, want)
+		}
+	}
+}
+
+// TestLabTellsOfADaemonThatDies has the lab run a program that ends at once.
+func TestLabTellsOfADaemonThatDies(t *testing.T) {
+	t.Parallel()
+	needsRoot(t)
+	script := filepath.Join(t.TempDir(), "daemon.sh")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho out of order\nexit 3\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err := lab.Run(t.Context(), lab.Options{File: example, Out: new(bytes.Buffer), Daemon: []string{script}})
+	if text := fmt.Sprint(err); !strings.Contains(text, "out of order") || !strings.Contains(text, "exit status 3") {
+		t.Errorf("error %q does not say why", text)
+	}
+}
