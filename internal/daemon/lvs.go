@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"keepgo/checker"
 	"keepgo/checker/probe"
@@ -21,7 +22,12 @@ type lvsLoop struct {
 	probes *probe.Runner
 	table  *genl.Door // nil where the kernel has no IPVS
 	noIPVS string     // why table is nil
+	fresh  bool       // the parent has the node's state
 }
+
+// snapshots is the time between two states sent to the parent. What is lost
+// with a process that dies is found out again by its checks.
+const snapshots = time.Second
 
 // runLVS is the main function of the LVS process.
 func runLVS(up *link[fromChild, toChild]) error {
@@ -43,8 +49,12 @@ func runLVS(up *link[fromChild, toChild]) error {
 func (l *lvsLoop) run() error {
 	var results []checker.Result
 	var acts []lb.Action
+	tick := time.NewTicker(snapshots)
+	defer tick.Stop()
 	for {
 		select {
+		case <-tick.C:
+			l.snapshot()
 		case <-l.probes.Ready():
 			results = l.probes.Take(results[:0])
 			acts = acts[:0]
@@ -52,6 +62,7 @@ func (l *lvsLoop) run() error {
 				acts = l.node.Step(lb.Event{Kind: lb.EventResult, Result: r}, acts)
 			}
 			l.perform(acts)
+			l.fresh = false
 		case m, open := <-l.up.in:
 			if !open || m.Stop {
 				return l.stop(open && m.Keep)
@@ -86,12 +97,22 @@ func (l *lvsLoop) adopt(m toChild) {
 			}
 		}
 		var acts []lb.Action
-		l.node, acts = lb.NewNode(m.LB, nil)
+		l.node, acts = lb.NewNode(m.LB, m.State)
 		l.perform(acts)
 	} else {
 		l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB}, nil))
 	}
 	l.probes.Set(l.node.Plan().Checks)
+	l.fresh = false
+}
+
+// snapshot sends the node's state when it changed.
+func (l *lvsLoop) snapshot() {
+	if l.node != nil && !l.fresh {
+		state := l.node.State()
+		l.up.send(fromChild{State: &state})
+		l.fresh = true
+	}
 }
 
 // perform carries out actions: the table in one piece, then words.

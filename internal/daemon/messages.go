@@ -15,6 +15,7 @@ type toChild struct {
 	HA     *ha.Plan      // start or go on with this plan
 	Resume []string      // with HA: instances that were MASTER when the last process died
 	LB     *lb.Plan      // the same for the LVS process
+	State  *lb.State     // with LB: what the last process knew
 	Flush  bool          // with LB: empty the IPVS table first (lvs_flush)
 	Script *scriptResult // a tracked script ended
 	Report bool          // send a Report
@@ -35,6 +36,7 @@ type fromChild struct {
 	Edge   *notify.Edge // a state changed: run its scripts
 	Run    *scriptRun   // a script of a virtual or real server
 	Report *status.Status
+	State  *lb.State // what a new LVS process would go on from
 }
 
 // scriptRun is a script to run, in order with the others of its object.

@@ -40,6 +40,7 @@ type parent struct {
 	vrrp    *child
 	lvs     *child
 	masters map[string]bool // instances that are MASTER, for a replaced process
+	servers *lb.State       // what the LVS process knew last, for a replaced one
 	tracked *tracker
 	scripts *notify.Queue
 
@@ -170,7 +171,11 @@ func (p *parent) apply() {
 // plan is what a child starts or goes on with.
 func (p *parent) plan(c *child, replaced bool) []toChild {
 	if c == p.lvs {
-		return []toChild{{LB: p.planLB(), Flush: p.cfg.Global.LVSFlush}}
+		m := toChild{LB: p.planLB(), Flush: p.cfg.Global.LVSFlush && !replaced}
+		if replaced {
+			m.State = p.servers
+		}
+		return []toChild{m}
 	}
 	m := toChild{HA: ha.Build(p.cfg)}
 	if replaced {
@@ -223,6 +228,8 @@ func (p *parent) heard(c *child, m fromChild) {
 		p.scripts.Post(m.Run.Object, m.Run.Command)
 	case m.Report != nil:
 		p.reported(c, m.Report)
+	case m.State != nil:
+		p.servers = m.State
 	case m.Ready:
 		c.ready = true
 		p.completed()
