@@ -69,13 +69,13 @@ func (r *reader) checkAddresses() {
 
 // checkTracking finds trackers that cannot do what they are for.
 func (r *reader) checkTracking() {
-	told := map[string]bool{}
+	told, scripts := map[string]bool{}, r.scripts()
 	for _, i := range r.cfg.Instances {
 		r.trackedTwice(i)
 		weighted := false
 		for _, t := range i.TrackScripts {
 			weighted = weighted || t.Weight != 0
-			r.smallWeight(i, t, told)
+			r.smallWeight(i, scripts[t.Name], t, told)
 		}
 		if n := r.scopes[i].at("track_script"); n != nil && len(n.Body) == 0 {
 			r.warn(i, "track_script", "", "empty track_script block%s", r.firstUnused(i))
@@ -128,23 +128,16 @@ func (r *reader) trackedTwice(i *Instance) {
 // configurations; a smaller weight may never turn the roles.
 const enough = 5
 
-func (r *reader) smallWeight(i *Instance, t Track, told map[string]bool) {
+func (r *reader) smallWeight(i *Instance, o *Script, t Track, told map[string]bool) {
 	if t.Weight == 0 || t.Weight > enough || t.Weight < -enough || told[t.Name] {
 		return
 	}
 	told[t.Name] = true
-	low, high := int(i.Priority), int(i.Priority)+t.Weight
-	if t.Weight < 0 {
-		low, high = high, low
+	if o == nil || !r.has(o, "weight") {
+		return
 	}
-	hint := "the weight must be larger than the difference of the two priorities"
-	for _, o := range r.cfg.Scripts {
-		if o.Name == t.Name && r.has(o, "weight") {
-			r.note(o, "weight", hint, "on failure the priority falls from %d to %d; a peer at %d or lower never takes over",
-				max(low, high)-max(t.Weight, 0), max(low, high)-max(t.Weight, 0)-abs(t.Weight), max(low, high)-max(t.Weight, 0)-abs(t.Weight))
-			return
-		}
-	}
+	high := int(i.Priority) + max(t.Weight, 0)
+	low := high - max(t.Weight, -t.Weight)
+	r.note(o, "weight", "the weight must be larger than the difference of the two priorities",
+		"on failure the priority falls from %d to %d; a peer at %d or lower never takes over", high, low, low)
 }
-
-func abs(n int) int { return max(n, -n) }

@@ -2,6 +2,7 @@ package confparse
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"keepgo/confparse/syntax"
@@ -115,13 +116,18 @@ func (r *reader) completeScripts() {
 	r.cfg.Scripts = kept
 }
 
-// resolveReferences checks every name that must be defined somewhere and
-// gives trackers what their definition says.
-func (r *reader) resolveReferences() {
-	scripts := map[string]*Script{}
+func (r *reader) scripts() map[string]*Script {
+	scripts := make(map[string]*Script, len(r.cfg.Scripts))
 	for _, o := range r.cfg.Scripts {
 		scripts[o.Name] = o
 	}
+	return scripts
+}
+
+// resolveReferences checks every name that must be defined somewhere and
+// gives trackers what their definition says.
+func (r *reader) resolveReferences() {
+	scripts := r.scripts()
 	used := map[string]bool{}
 	for _, at := range r.order {
 		ref := r.refs[at]
@@ -143,30 +149,21 @@ func (r *reader) resolveReferences() {
 
 // resolve reports a name that is not defined.
 func (r *reader) resolve(ref reference) {
-	if ref.kind == "" {
+	name := ref.word.Text
+	if _, ok := r.defined[ref.kind][name]; ok || ref.kind == "" {
 		return
 	}
-	names := r.defined[ref.kind]
-	if ref.kind == "track_file" {
-		for name, at := range r.defined["vrrp_track_file"] {
-			if names[name] == at || name == ref.word.Text {
-				return
-			}
-		}
-	}
-	if _, ok := names[ref.word.Text]; ok {
+	if _, ok := r.defined["vrrp_track_file"][name]; ok && ref.kind == "track_file" {
 		return
-	}
-	var known []string
-	for name := range names {
-		known = append(known, name)
 	}
 	hint := "it is ignored"
-	if near := nearest(ref.word.Text, sorted(known)); near != "" {
-		hint = "did you mean '" + near + "'?"
+	if r.unknown++; r.unknown <= maxExplained {
+		known := slices.Sorted(maps.Keys(r.defined[ref.kind]))
+		if near := nearest(name, known); near != "" {
+			hint = "did you mean '" + near + "'?"
+		}
 	}
-	r.found(syntax.Failure, ref.word.Pos, len(ref.word.Text), ref.path, hint, "no %s '%s' is defined",
-		ref.kind, clip(ref.word.Text))
+	r.found(syntax.Failure, ref.word.Pos, len(name), ref.path, hint, "no %s '%s' is defined", ref.kind, clip(name))
 }
 
 // inherit completes track_script lines from their scripts and drops those
@@ -227,6 +224,9 @@ func (r *reader) completeGroups() {
 }
 
 func (r *reader) nearInstance(name string) string {
+	if r.unknown++; r.unknown > maxExplained {
+		return ""
+	}
 	var names []string
 	for _, i := range r.cfg.Instances {
 		names = append(names, i.Name)

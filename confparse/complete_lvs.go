@@ -85,7 +85,7 @@ func (r *reader) completeServiceFamily(o *service) {
 		return
 	}
 	if o.Group != "" {
-		if g := r.group(o.Group); g != nil && len(g.Entries) > 0 {
+		if g := r.groups[o.Group]; g != nil && len(g.Entries) > 0 {
 			e := g.Entries[0]
 			if o.IPv6 = e.IPv6 || e.First.Is6(); e.FWMark == 0 || e.IPv6 {
 				return
@@ -100,16 +100,6 @@ func (r *reader) completeServiceFamily(o *service) {
 			o.title(), r.line(o, "persistence_granularity"))
 		o.Netmask = netip.Addr{}
 	}
-}
-
-// group finds a virtual_server_group.
-func (r *reader) group(name string) *ServerGroup {
-	for _, g := range r.cfg.ServerGroups {
-		if g.Name == name {
-			return g
-		}
-	}
-	return nil
 }
 
 // completeServer applies what a server inherits.
@@ -225,7 +215,7 @@ func (r *reader) completePersistence(o *service) {
 		}
 	}
 	if o.Group != "" && o.Persistence == 0 {
-		if g := r.group(o.Group); g != nil && slices.ContainsFunc(g.Entries, func(e GroupEntry) bool { return e.FWMark == 0 && e.Port == 0 }) {
+		if g := r.groups[o.Group]; g != nil && slices.ContainsFunc(g.Entries, func(e GroupEntry) bool { return e.FWMark == 0 && e.Port == 0 }) {
 			r.warn(o, "", "360 s are used", "virtual_server_group %s has entries without a port, which need persistence_timeout", g.Name)
 			o.Persistence = defaultPersistence
 		}
@@ -263,7 +253,7 @@ func (r *reader) checkServices() {
 	first := map[key]*service{}
 	vips, nearVIP := r.virtualAddresses()
 	for _, o := range r.services {
-		if o.Group != "" && r.group(o.Group) == nil {
+		if o.Group != "" && r.groups[o.Group] == nil {
 			r.fail(o, "", "", "no virtual_server_group '%s'", clip(o.Group))
 			o.Unusable = "no such virtual_server_group"
 			continue

@@ -254,8 +254,8 @@ func (r *reader) completeSource(i *Instance) {
 }
 
 func (r *reader) peerFamily(i *Instance) {
-	for _, p := range r.peers {
-		if p.instance != i || p.addr.Is6() == i.IPv6 {
+	for _, p := range r.peers[i] {
+		if p.addr.Is6() == i.IPv6 {
 			continue
 		}
 		what := "the instance is " + family(i.IPv6)
@@ -282,8 +282,8 @@ func (r *reader) withoutPeers(i *Instance) {
 }
 
 func (r *reader) ownAddressAsPeer(i *Instance) {
-	for _, p := range r.peers {
-		if p.instance == i && p.addr == i.Source {
+	for _, p := range r.peers[i] {
+		if p.addr == i.Source {
 			r.found(syntax.Failure, p.word.Pos, len(p.word.Text), "vrrp_instance "+clip(i.Name)+" > unicast_peer",
 				"name the other routers here", "%s is this node's unicast_src_ip (line %d)", p.addr, r.line(i, "unicast_src_ip"))
 		}

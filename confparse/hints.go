@@ -15,17 +15,16 @@ func (s *stmt) unknown() {
 	if s.oddity() {
 		return
 	}
-	why, hint := "unknown keyword '"+clip(s.name())+"'", ""
+	why, hint, sev := "unknown keyword '"+clip(s.name())+"'", "", syntax.Failure
 	if s.r.unknown++; s.r.unknown <= maxExplained {
 		why, hint = s.explain()
+		if oldName(s.name()) {
+			sev = syntax.Warning
+		}
 	}
 	if s.n.Braces && s.n.End.Line > 0 {
 		hint = strings.TrimSpace(hint + " (its whole block, lines " +
 			strconv.Itoa(s.n.Words[0].Pos.Line) + "-" + strconv.Itoa(s.n.End.Line) + ", is ignored)")
-	}
-	sev := syntax.Failure
-	if old := oldName(s.name()); old {
-		sev = syntax.Warning
 	}
 	s.tell(sev, s.n.Words[0], hint, "%s", why)
 }

@@ -50,12 +50,21 @@ func grammarOf[G any]() *participle.Parser[G] {
 	return participle.MustBuild[G](participle.Lexer(wordLexer{}))
 }
 
+const (
+	maxOptions    = 256 // words on a line that is read by a grammar
+	longestOption = 2   // words of the longest option of any grammar here
+)
+
 // options reads the words that are left as options of one grammar. Words that
 // fit nowhere are reported one by one and passed over.
 func options[G any](s *stmt, p *participle.Parser[G], what string, names []string, each func(*G, syntax.Word)) {
 	left := s.rest()
+	if len(left) > maxOptions {
+		s.fail(left[0], "", "the line has %d words", len(left)+1)
+		return
+	}
 	for len(left) > 0 {
-		lex, _ := lexer.Upgrade(&words{left: left})
+		lex, _ := lexer.Upgrade(&words{left: left[:min(len(left), longestOption)]})
 		g, err := p.ParseFromLexer(lex, participle.AllowTrailing(true))
 		if err == nil {
 			each(g, left[0])

@@ -21,6 +21,7 @@ func Load(fsys fs.FS, name string, env syntax.Env) (*Config, syntax.ErrorList) {
 	r.complete()
 	r.sanity(tree, name)
 	r.errs.Sort(tree.Files)
+	r.tellDropped(name)
 	return r.cfg, r.errs
 }
 
@@ -32,7 +33,7 @@ type document struct {
 
 func newReader(errs syntax.ErrorList) *reader {
 	r := &reader{errs: errs, fromSyntax: len(errs), cfg: &Config{}, scopes: map[any]*scope{}, refs: map[syntax.Pos]reference{},
-		sources: map[*Instance]sources{}, defined: map[string]map[string]syntax.Pos{}}
+		sources: map[*Instance]sources{}, peers: map[*Instance][]peerPlace{}, groups: map[string]*ServerGroup{}, defined: map[string]map[string]syntax.Pos{}}
 	r.globals = globals{Global: &r.cfg.Global}
 	r.globals.reset()
 	return r
@@ -72,8 +73,9 @@ func (s *stmt) named() (string, bool) {
 
 // reader decodes a tree into a Config.
 type reader struct {
-	fromSyntax int // how many of errs came with the tree
-	unknown    int // unknown keywords so far
+	fromSyntax int                     // how many of errs came with the tree
+	unknown    int                     // unknown keywords so far
+	count      [syntax.Failure + 1]int // findings by severity, told or not
 	errs       syntax.ErrorList
 	cfg        *Config
 	globals    globals
@@ -83,7 +85,8 @@ type reader struct {
 	order      []syntax.Pos // of refs
 	members    []member
 	sources    map[*Instance]sources
-	peers      []peerPlace
+	peers      map[*Instance][]peerPlace
+	groups     map[string]*ServerGroup
 	services   []*service
 	defined    map[string]map[string]syntax.Pos // keyword, name: where
 }
@@ -152,15 +155,25 @@ func (r *reader) has(obj any, names ...string) bool {
 
 // found adds a finding.
 func (r *reader) found(sev syntax.Severity, at syntax.Pos, n int, path, hint, format string, args ...any) {
-	if len(r.errs) > maxFindings {
+	if r.count[sev]++; r.count[sev] > maxFindings {
 		return
 	}
 	r.errs = append(r.errs, &syntax.Error{Pos: at, Len: n, Path: path, Severity: sev,
 		Err: fmt.Errorf(format, args...), Hint: hint})
 }
 
-// maxFindings bounds what a hostile file can make us remember.
-const maxFindings = 10_000
+// maxFindings bounds what a hostile file can make us remember of each severity.
+const maxFindings = 1000
+
+// tellDropped says how many findings were too many to keep.
+func (r *reader) tellDropped(name string) {
+	for sev, n := range r.count {
+		if more := n - maxFindings; more > 0 {
+			r.errs = append(r.errs, &syntax.Error{Pos: syntax.Pos{File: name}, Severity: syntax.Severity(sev),
+				Err: fmt.Errorf("%d more findings of this kind are not shown", more)})
+		}
+	}
+}
 
 // about adds a finding about a statement of an object.
 func (r *reader) about(sev syntax.Severity, obj any, keyword, hint, format string, args ...any) {

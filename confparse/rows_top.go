@@ -148,6 +148,7 @@ func serverGroup(s *stmt, d *document) *ServerGroup {
 	}
 	g := &ServerGroup{Pos: s.n.Words[0].Pos, Name: name}
 	d.cfg.ServerGroups = append(d.cfg.ServerGroups, g)
+	s.r.groups[name] = g
 	return g
 }
 

@@ -216,15 +216,14 @@ func peerLine(s *stmt, i *Instance) {
 			return
 		}
 	}
-	s.r.peers = append(s.r.peers, peerPlace{i, a, w})
+	s.r.peers[i] = append(s.r.peers[i], peerPlace{a, w})
 	i.Peers = append(i.Peers, p)
 }
 
 // peerPlace is where a peer was named.
 type peerPlace struct {
-	instance *Instance
-	addr     netip.Addr
-	word     syntax.Word
+	addr netip.Addr
+	word syntax.Word
 }
 
 // trackOption is one option of a track_* line.

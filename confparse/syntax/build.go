@@ -119,7 +119,7 @@ func (b *builder) strayOpen(at Pos) {
 	switch {
 	case !b.begun:
 		b.fail(at, 1, "", "'{' without a keyword before it (JSON?)")
-	case len(b.stack) > 0 && len(t.Body) == 0:
+	case t != &b.root && len(t.Body) == 0:
 		b.fail(at, 1, "delete it", "unexpected '{' after '%s {'", header(t))
 	default:
 		b.fail(at, 1, "delete it, or put a keyword before it", "unexpected '{'")

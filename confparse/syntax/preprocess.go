@@ -31,7 +31,7 @@ func (p *parser) spend(l *line) bool {
 		return false
 	}
 	p.lines++
-	p.bytes += len(l.text)
+	p.bytes += len(l.text) + 16*len(l.marks) // what it costs to copy
 	if p.lines > p.env.MaxExpansion || p.bytes > maxExpanded {
 		p.full = true
 		p.fail(l.at(0), len(l.text), "is a loop or a definition larger than meant?",

@@ -6,8 +6,14 @@ import "strconv"
 // stands in a block that does not know it, and a block around it or just
 // before it does, a brace is wrong between the two.
 
+// maxDepth is how deep blocks are asked about; no grammar nests so deep.
+const maxDepth = 32
+
 // check looks at a statement about to be added.
 func (b *builder) check(words []Word) {
+	if len(b.stack) > maxDepth {
+		return
+	}
 	b.unopened(words[0].Text)
 	kw := words[0].Text
 	if b.allows(len(b.stack), kw) {
@@ -54,9 +60,11 @@ func (b *builder) closeFor(w Word) bool {
 
 func (b *builder) closeBefore(w Word) {
 	f := b.stack[len(b.stack)-1]
-	last := lastLine(f.node)
-	b.pop(w.Pos)
-	if !f.stray {
+	if f.stray {
+		b.pop(w.Pos)
+	} else {
+		last := lastLine(f.node)
+		b.pop(w.Pos)
 		head := f.node.Words[0]
 		b.fail(head.Pos, len(head.Text), "add '}' after line "+strconv.Itoa(last),
 			"'%s {' is not closed before '%s' (line %d)", header(f.node), clip(w.Text), w.Pos.Line)
