@@ -348,3 +348,19 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestCheckHost: what is not there is named where it stands; what the daemon
+// makes itself is not missed.
+func TestCheckHost(t *testing.T) {
+	cfg := clean(t, "global_defs {\nscript_user keepalived_nouser\n}\n"+
+		instance("use_vmac vrrp9", "track_interface {\nvrrp9\neth7\n}", "notify_fault /etc/keepalived/nope.sh"))
+	var got []string
+	for _, e := range confparse.CheckHost(cfg, director{}) {
+		got = append(got, fmt.Sprintf("%d:%d %v", e.Pos.Line, e.Pos.Col, e.Err))
+	}
+	want := []string{"2:13 user 'keepalived_nouser' does not exist", "10:1 interface 'eth7' does not exist",
+		"12:14 script '/etc/keepalived/nope.sh' does not exist"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("findings\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -2,6 +2,7 @@ package confparse
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,8 +13,19 @@ import (
 // instanceRows are the keywords of vrrp_instance.
 func instanceRows() []row[Instance] {
 	type I = Instance
-	garp := seconds(0, 4294)
-	extra := later[I]("garp_extra_if", "[all] <SECS>", "Repeats gratuitous ARP on the other interfaces.")
+	return slices.Concat(identityRows(), unicastRows(), garpRows(), trackRows(), linkRows(), notifyRows(), []row[I]{
+		laterBlock("auth_hmac", "{ key active_key time_window anti_replay mode }", "Signs the adverts.",
+			later[I]("key", "<ID> <VALUE>", "A shared key.").many(),
+			later[I]("active_key", "<ID>", "The key that signs."),
+			later[I]("time_window", "<SECS>", "How far clocks may differ."),
+			later[I]("anti_replay", "time|monotonic", "How old adverts are told."),
+			later[I]("mode", "enforce|permissive|receive-only", "What happens to unsigned adverts.")),
+	})
+}
+
+// identityRows say what the virtual router is.
+func identityRows() []row[Instance] {
+	type I = Instance
 	expired := later[I]("timer_expired_backup", "[<N>]", "A master that was late itself becomes backup.")
 	return []row[I]{
 		field("state", choice("state", []string{"MASTER", "BACKUP"}, []bool{true, false}).or("BACKUP"), func(i *I) *bool { return &i.Master }, "What the instance wants to be when it starts."),
@@ -34,7 +46,13 @@ func instanceRows() []row[Instance] {
 		field("preempt_delay", seconds(0, 1000).or(0), func(i *I) *time.Duration { return &i.PreemptDelay }, "How long such a master is left alone."),
 		field("down_timer_adverts", number[int](1, 100).or("vrrp_down_timer_adverts"), func(i *I) *int { return &i.DownTimerAdverts }, "How many adverts a backup may miss."),
 		expired, expired.old("thread_timer_expired"),
+	}
+}
 
+// unicastRows say where adverts come from and go to.
+func unicastRows() []row[Instance] {
+	type I = Instance
+	return []row[I]{
 		source("mcast_src_ip", multicastSource, "The source of multicast adverts."),
 		source("unicast_src_ip", unicastSource, "The source of unicast adverts."),
 		field("mcast_dst_ip", multicast(0), func(i *I) *netip.Addr { return &i.Group }, "Where multicast adverts are sent."),
@@ -45,7 +63,15 @@ func instanceRows() []row[Instance] {
 		later[I]("unicast_fault_no_peer", "", "The instance is at fault without peers."),
 		later[I]("old_unicast_checksum", "[never]", "The checksum of keepalived before 1.3.7."),
 		field("v3_checksum_as_v2", boolean(), func(i *I) *bool { return &i.V3ChecksumAsV2 }, "Leaves the pseudo header out of the checksum of VRRPv3 over IPv4."),
+	}
+}
 
+// garpRows say how neighbours are told, and how strictly the protocol is kept.
+func garpRows() []row[Instance] {
+	type I = Instance
+	garp := seconds(0, 4294)
+	extra := later[I]("garp_extra_if", "[all] <SECS>", "Repeats gratuitous ARP on the other interfaces.")
+	return []row[I]{
 		field("garp_master_delay", garp.or("vrrp_garp_master_delay"), func(i *I) *time.Duration { return &i.GARP.Delay }, "When the second burst of gratuitous ARP follows; 0 for none."),
 		field("garp_master_repeat", number[int](0, 1<<31-1).or("vrrp_garp_master_repeat"), func(i *I) *int { return &i.GARP.Repeat }, "How many gratuitous ARP of each address make a burst."),
 		field("garp_master_refresh", garp.or("vrrp_garp_master_refresh"), func(i *I) *time.Duration { return &i.GARP.Refresh }, "How often a master repeats gratuitous ARP."),
@@ -60,14 +86,26 @@ func instanceRows() []row[Instance] {
 		field("accept", flag(), func(i *I) *bool { return &i.Accept }, "The master takes packets for its virtual addresses."),
 		field("no_accept", unset(), func(i *I) *bool { return &i.Accept }, "The master drops packets for its virtual addresses."),
 		field("strict_mode", boolean().or("vrrp_strict"), func(i *I) *bool { return &i.Strict }, "Holds the instance to the letter of the RFC."),
+	}
+}
 
+// trackRows say what the instance depends on.
+func trackRows() []row[Instance] {
+	type I = Instance
+	return []row[I]{
 		field("dont_track_primary", flag(), func(i *I) *bool { return &i.DontTrackPrimary }, "The instance does not mind its own interface being down."),
 		trackLinks(func(i *I) *[]Track { return &i.TrackInterfaces }),
 		trackScripts(func(i *I) *[]Track { return &i.TrackScripts }),
 		trackLater[I]("track_file", "track_file", "Files whose number changes the priority."),
 		trackLater[I]("track_process", "vrrp_track_process", "Processes that must run."),
 		trackLater[I]("track_bfd", "bfd_instance", "BFD sessions that must be up."),
+	}
+}
 
+// linkRows say what the instance does to its interface.
+func linkRows() []row[Instance] {
+	type I = Instance
+	return []row[I]{
 		action("use_vmac", "[[name] <IF>] [<MAC>] [netlink_notify_msg] [group <GROUP>]", useVMAC, "The addresses answer with the virtual MAC address.").notYet(),
 		later[I]("use_vmac_addr", "", "The same for addresses on other interfaces."),
 		later[I]("vmac_xmit_base", "", "Adverts go out through the interface below the VMAC."),
@@ -80,7 +118,13 @@ func instanceRows() []row[Instance] {
 		later[I]("debug", "<N>", "A level that keepalived only stores.").without("keepalived has none for it either"),
 		later[I]("lvs_sync_daemon_interface", "<IF>", "Ties the connection sync to the instance.").without("use lvs_sync_daemon in global_defs"),
 		gone[I]("lvs_sync_daemon_inteface", "is the old spelling; use 'lvs_sync_daemon <IF> <INSTANCE>' in global_defs"),
+	}
+}
 
+// notifyRows say who is told.
+func notifyRows() []row[Instance] {
+	type I = Instance
+	return []row[I]{
 		notifyRow("notify_master", func(n *Notify) **Command { return &n.Master }, instanceNotify, "Runs on becoming master."),
 		notifyRow("notify_backup", func(n *Notify) **Command { return &n.Backup }, instanceNotify, "Runs on becoming backup."),
 		notifyRow("notify_fault", func(n *Notify) **Command { return &n.Fault }, instanceNotify, "Runs on a fault."),
@@ -90,12 +134,6 @@ func instanceRows() []row[Instance] {
 		action("notify_deleted", "[<SCRIPT> [<USER> [<GROUP>]]]", notifyDeleted, "Runs when a reload takes the instance away."),
 		field("smtp_alert", boolean().or("smtp_alert_vrrp"), func(i *I) *bool { return &i.SMTPAlert }, "Sends mails about the instance."),
 		field("notify_priority_changes", boolean().or("vrrp_notify_priority_changes"), func(i *I) *bool { return &i.NotifyPriorityChanges }, "Tells the FIFOs of changes of the priority too."),
-		laterBlock("auth_hmac", "{ key active_key time_window anti_replay mode }", "Signs the adverts.",
-			later[I]("key", "<ID> <VALUE>", "A shared key.").many(),
-			later[I]("active_key", "<ID>", "The key that signs."),
-			later[I]("time_window", "<SECS>", "How far clocks may differ."),
-			later[I]("anti_replay", "time|monotonic", "How old adverts are told."),
-			later[I]("mode", "enforce|permissive|receive-only", "What happens to unsigned adverts.")),
 	}
 }
 

@@ -50,8 +50,8 @@ func (b *builder) top() *Node {
 // where names the open blocks.
 func (b *builder) where() string {
 	var names []string
-	for _, f := range b.stack {
-		if !f.stray && len(names) < 8 {
+	for _, f := range b.stack[:min(len(b.stack), maxDepth)] {
+		if !f.stray {
 			names = append(names, header(f.node))
 		}
 	}

@@ -133,11 +133,11 @@ func (p *parser) warn(at Pos, n int, s Severity, hint, format string, args ...an
 
 // errors are the findings in the order of the text.
 func (p *parser) errors() ErrorList {
+	p.errs.Sort(p.names)
 	if p.dropped > 0 {
 		p.errs = append(p.errs, &Error{Pos: p.errs[len(p.errs)-1].Pos, Severity: Failure,
 			Err: fmt.Errorf("%d more faults are not shown", p.dropped)})
 	}
-	p.errs.Sort(p.names)
 	return p.errs
 }
 

@@ -135,6 +135,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"never closed", "a {\nx\n", 1, 1, "never closed", "a {x}"},
 		{"not closed before", "a {\nc {\ny\nx\n}\n", 2, 1, "'c {' is not closed before 'x' (line 4)", "a {c {y}; x}"},
+		{"inner of two", "a {\nc {\ny\nx\n}\nb {\nd\n}\n", 2, 1, "'c {' is not closed before 'x'", "a {c {y}; x}; b {d}"},
 		{"outer not closed", "a {\nx\nb {\nd\n}\n", 1, 1, "'a {' is not closed before 'b'", "a {x}; b {d}"},
 		{"surplus at the end", "a {\nx\n}\n}\n", 4, 1, "'}' without a matching '{'", "a {x}"},
 		{"surplus in the middle", "a {\nx\n}\nc {\ny\n}\n}\n", 3, 1, "'}' closes a early", "a {x; c {y}}"},
@@ -181,6 +182,19 @@ func TestFaults(t *testing.T) {
 		if f.Severity != syntax.Failure || f.Pos.Line != c.line || f.Pos.Col != c.col || !strings.Contains(f.Error(), c.says) {
 			t.Errorf("%s: %v, want %d:%d %q", c.name, f, c.line, c.col, c.says)
 		}
+	}
+}
+
+// TestTwoMissing: each of two missing braces is found.
+func TestTwoMissing(t *testing.T) {
+	e := env
+	e.Grammar = belongs{"": {"a", "b"}, "a": {"c", "x"}, "b": {"d"}, "c": {"y"}}
+	tree, errs := parse("a {\nc {\ny\nx\nb {\nd\n}\n", e)
+	if got := show(tree.Nodes); got != "a {c {y}; x}; b {d}" {
+		t.Errorf("tree %s", got)
+	}
+	if len(errs) != 2 || errs[0].Pos.Line != 1 || errs[1].Pos.Line != 2 {
+		t.Errorf("findings %v", errs)
 	}
 }
 
@@ -262,6 +276,7 @@ func TestBounds(t *testing.T) {
 	for _, c := range []struct{ name, text, says string }{
 		{"loop", "~SEQ(i,1,4000000000000000000) x", "expand to more than"},
 		{"loops", "~SEQ(i,1,99999) ~SEQ(j,1,99999) x $i", "expand to more than"},
+		{"nesting", strings.Repeat("a {\n", 100000), "more faults are not shown"},
 		{"doubling", doubling(60), "expand to more than"},
 		{"many faults", strings.Repeat("}\n", 5000), "more faults are not shown"},
 		{"pattern", "include " + strings.Repeat("{a,b}", 20000), "characters"},
