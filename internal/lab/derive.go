@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
+	"keepgo/confparse"
 	"keepgo/confparse/syntax"
 )
 
@@ -15,6 +15,7 @@ type side struct {
 	name    string
 	second  bool                        // state BACKUP, lower priority, addresses exchanged
 	partner func(netip.Addr) netip.Addr // the other director's address for one of either
+	config  *confparse.Config
 }
 
 // leftOut are the statements that reach out of the lab: scripts that act on the
@@ -53,7 +54,7 @@ func (s side) write(b *strings.Builder, nodes []*syntax.Node, path []string, ind
 			continue
 		}
 		key := keyword(n)
-		if leftOut[key] {
+		if leftOut[key] || s.second && innermost(path) == "vrrp_instance" && (key == "state" || key == "priority") {
 			continue
 		}
 		line, body := statement(n), n.Body
@@ -67,6 +68,9 @@ func (s side) write(b *strings.Builder, nodes []*syntax.Node, path []string, ind
 		if n.Braces {
 			b.WriteString(" {\n")
 			s.write(b, body, append(path[:len(path):len(path)], key), indent+"    ")
+			if key == "vrrp_instance" && s.second {
+				fmt.Fprintf(b, "%s    state BACKUP\n%[1]s    priority %d\n", indent, s.priority(n))
+			}
 			b.WriteString(indent + "}")
 		}
 		b.WriteString("\n")
@@ -83,28 +87,27 @@ func keyword(n *syntax.Node) string {
 // replace is the other text of a statement that differs in this director's
 // file.
 func (s side) replace(n *syntax.Node, path []string) (string, bool) {
-	block, key := "", keyword(n)
-	if len(path) > 0 {
-		block = path[len(path)-1]
-	}
+	block, key := innermost(path), keyword(n)
 	switch {
 	case key == "script" && block == "vrrp_script", key == "misc_path":
 		return key + " " + succeeds, true
 	case block != "vrrp_instance" || !s.second || len(n.Words) < 2:
 		return "", false
 	}
-	arg := n.Words[1].Text
-	switch key {
-	case "state":
-		return "state BACKUP", true
-	case "priority":
-		return "priority " + lower(arg), true
-	case "unicast_src_ip", "mcast_src_ip":
-		if a, err := netip.ParseAddr(arg); err == nil {
+	if key == "unicast_src_ip" || key == "mcast_src_ip" {
+		if a, err := netip.ParseAddr(n.Words[1].Text); err == nil {
 			return key + " " + s.partner(a).String(), true
 		}
 	}
 	return "", false
+}
+
+// innermost is the block that statements stand in.
+func innermost(path []string) string {
+	if len(path) == 0 {
+		return ""
+	}
+	return path[len(path)-1]
 }
 
 // peers is the second director's unicast_peer block: what the first calls a
@@ -125,16 +128,18 @@ func (s side) peers(body []*syntax.Node) []*syntax.Node {
 // lowered is by how much the second director's priority is below the first's.
 const lowered = 50
 
-// lower is the priority of the second director.
-func lower(priority string) string {
-	p, err := strconv.Atoi(priority)
-	if err != nil {
-		return priority
+// priority is the second director's for the instance that a block describes.
+func (s side) priority(n *syntax.Node) uint8 {
+	p := uint8(100) // keepalived's default
+	for _, in := range s.config.Instances {
+		if len(n.Words) > 1 && in.Name == n.Words[1].Text {
+			p = in.Priority
+		}
 	}
 	if p > lowered {
-		return strconv.Itoa(p - lowered)
+		return p - lowered
 	}
-	return strconv.Itoa(max(1, p/2))
+	return max(1, p/2)
 }
 
 // statement is a statement's line as it was written, or its words put together

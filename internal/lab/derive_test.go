@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"keepgo/confparse"
 	"keepgo/confparse/syntax"
 )
 
@@ -53,7 +54,8 @@ func derived(t *testing.T, second bool) string {
 		}
 		return a
 	}
-	return derive(tree.Nodes, side{"lb9", second, partner})
+	config := &confparse.Config{Instances: []*confparse.Instance{{Name: "VI_1", Priority: 150}}}
+	return derive(tree.Nodes, side{"lb9", second, partner, config})
 }
 
 func wants(t *testing.T, text string, has, lacks []string) {
@@ -92,17 +94,19 @@ func TestDerivedFileParsesToTheSame(t *testing.T) {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	again := derive(tree.Nodes, side{"lb9", false, func(a netip.Addr) netip.Addr { return a }})
+	again := derive(tree.Nodes, side{"lb9", false, func(a netip.Addr) netip.Addr { return a }, nil})
 	head := "global_defs {\n    router_id lb9\n    script_user root\n}\nglobal_defs {\n}\n"
 	if want := strings.Replace(once, "global_defs {\n    router_id lb9\n    script_user root\n}\n", head, 1); again != want {
 		t.Errorf("derived twice:\n%s\nwant\n%s", again, want)
 	}
 }
 
-func TestLower(t *testing.T) {
-	for in, want := range map[string]string{"255": "205", "150": "100", "51": "1", "50": "25", "1": "1", "word": "word"} {
-		if got := lower(in); got != want {
-			t.Errorf("lower(%s) = %s, want %s", in, got, want)
+func TestPriorityIsLower(t *testing.T) {
+	for p, want := range map[uint8]uint8{255: 205, 150: 100, 51: 1, 50: 25, 2: 1, 1: 1} {
+		s := side{config: &confparse.Config{Instances: []*confparse.Instance{{Name: "VI_1", Priority: p}}}}
+		block := &syntax.Node{Words: []syntax.Word{{Text: "vrrp_instance"}, {Text: "VI_1"}}}
+		if got := s.priority(block); got != want {
+			t.Errorf("below %d: %d, want %d", p, got, want)
 		}
 	}
 }

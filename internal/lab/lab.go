@@ -89,7 +89,7 @@ func Run(ctx context.Context, o Options) error {
 	defer net.Close()
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	stage, err := build(net, plan, src.tree.Nodes, o.Daemon)
+	stage, err := build(net, plan, src, o.Daemon)
 	if err != nil {
 		return err
 	}

@@ -84,6 +84,12 @@ func (p *play) settledAfterReturn(back int) bool {
 // takesBack says whether the preferred director, coming back, takes an address
 // within the lab's time.
 func (p *play) takesBack(v, back int) bool {
+	return back == 0 && p.preempts(v)
+}
+
+// preempts says whether the preferred director takes an address from a running
+// master within the lab's time.
+func (p *play) preempts(v int) bool {
 	in := p.stage.net.vips[v].instance
-	return back == 0 && !in.NoPreempt && in.PreemptDelay < slack
+	return !in.NoPreempt && in.PreemptDelay < slack
 }

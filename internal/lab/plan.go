@@ -63,8 +63,8 @@ func planNetwork(c *confparse.Config) (*network, error) {
 	for _, a := range c.StaticAddresses {
 		n.address(a, a.Interface)
 	}
-	if len(n.lans) == 0 {
-		return nil, fmt.Errorf("no vrrp_instance with an interface in the file: there is nothing to play")
+	if len(n.vips) == 0 {
+		return nil, fmt.Errorf("no vrrp_instance with an interface and a virtual_ipaddress in the file: there is nothing to play")
 	}
 	for _, vs := range c.VirtualServers {
 		n.service(vs)
@@ -88,14 +88,16 @@ func (n *network) instance(in *confparse.Instance) {
 		return
 	}
 	n.lan(in.Interface)
-	for i, a := range slices.Concat(in.Addresses, in.Excluded) {
+	judged := false
+	for _, a := range slices.Concat(in.Addresses, in.Excluded) {
 		link := a.Interface
 		if link == "" {
 			link = in.Interface
 		}
 		n.address(a, link)
-		if i == 0 {
+		if !judged && !a.Prefix.Addr().IsLinkLocalUnicast() {
 			n.vips = append(n.vips, vip{in, a.Prefix.Addr()})
+			judged = true
 		}
 	}
 	if in.Source.IsValid() {

@@ -105,7 +105,7 @@ func (p *play) start() error {
 			}
 			return nil
 		},
-		done:  func() bool { return p.allWith(0) && p.bothAnswer() && (len(p.pings()) > 0 || p.unpingable()) },
+		done:  func() bool { return p.begun() && p.bothAnswer() && (len(p.pings()) > 0 || p.unpingable()) },
 		want:  "lb1 is master of every instance",
 		limit: p.takeover() + startTime + slack,
 	})
@@ -148,10 +148,11 @@ func (p *play) unpingable() bool {
 	return !slices.ContainsFunc(p.cfg.Instances, func(in *confparse.Instance) bool { return !in.Strict })
 }
 
-// allWith says whether one director alone holds every virtual address.
-func (p *play) allWith(i int) bool {
+// begun says whether every virtual address is with the preferred director; any
+// will do where the file says that the first one stays.
+func (p *play) begun() bool {
 	for v := range p.stage.net.vips {
-		if p.master(v) != i {
+		if m := p.master(v); m < 0 || m != 0 && p.preempts(v) {
 			return false
 		}
 	}

@@ -22,7 +22,6 @@ import (
 	"syscall"
 	"time"
 
-	"keepgo/confparse/syntax"
 	"keepgo/internal/netlab"
 	"keepgo/internal/status"
 )
@@ -57,7 +56,7 @@ type machine struct {
 }
 
 // build sets the stage. What it has made is in Lab, also when it fails.
-func build(lab *netlab.Lab, n *network, nodes []*syntax.Node, daemon []string) (*stage, error) {
+func build(lab *netlab.Lab, n *network, src *source, daemon []string) (*stage, error) {
 	s := &stage{Lab: lab, net: n, servers: map[netip.Addr]*machine{}}
 	for i, name := range []string{"lb1", "lb2"} {
 		h, err := lab.Host(name)
@@ -66,7 +65,7 @@ func build(lab *netlab.Lab, n *network, nodes []*syntax.Node, daemon []string) (
 		}
 		d := &director{Host: h, stage: s, argv: daemon}
 		d.file, d.socket = filepath.Join(lab.Dir, name+".conf"), filepath.Join(lab.Dir, name+".sock")
-		text := derive(nodes, side{name, i == 1, n.partner})
+		text := derive(src.tree.Nodes, side{name, i == 1, n.partner, src.Config})
 		if err := os.WriteFile(d.file, []byte(text), 0o600); err != nil {
 			return nil, err
 		}
