@@ -5,20 +5,47 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/pflag"
 
+	"keepgo/confparse"
 	"keepgo/confparse/syntax"
+	"keepgo/internal/advice"
 	"keepgo/internal/daemon"
 )
 
-// runCheck is the verb check: every fault of every file, with its place.
+// checkOptions are those of the verb check.
+type checkOptions struct {
+	daemon.Options
+	format string
+	host   bool
+	noPair bool
+}
+
+// formats of the findings.
+const (
+	formatText  = "text"
+	formatJSON  = "json"
+	formatSARIF = "sarif"
+)
+
+// runCheck is the verb check: every fault of every file, with its place, and
+// what two files do as a pair.
 func runCheck(args []string, out, errs io.Writer) int {
-	o := daemon.Defaults()
+	o := checkOptions{Options: daemon.Defaults()}
 	f := pflag.NewFlagSet("keepgo check", pflag.ContinueOnError)
 	f.SetOutput(errs)
 	f.StringVarP(&o.ConfigID, "config-id", "i", "", "`id` for @id lines (default: the host's name)")
-	if err := f.Parse(args); err != nil {
+	f.StringVar(&o.format, "format", formatText, "`format` of the findings: text, json or sarif")
+	f.BoolVar(&o.host, "host", false, "hold the names of interfaces, scripts and users against this machine")
+	f.BoolVar(&o.noPair, "no-pair", false, "two files are not the two directors of a pair")
+	err := f.Parse(args)
+	if err == nil && !slices.Contains([]string{formatText, formatJSON, formatSARIF}, o.format) {
+		err = fmt.Errorf("--format %s is none of text, json and sarif", o.format)
+	}
+	if err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return exitOK
 		}
@@ -29,29 +56,146 @@ func runCheck(args []string, out, errs io.Writer) int {
 	if len(files) == 0 {
 		files = []string{o.File}
 	}
-	code := exitOK
-	for _, o.File = range files {
-		code = max(code, checkFile(o, out, errs))
+	r := o.check(files)
+	if err := r.write(o.format, out, errs); err != nil {
+		fmt.Fprintf(errs, "keepgo check: %v\n", err)
+		return exitFaulty
 	}
-	return code
+	return r.exit()
 }
 
-// checkFile prints the faults of one file. Warnings and notes are told, but do
-// not count.
-func checkFile(o daemon.Options, out, errs io.Writer) int {
-	_, list, err := daemon.Read(o)
+// check reads the files and, of two, what they do together.
+func (o checkOptions) check(files []string) *report {
+	r := &report{rules: map[*syntax.Error]string{}}
+	var read []*advice.File
+	for _, name := range files {
+		o.File = name
+		if f := o.checkFile(r); f != nil {
+			read = append(read, f)
+		}
+	}
+	if len(files) == 2 && len(read) == 2 && !o.noPair {
+		r.pair = advice.Compare(read[0], read[1])
+		r.add(rulePair, r.pair.Findings, read...)
+		r.lists = append(r.lists, findings{"pair", r.pair.Findings})
+	}
+	return r
+}
+
+// checkFile adds the findings of one file. It returns nil for one that cannot
+// be read.
+func (o checkOptions) checkFile(r *report) *advice.File {
+	cfg, list, err := daemon.Read(o.Options)
 	if err != nil {
-		fmt.Fprintf(errs, "keepgo check: %v\n", err)
-		return exitFaulty
+		r.unreadable = append(r.unreadable, unreadable{o.File, err})
+		return nil
 	}
-	if err := list.Write(out, os.ReadFile); err != nil {
-		fmt.Fprintf(errs, "keepgo check: %v\n", err)
-		return exitFaulty
+	tree := daemon.Parse(o.Options)
+	f := &advice.File{Label: o.File, Name: absolute(o.File), Config: cfg, Places: advice.NewPlaces(tree)}
+	r.add(ruleFile, list, f)
+	hints := advice.Check(f)
+	r.add(ruleAdvice, hints, f)
+	list = append(list, hints...)
+	if o.host {
+		faults := hostFaults(cfg)
+		r.add(ruleHost, faults, f)
+		list = append(list, faults...)
 	}
-	faults := list.Count(syntax.Failure)
-	fmt.Fprintf(out, "%s: %d errors, %d warnings, %d notes\n", o.File, faults, list.Count(syntax.Warning), list.Count(syntax.Note))
-	if faults > 0 {
+	names := slices.Clone(tree.Files)
+	for i, name := range names {
+		if name == f.Name {
+			names[i] = f.Label
+		}
+	}
+	list.Sort(names)
+	r.lists = append(r.lists, findings{o.File, list})
+	return f
+}
+
+// hostFaults holds a configuration against this machine.
+func hostFaults(cfg *confparse.Config) syntax.ErrorList {
+	return append(confparse.CheckHost(cfg, host{}), unsafeScripts(cfg)...)
+}
+
+// absolute is a file's name as places in it have it.
+func absolute(name string) string {
+	if abs, err := filepath.Abs(name); err == nil {
+		return abs
+	}
+	return name
+}
+
+// findings are those of one file, or of the pair.
+type findings struct {
+	of   string
+	list syntax.ErrorList
+}
+
+// unreadable is a file that gave no configuration.
+type unreadable struct {
+	name string
+	err  error
+}
+
+// report is all that the verb check has to say.
+type report struct {
+	lists      []findings
+	unreadable []unreadable
+	rules      map[*syntax.Error]string
+	pair       *advice.Report
+}
+
+// add keeps where findings come from, and gives their files the names that the
+// user gave.
+func (r *report) add(rule string, list syntax.ErrorList, files ...*advice.File) {
+	for _, e := range list {
+		r.rules[e] = rule
+		for _, f := range files {
+			if e.Pos.File == f.Name {
+				e.Pos.File = f.Label
+			}
+		}
+	}
+}
+
+// exit is the exit status: only errors count.
+func (r *report) exit() int {
+	faulty := len(r.unreadable) > 0
+	for _, l := range r.lists {
+		faulty = faulty || l.list.Count(syntax.Failure) > 0
+	}
+	if faulty {
 		return exitFaulty
 	}
 	return exitOK
+}
+
+func (r *report) write(format string, out, errs io.Writer) error {
+	switch format {
+	case formatJSON:
+		return r.writeJSON(out)
+	case formatSARIF:
+		return r.writeSARIF(out)
+	}
+	return r.writeText(out, errs)
+}
+
+func (r *report) writeText(out, errs io.Writer) error {
+	for _, u := range r.unreadable {
+		fmt.Fprintf(errs, "keepgo check: %v\n", u.err)
+	}
+	for _, l := range r.lists {
+		if err := l.list.Write(out, os.ReadFile); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s: %d errors, %d warnings, %d notes\n", l.of,
+			l.list.Count(syntax.Failure), l.list.Count(syntax.Warning), l.list.Count(syntax.Note))
+	}
+	if r.pair == nil {
+		return nil
+	}
+	if len(r.pair.Contests) > 0 {
+		fmt.Fprintln(out)
+	}
+	return r.pair.Write(out)
 }

@@ -55,6 +55,17 @@ func Read(o Options) (*confparse.Config, syntax.ErrorList, error) {
 	return cfg, list, nil
 }
 
+// Parse reads the statements of a configuration file without their meaning. A
+// file that cannot be read has none.
+func Parse(o Options) *syntax.Tree {
+	name, err := filepath.Abs(o.File)
+	if err != nil {
+		return &syntax.Tree{}
+	}
+	tree, _ := syntax.Parse(os.DirFS("/"), name, environment(o))
+	return tree
+}
+
 // environment is what the preprocessor may ask of this machine.
 func environment(o Options) syntax.Env {
 	id := o.ConfigID

@@ -25,6 +25,7 @@ var pure = map[string][]string{
 	"checker":          nil,
 	"internal/status":  nil,
 	"internal/ha":      {"confparse", "confparse/syntax", "vrrp", "vip", "internal/status"},
+	"internal/advice":  {"confparse", "confparse/syntax"},
 	"internal/lb":      {"confparse", "confparse/syntax", "ipvsctl", "checker", "internal/status"},
 }
 

@@ -1,0 +1,127 @@
+// Package advice reads a finished configuration for what it will do: what
+// bites although every line of it is right, and what becomes of the virtual
+// IPs of two directors in each failure. It is pure.
+package advice
+
+import (
+	"fmt"
+	"time"
+
+	"keepgo/confparse"
+	"keepgo/confparse/syntax"
+)
+
+// Places finds the line of a keyword within a block, by the place of the block.
+type Places map[syntax.Pos]*syntax.Node
+
+// NewPlaces learns every block of a tree.
+func NewPlaces(tree *syntax.Tree) Places {
+	p := Places{}
+	p.add(tree.Nodes)
+	return p
+}
+
+func (p Places) add(nodes []*syntax.Node) {
+	for _, n := range nodes {
+		if len(n.Words) == 0 {
+			continue
+		}
+		if at := n.Words[0].Pos; p[at] == nil {
+			p[at] = n
+		}
+		p.add(n.Body)
+	}
+}
+
+// spot is a stretch of text.
+type spot struct {
+	syntax.Pos
+	size int
+}
+
+// find is the last statement with the first of keywords in the block at pos,
+// the next keyword within that, and so on as far as they stand there; without
+// any, the head of the block. A statement's spot is its first argument.
+func (p Places) find(pos syntax.Pos, keywords ...string) spot {
+	n := p[pos]
+	if n == nil {
+		return spot{Pos: pos}
+	}
+	at := spot{pos, len(n.Words[0].Text)}
+	for _, k := range keywords {
+		if n = last(n, k); n == nil {
+			break
+		}
+		w := n.Words[min(1, len(n.Words)-1)]
+		at = spot{w.Pos, len(w.Text)}
+	}
+	return at
+}
+
+func last(block *syntax.Node, keyword string) (found *syntax.Node) {
+	for _, n := range block.Body {
+		if len(n.Words) > 0 && n.Words[0].Text == keyword {
+			found = n
+		}
+	}
+	return found
+}
+
+// File is one configuration under advice.
+type File struct {
+	Label  string // the file's name as the user gave it
+	Name   string // the file's name as places have it
+	Config *confparse.Config
+	Places Places // may be nil: findings then stand at the heads of blocks
+}
+
+// place is a place in words.
+func (f *File) place(at spot) string {
+	name := at.File
+	if name == f.Name {
+		name = f.Label
+	}
+	return fmt.Sprintf("%s:%d", name, at.Line)
+}
+
+// adviser collects findings about one file.
+type adviser struct {
+	*File
+	errs syntax.ErrorList
+}
+
+// say adds a finding. block is where it stands, as Error.Path has it.
+func (a *adviser) say(s syntax.Severity, at spot, block, hint, format string, args ...any) {
+	a.errs = append(a.errs, &syntax.Error{Pos: at.Pos, Len: at.size, Path: block, Severity: s,
+		Err: fmt.Errorf(format, args...), Hint: hint})
+}
+
+// Check finds what bites in one configuration, beyond the faults that reading
+// it has shown.
+func Check(f *File) syntax.ErrorList {
+	a := &adviser{File: f}
+	for _, i := range f.Config.Instances {
+		if i.Unusable == "" {
+			a.instance(i)
+		}
+	}
+	for _, g := range f.Config.SyncGroups {
+		a.group(g)
+	}
+	a.scripts()
+	a.addresses()
+	for _, v := range f.Config.VirtualServers {
+		if v.Unusable == "" {
+			a.service(v)
+		}
+	}
+	a.apart()
+	return a.errs
+}
+
+func pathOf(i *confparse.Instance) string { return "vrrp_instance " + i.Name }
+
+// seconds prints a time as operators write it.
+func seconds(d time.Duration) string {
+	return fmt.Sprintf("%g s", d.Round(time.Millisecond).Seconds())
+}
