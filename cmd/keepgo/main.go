@@ -21,17 +21,6 @@ const (
 	exitUsage  = 2
 )
 
-const usage = `keepgo keeps virtual IPs alive (VRRP) and balances load (IPVS) from a keepalived.conf.
-
-usage:
-  keepgo run [-f FILE] [-n] [-l] [-D] ...   run the daemon; keepalived's options
-  keepgo check [FILE...]                    say what is wrong with a configuration
-  keepgo lab FILE [--json]                  rehearse it: two directors on this machine (root)
-  keepgo version
-
-keepgo VERB --help has the options of a verb.
-`
-
 func main() {
 	os.Exit(run(os.Args, os.Stdout, os.Stderr))
 }
@@ -42,27 +31,16 @@ func run(args []string, out, errs io.Writer) int {
 	case daemon.VRRPProcess, daemon.LVSProcess:
 		return daemon.RunChild(name)
 	case "keepalived":
-		return runDaemon(args[1:], errs)
+		return runDaemon(args[1:], out, errs)
 	}
 	if len(args) < 2 {
-		fmt.Fprint(errs, usage)
+		fmt.Fprint(errs, usage())
 		return exitUsage
 	}
-	switch verb, rest := args[1], args[2:]; verb {
-	case "run":
-		return runDaemon(rest, errs)
-	case "check":
-		return runCheck(rest, out, errs)
-	case "lab":
-		return runLab(rest, out, errs)
-	case "version", "--version", "-v":
-		fmt.Fprintf(out, "keepgo %s\n", version)
-		return exitOK
-	case "help", "--help", "-h":
-		fmt.Fprint(out, usage)
-		return exitOK
-	default:
-		fmt.Fprintf(errs, "keepgo: there is no verb %q\n\n%s", verb, usage)
+	v := find(args[1])
+	if v == nil {
+		fmt.Fprintf(errs, "keepgo: there is no verb %q\n\n%s", args[1], usage())
 		return exitUsage
 	}
+	return v.run(args[2:], out, errs)
 }
