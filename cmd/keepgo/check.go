@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,21 +34,12 @@ const (
 // what two files do as a pair.
 func runCheck(args []string, out, errs io.Writer) int {
 	o := checkOptions{Options: daemon.Defaults()}
-	f := pflag.NewFlagSet("keepgo check", pflag.ContinueOnError)
-	f.SetOutput(errs)
-	f.StringVarP(&o.ConfigID, "config-id", "i", "", "`id` for @id lines (default: the host's name)")
-	f.StringVar(&o.format, "format", formatText, "`format` of the findings: text, json or sarif")
-	f.BoolVar(&o.host, "host", false, "hold the names of interfaces, scripts and users against this machine")
-	f.BoolVar(&o.noPair, "no-pair", false, "two files are not the two directors of a pair")
-	err := f.Parse(args)
-	if err == nil && !slices.Contains([]string{formatText, formatJSON, formatSARIF}, o.format) {
-		err = fmt.Errorf("--format %s is none of text, json and sarif", o.format)
+	f := checkFlags(&o)
+	if code, done := parse(f, args, errs); done {
+		return code
 	}
-	if err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return exitOK
-		}
-		fmt.Fprintf(errs, "keepgo check: %v\n", err)
+	if !slices.Contains([]string{formatText, formatJSON, formatSARIF}, o.format) {
+		fmt.Fprintf(errs, "keepgo check: --format %s is none of text, json and sarif\n", o.format)
 		return exitUsage
 	}
 	files := f.Args()
@@ -62,6 +52,15 @@ func runCheck(args []string, out, errs io.Writer) int {
 		return exitFaulty
 	}
 	return r.exit()
+}
+
+func checkFlags(o *checkOptions) *pflag.FlagSet {
+	f := newFlags("check")
+	f.StringVarP(&o.ConfigID, "config-id", "i", "", "`id` for @id lines (default: the host's name)")
+	f.StringVar(&o.format, "format", formatText, "`format` of the findings: text, json or sarif")
+	f.BoolVar(&o.host, "host", false, "hold the names of interfaces, scripts and users against this machine")
+	f.BoolVar(&o.noPair, "no-pair", false, "two files are not the two directors of a pair")
+	return f
 }
 
 // check reads the files and, of two, what they do together.

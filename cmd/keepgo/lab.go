@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os/signal"
@@ -17,16 +16,9 @@ import (
 // namespaces of this machine.
 func runLab(args []string, out, errs io.Writer) int {
 	o := lab.Options{Out: out}
-	f := pflag.NewFlagSet("keepgo lab", pflag.ContinueOnError)
-	f.SetOutput(errs)
-	f.BoolVar(&o.JSON, "json", false, "print the outcome as one JSON document")
-	f.StringVarP(&o.ConfigID, "config-id", "i", "", "`id` for @id lines (default: the host's name)")
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return exitOK
-		}
-		fmt.Fprintf(errs, "keepgo lab: %v\n", err)
-		return exitUsage
+	f := labFlags(&o)
+	if code, done := parse(f, args, errs); done {
+		return code
 	}
 	if f.NArg() != 1 {
 		fmt.Fprintln(errs, "usage: keepgo lab FILE [--json]")
@@ -40,4 +32,11 @@ func runLab(args []string, out, errs io.Writer) int {
 		return exitFaulty
 	}
 	return exitOK
+}
+
+func labFlags(o *lab.Options) *pflag.FlagSet {
+	f := newFlags("lab")
+	f.BoolVar(&o.JSON, "json", false, "print the outcome as one JSON document")
+	f.StringVarP(&o.ConfigID, "config-id", "i", "", "`id` for @id lines (default: the host's name)")
+	return f
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/pflag"
@@ -11,14 +9,10 @@ import (
 )
 
 // runDaemon is the verb run, and all of keepgo when it is called keepalived.
-func runDaemon(args []string, errs io.Writer) int {
+func runDaemon(args []string, _, errs io.Writer) int {
 	o := daemon.Defaults()
-	if err := daemonFlags(&o, errs).Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return exitOK
-		}
-		fmt.Fprintf(errs, "keepgo run: %v\n", err)
-		return exitUsage
+	if code, done := parse(daemonFlags(&o), args, errs); done {
+		return code
 	}
 	if !o.DontFork && !daemon.IsBackground(&o) {
 		return daemon.Background(o)
@@ -27,9 +21,8 @@ func runDaemon(args []string, errs io.Writer) int {
 }
 
 // daemonFlags are the options of keepalived(8) that have an effect.
-func daemonFlags(o *daemon.Options, errs io.Writer) *pflag.FlagSet {
-	f := pflag.NewFlagSet("keepgo run", pflag.ContinueOnError)
-	f.SetOutput(errs)
+func daemonFlags(o *daemon.Options) *pflag.FlagSet {
+	f := newFlags("run")
 	f.SortFlags = false
 	f.StringVarP(&o.File, "use-file", "f", o.File, "configuration `file`")
 	f.StringVarP(&o.ConfigID, "config-id", "i", "", "`id` for @id lines (default: the host's name)")

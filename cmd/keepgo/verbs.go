@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"keepgo/internal/daemon"
+	"keepgo/internal/lab"
+)
+
+// verb is one thing that keepgo does. The usage and the shell completions are
+// made of the table of them.
+type verb struct {
+	name     string
+	args     string // as the usage prints them
+	sentence string
+	flags    func() *pflag.FlagSet // its options; nil for none
+	run      func(args []string, out, errs io.Writer) int
+}
+
+// verbs is the table.
+func verbs() []verb {
+	return []verb{
+		{"run", "[-f FILE] [-n] [-l] [-D] ...", "run the daemon; keepalived's options",
+			func() *pflag.FlagSet { return daemonFlags(&daemon.Options{}) }, runDaemon},
+		{"check", "[FILE...]", "say what is wrong with a configuration",
+			func() *pflag.FlagSet { return checkFlags(&checkOptions{}) }, runCheck},
+		{"lab", "FILE [--json]", "rehearse it: two directors on this machine (root)",
+			func() *pflag.FlagSet { return labFlags(&lab.Options{}) }, runLab},
+		{"version", "", "say which keepgo this is", nil, runVersion},
+		{"help", "", "say this", nil, runHelp},
+	}
+}
+
+// synonyms are other spellings of verbs.
+var synonyms = map[string]string{"--version": "version", "-v": "version", "--help": "help", "-h": "help"}
+
+// find is the verb of a name, or nil.
+func find(name string) *verb {
+	if known := synonyms[name]; known != "" {
+		name = known
+	}
+	for _, v := range verbs() {
+		if v.name == name {
+			return &v
+		}
+	}
+	return nil
+}
+
+// usage is what keepgo says of itself.
+func usage() string {
+	var b strings.Builder
+	b.WriteString("keepgo keeps virtual IPs alive (VRRP) and balances load (IPVS) from a keepalived.conf.\n\nusage:\n")
+	for _, v := range verbs() {
+		fmt.Fprintf(&b, "  %-41s %s\n", strings.TrimSpace("keepgo "+v.name+" "+v.args), v.sentence)
+	}
+	b.WriteString("\nkeepgo VERB --help has the options of a verb.\n")
+	return b.String()
+}
+
+func runVersion(_ []string, out, _ io.Writer) int {
+	fmt.Fprintf(out, "keepgo %s\n", version)
+	return exitOK
+}
+
+func runHelp(_ []string, out, _ io.Writer) int {
+	fmt.Fprint(out, usage())
+	return exitOK
+}
+
+// newFlags is the empty set of options of a verb.
+func newFlags(verb string) *pflag.FlagSet {
+	return pflag.NewFlagSet("keepgo "+verb, pflag.ContinueOnError)
+}
+
+// parse reads the options of a verb. If the verb is done with that, done is
+// true and code is its exit status.
+func parse(f *pflag.FlagSet, args []string, errs io.Writer) (code int, done bool) {
+	f.SetOutput(errs)
+	switch err := f.Parse(args); {
+	case errors.Is(err, pflag.ErrHelp):
+		return exitOK, true
+	case err != nil:
+		fmt.Fprintf(errs, "%s: %v\n", f.Name(), err)
+		return exitUsage, true
+	}
+	return exitOK, false
+}
