@@ -47,7 +47,7 @@ func (p *play) lose(l loss) error {
 		done: func() bool { return p.heirHolds(o, l.moves) && (!d.ending || d.ended()) },
 		want: p.stage.directors[o].Name + " is master",
 	})
-	if err != nil || p.report.Scenes[len(p.report.Scenes)-1].Why != "" {
+	if err != nil || p.leftOut {
 		return err
 	}
 	return p.act(deed{

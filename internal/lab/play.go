@@ -28,6 +28,8 @@ type play struct {
 
 	web   *web   // nil while nothing is asked through the virtual address
 	scene string // what is being played
+	// leftOut says that the last scene was not played for want of time.
+	leftOut bool
 }
 
 // lookEvery is how often the play looks around; it also bounds how much later

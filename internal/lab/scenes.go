@@ -28,7 +28,8 @@ func (p *play) act(d deed) error {
 	p.scene = d.name
 	defer func() { p.scene = "" }()
 	s := Scene{Name: d.name}
-	if left := budget - time.Since(p.started); d.takes > left {
+	p.leftOut = d.takes > budget-time.Since(p.started)
+	if p.leftOut {
 		s.OK, s.Why = true, fmt.Sprintf("left out: takes about %v, and a lab takes less than a minute", d.takes)
 		p.finish(s)
 		return nil

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -21,6 +22,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"keepgo/internal/netlab"
 	"keepgo/internal/status"
@@ -295,7 +298,8 @@ func (d *director) forget() error {
 			if d.stage.net.partner(a.Addr()) != a.Addr() || a.Addr().IsLinkLocalUnicast() {
 				continue
 			}
-			if err := d.DelAddr(l.link, a); err != nil {
+			// Some go by themselves with the first address of their subnet.
+			if err := d.DelAddr(l.link, a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 				return err
 			}
 		}
