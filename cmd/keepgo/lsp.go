@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,19 +15,10 @@ import (
 // runLSP is the verb lsp: a language server for editors, on standard input
 // and output.
 func runLSP(args []string, out, errs io.Writer) int {
-	host, _ := os.Hostname()
-	host, _, _ = strings.Cut(host, ".")
 	env := syntax.Env{Getenv: os.Getenv}
-	f := pflag.NewFlagSet("keepgo lsp", pflag.ContinueOnError)
-	f.SetOutput(errs)
-	f.StringVarP(&env.ConfigID, "config-id", "i", host, "`id` for @id lines")
-	f.Bool("stdio", true, "talk on standard input and output, as always")
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return exitOK
-		}
-		fmt.Fprintf(errs, "keepgo lsp: %v\n", err)
-		return exitUsage
+	f := lspFlags(&env)
+	if code, done := parse(f, args, errs); done {
+		return code
 	}
 	if f.NArg() > 0 {
 		fmt.Fprintln(errs, "usage: keepgo lsp [-i ID]; an editor starts it (docs/editors.md)")
@@ -40,4 +30,13 @@ func runLSP(args []string, out, errs io.Writer) int {
 		return exitFaulty
 	}
 	return exitOK
+}
+
+func lspFlags(env *syntax.Env) *pflag.FlagSet {
+	host, _ := os.Hostname()
+	host, _, _ = strings.Cut(host, ".")
+	f := newFlags("lsp")
+	f.StringVarP(&env.ConfigID, "config-id", "i", host, "`id` for @id lines")
+	f.Bool("stdio", true, "talk on standard input and output, as always")
+	return f
 }

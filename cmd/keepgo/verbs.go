@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"keepgo/confparse/syntax"
 	"keepgo/internal/daemon"
 	"keepgo/internal/lab"
 )
@@ -31,6 +32,8 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return checkFlags(&checkOptions{}) }, runCheck},
 		{"lab", "FILE [--json]", "rehearse it: two directors on this machine (root)",
 			func() *pflag.FlagSet { return labFlags(&lab.Options{}) }, runLab},
+		{"lsp", "[-i ID]", "a language server for editors",
+			func() *pflag.FlagSet { return lspFlags(&syntax.Env{}) }, runLSP},
 		{"version", "", "say which keepgo this is", nil, runVersion},
 		{"help", "", "say this", nil, runHelp},
 	}
