@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"keepgo/internal/guest"
+	"keepgo/internal/lab"
 	"keepgo/internal/netlab"
 )
 
@@ -189,4 +191,20 @@ func TestIPVSBalances(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestIPVSLab plays the example where the kernel balances. How long things take
+// in a guest says nothing.
+func TestIPVSLab(t *testing.T) {
+	needsIPVS(t)
+	cmd, out, errs, _ := labCommand(t, "--json", example)
+	err := cmd.Run()
+	var r lab.Report
+	if json.Unmarshal(out.Bytes(), &r) != nil {
+		t.Fatalf("%v\n%s%s", err, out, errs)
+	}
+	if !r.IPVS || r.HTTP == nil || r.HTTP.Servers["198.51.100.21"] == 0 || r.HTTP.Servers["198.51.100.22"] == 0 {
+		t.Errorf("asked through the virtual address: %+v", r.HTTP)
+	}
+	t.Logf("%s%s", out, errs)
 }

@@ -38,6 +38,14 @@ type Report struct {
 	IPVS   bool     `json:"ipvs"` // the kernel balances, not only VRRP and checks are real
 	Notes  []string `json:"notes,omitempty"`
 	Scenes []Scene  `json:"scenes"`
+	HTTP   *Answers `json:"http,omitempty"` // asked through the virtual address, where there is IPVS
+}
+
+// Answers is what a client got that asked a virtual server over and over.
+type Answers struct {
+	Target  string         `json:"target"`
+	Servers map[string]int `json:"servers"` // answers by the address of the real server
+	Failed  int            `json:"failed"`
 }
 
 // Scene is one thing that was done to the pair, and what came of it.
@@ -136,7 +144,6 @@ func perform(ctx context.Context, o Options, src *source, s *stage) error {
 		p.note("%d errors in the file, see keepgo check %s", src.faults, o.File)
 	}
 	err := p.run()
-	view.end()
 	if err != nil {
 		return err
 	}

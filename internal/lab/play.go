@@ -61,6 +61,10 @@ func (p *play) run() error {
 			return err
 		}
 	}
+	if p.web != nil {
+		p.report.HTTP = p.web.soFar()
+		p.view.say(p.clock() + "  " + p.report.HTTP.String())
+	}
 	return nil
 }
 

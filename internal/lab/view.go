@@ -5,7 +5,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +17,6 @@ import (
 type view interface {
 	say(line string)     // what happened, kept
 	draw(lines []string) // how it is now, replaced by the next
-	end()
 }
 
 // newView chooses: nothing before a JSON document, a living picture on a
@@ -46,14 +44,12 @@ type silent struct{}
 
 func (silent) say(string)    {}
 func (silent) draw([]string) {}
-func (silent) end()          {}
 
 // plain prints what happened.
 type plain struct{ out io.Writer }
 
 func (v plain) say(line string) { fmt.Fprintln(v.out, line) }
 func (v plain) draw([]string)   {}
-func (v plain) end()            {}
 
 // screen keeps a picture below what happened. It uses three control sequences
 // of ECMA-48: cursor up, erase line, erase below.
@@ -73,8 +69,6 @@ func (v *screen) draw(lines []string) {
 	fmt.Fprint(v.out, up)
 	v.print()
 }
-
-func (v *screen) end() {}
 
 // up goes back to the first line of the picture and erases it.
 func (v *screen) up() string {
@@ -198,12 +192,7 @@ func (p *play) clientLines() []string {
 		lines = append(lines, fmt.Sprintf("  client: ping %s, %s", p.stage.net.vips[i].addr, answer))
 	}
 	if p.web != nil {
-		answers, failed := p.web.counts()
-		line := fmt.Sprintf("  client: http %s:", p.web.target)
-		for _, name := range slices.Sorted(maps.Keys(answers)) {
-			line += fmt.Sprintf("  %s %d", name, answers[name])
-		}
-		lines = append(lines, fmt.Sprintf("%s  failed %d", line, failed))
+		lines = append(lines, "  "+p.web.soFar().String())
 	}
 	return lines
 }

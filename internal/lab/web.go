@@ -2,11 +2,13 @@ package lab
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -16,11 +18,8 @@ import (
 
 // web is a client that asks a virtual server over and over.
 type web struct {
-	target string
-
 	mu      sync.Mutex
-	answers map[string]int // by what the real server says its name is
-	failed  int
+	answers Answers
 }
 
 // askEvery is the pause between two questions.
@@ -28,7 +27,8 @@ const askEvery = 50 * time.Millisecond
 
 // ask starts to ask until ctx ends.
 func ask(ctx context.Context, client *netlab.Host, addr netip.Addr, port uint16) *web {
-	w := &web{target: net.JoinHostPort(addr.String(), strconv.Itoa(int(port))), answers: map[string]int{}}
+	w := &web{answers: Answers{Servers: map[string]int{}}}
+	w.answers.Target = net.JoinHostPort(addr.String(), strconv.Itoa(int(port)))
 	get := http.Client{Transport: &http.Transport{DialContext: client.Dial, DisableKeepAlives: true}, Timeout: time.Second}
 	go func() {
 		tick := time.NewTicker(askEvery)
@@ -47,14 +47,14 @@ func ask(ctx context.Context, client *netlab.Host, addr netip.Addr, port uint16)
 
 // one asks once and notes who answered.
 func (w *web) one(ctx context.Context, client *http.Client) {
-	body, err := fetch(ctx, client, "http://"+w.target+"/")
+	body, err := fetch(ctx, client, "http://"+w.answers.Target+"/")
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
-		w.failed++
+		w.answers.Failed++
 		return
 	}
-	w.answers[body]++
+	w.answers.Servers[body]++
 }
 
 // fetch gets a page of at most a few hundred bytes.
@@ -72,9 +72,20 @@ func fetch(ctx context.Context, client *http.Client, url string) (string, error)
 	return string(body), err
 }
 
-// counts is who has answered how often, and how often nobody did.
-func (w *web) counts() (map[string]int, int) {
+// soFar is what the client got until now.
+func (w *web) soFar() *Answers {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return maps.Clone(w.answers), w.failed
+	a := w.answers
+	a.Servers = maps.Clone(a.Servers)
+	return &a
+}
+
+// String tells who answered how often.
+func (a *Answers) String() string {
+	line := fmt.Sprintf("client: http %s:", a.Target)
+	for _, name := range slices.Sorted(maps.Keys(a.Servers)) {
+		line += fmt.Sprintf("  %s %d", name, a.Servers[name])
+	}
+	return fmt.Sprintf("%s  failed %d", line, a.Failed)
 }
