@@ -12,6 +12,16 @@ import (
 	"keepgo/internal/lsp"
 )
 
+// lspFlags are the options of the verb lsp.
+func lspFlags(env *syntax.Env) *pflag.FlagSet {
+	host, _ := os.Hostname()
+	host, _, _ = strings.Cut(host, ".")
+	f := newFlags("lsp")
+	f.StringVarP(&env.ConfigID, "config-id", "i", host, "`id` for @id lines")
+	f.Bool("stdio", true, "talk on standard input and output, as always")
+	return f
+}
+
 // runLSP is the verb lsp: a language server for editors, on standard input
 // and output.
 func runLSP(args []string, out, errs io.Writer) int {
@@ -30,13 +40,4 @@ func runLSP(args []string, out, errs io.Writer) int {
 		return exitFaulty
 	}
 	return exitOK
-}
-
-func lspFlags(env *syntax.Env) *pflag.FlagSet {
-	host, _ := os.Hostname()
-	host, _, _ = strings.Cut(host, ".")
-	f := newFlags("lsp")
-	f.StringVarP(&env.ConfigID, "config-id", "i", host, "`id` for @id lines")
-	f.Bool("stdio", true, "talk on standard input and output, as always")
-	return f
 }
