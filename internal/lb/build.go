@@ -14,8 +14,8 @@ import (
 type builder struct {
 	cfg    *confparse.Config
 	groups map[string]*confparse.ServerGroup
-	taken  map[ipvsctl.ServiceKey]string // who has the service
-	keys   map[string]int                // uses of a pool's key
+	index  map[ipvsctl.ServiceKey]int // into plan.Services
+	keys   map[string]int             // uses of a pool's key
 	plan   *Plan
 	found  syntax.ErrorList
 }
@@ -25,7 +25,7 @@ type builder struct {
 func Build(cfg *confparse.Config) (*Plan, syntax.ErrorList) {
 	b := &builder{
 		cfg: cfg, plan: &Plan{}, groups: map[string]*confparse.ServerGroup{},
-		taken: map[ipvsctl.ServiceKey]string{}, keys: map[string]int{},
+		index: map[ipvsctl.ServiceKey]int{}, keys: map[string]int{},
 	}
 	for _, g := range cfg.ServerGroups {
 		b.groups[g.Name] = g
@@ -60,14 +60,15 @@ func (b *builder) virtualServer(vs *confparse.VirtualServer) {
 		b.note(vs.Pos, path, syntax.Warning, "its checks run always", "ha_suspend is not supported")
 	}
 	p := Pool{
-		Key: key, Name: name, First: len(b.plan.Services), Count: len(keys), Protocol: uint8(vs.Protocol),
+		Key: key, Name: name, Protocol: uint8(vs.Protocol),
 		Config:   ipvsctl.PoolConfig{Service: service(vs), Quorum: vs.Quorum, Hysteresis: vs.Hysteresis},
 		QuorumUp: b.command(vs.QuorumUp), QuorumDown: b.command(vs.QuorumDown),
 		Omega: vs.Omega, SMTPAlert: vs.SMTPAlert,
 	}
 	for _, k := range keys {
-		b.taken[k] = name
-		b.plan.Services = append(b.plan.Services, Service{Key: k, Pool: len(b.plan.Pools)})
+		if i, joined := b.share(k, vs, path); joined {
+			p.Services = append(p.Services, i)
+		}
 	}
 	b.servers(&p, vs, path)
 	b.plan.Pools = append(b.plan.Pools, p)
@@ -171,21 +172,31 @@ func (b *builder) services(vs *confparse.VirtualServer, name string) ([]ipvsctl.
 			return nil, err
 		}
 	}
-	mine := make(map[ipvsctl.ServiceKey]bool, len(keys))
-	free := keys[:0]
-	for _, k := range keys {
-		switch owner, taken := b.taken[k]; {
-		case taken:
-			b.note(vs.Pos, "virtual_server "+name, syntax.Failure, "the first one counts", "%s belongs to virtual server %s already", k, owner)
-		case !mine[k]:
-			mine[k] = true
-			free = append(free, k)
-		}
+	if len(keys) == 0 {
+		return nil, errors.New("its group is empty")
 	}
-	if len(free) == 0 {
-		return nil, errors.New("no service is left for it")
+	return keys, nil
+}
+
+// share is the index of the service k, which vs joins as the next pool unless
+// it has it already. Two virtual servers may want the same one; keepalived puts
+// the servers of both into it without a word.
+func (b *builder) share(k ipvsctl.ServiceKey, vs *confparse.VirtualServer, path string) (index int, joined bool) {
+	pool := len(b.plan.Pools)
+	i, stands := b.index[k]
+	if !stands {
+		b.index[k] = len(b.plan.Services)
+		b.plan.Services = append(b.plan.Services, Service{Key: k, Pools: []int{pool}})
+		return b.index[k], true
 	}
-	return free, nil
+	s := &b.plan.Services[i]
+	if s.Pools[len(s.Pools)-1] == pool {
+		return i, false
+	}
+	b.note(vs.Pos, path, syntax.Warning, "its servers are added there, and the first scheduler counts",
+		"%s belongs to virtual server %s already", k, b.plan.Pools[s.Pools[0]].Name)
+	s.Pools = append(s.Pools, pool)
+	return i, true
 }
 
 func single(vs *confparse.VirtualServer) ipvsctl.ServiceKey {
@@ -198,7 +209,7 @@ func single(vs *confparse.VirtualServer) ipvsctl.ServiceKey {
 func members(g *confparse.ServerGroup, vs *confparse.VirtualServer) ([]ipvsctl.ServiceKey, error) {
 	var keys []ipvsctl.ServiceKey
 	for _, e := range g.Entries {
-		k := ipvsctl.ServiceKey{Protocol: uint8(vs.Protocol), Addr: e.First, Port: e.Port, FWMark: e.FWMark, IPv6: e.IPv6}
+		k := ipvsctl.ServiceKey{Protocol: uint8(vs.Protocol), Addr: e.First, Port: e.Port, FWMark: e.FWMark, IPv6: e.IPv6 || vs.Servers[0].Addr.Is6()}
 		if e.FWMark != 0 {
 			keys = append(keys, k.Canonical())
 			continue

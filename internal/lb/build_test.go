@@ -17,7 +17,8 @@ func built(cfg *confparse.Config) (*Plan, string, string) {
 	p, found := Build(cfg)
 	var services, faults []string
 	for _, s := range p.Services {
-		services = append(services, fmt.Sprintf("%d %s", s.Pool, s.Key))
+		pools := strings.Trim(fmt.Sprint(s.Pools), "[]")
+		services = append(services, fmt.Sprintf("%s %s", pools, s.Key))
 	}
 	for _, f := range found {
 		faults = append(faults, fmt.Sprintf("%s: %s: %v; %s", f.Path, f.Severity, f.Err, f.Hint))
@@ -43,17 +44,21 @@ func TestBuildGroups(t *testing.T) {
 		VirtualServers: []*confparse.VirtualServer{v, &twin},
 	})
 	expect(t, "services", services, lines("0 [10.1.0.254]:tcp:80", "0 [10.1.0.255]:tcp:80", "0 [10.1.1.0]:tcp:80", "0 [10.1.1.1]:tcp:80",
-		"0 FWM 8", "0 [2001:db8::ffff]:tcp:80", "0 [2001:db8::1:0]:tcp:80",
+		"0 1 FWM 8", "0 [2001:db8::ffff]:tcp:80", "0 [2001:db8::1:0]:tcp:80",
 		"1 [10.1.0.254]:udp:80", "1 [10.1.0.255]:udp:80", "1 [10.1.1.0]:udp:80", "1 [10.1.1.1]:udp:80",
 		"1 [2001:db8::ffff]:udp:80", "1 [2001:db8::1:0]:udp:80"))
-	expect(t, "findings", faults, "virtual_server [web]:0: error: FWM 8 belongs to virtual server [web]:0 already; the first one counts")
-	if p.Pools[0].Key == p.Pools[1].Key || p.Pools[1].First != 7 || p.Pools[1].Count != 6 {
+	expect(t, "findings", faults, "virtual_server [web]:0: warning: FWM 8 belongs to virtual server [web]:0 already; its servers are added there, and the first scheduler counts")
+	if p.Pools[0].Key == p.Pools[1].Key || fmt.Sprint(p.Pools[1].Services) != "[7 8 9 10 4 11 12]" {
 		t.Errorf("pools %+v", p.Pools)
 	}
 	n, _ := NewNode(p, nil)
 	acts := n.Step(down(0), nil)
 	for i := range 7 {
-		if acts[i] != (Action{Kind: ActSet, Service: i}) || len(n.Want(i).Destinations) != 0 {
+		left := 0
+		if i == 4 { // the mark is the other virtual server's too
+			left = 1
+		}
+		if acts[i] != (Action{Kind: ActSet, Service: i}) || len(n.Want(i).Destinations) != left {
 			t.Errorf("service %d: %+v, %+v", i, acts[i], n.Want(i))
 		}
 	}
@@ -79,13 +84,12 @@ func TestBuildLeavesOut(t *testing.T) {
 		ServerGroups:   []*confparse.ServerGroup{group("huge", span("10.0.0.0", "10.255.255.255", 1)), group("back", span("10.0.0.2", "10.0.0.1", 1))},
 		VirtualServers: []*confparse.VirtualServer{twice, empty, lost, again, huge, back, dns, web},
 	})
-	expect(t, "services", services, lines("0 [10.1.0.1]:tcp:80", "1 [10.1.0.6]:tcp:80", "2 [10.1.0.7]:tcp:80"))
+	expect(t, "services", services, lines("0 1 [10.1.0.1]:tcp:80", "2 [10.1.0.6]:tcp:80", "3 [10.1.0.7]:tcp:80"))
 	expect(t, "findings", strings.ReplaceAll(faults, "virtual_server ", "vs "), lines(
 		"vs [10.1.0.1]:tcp:80 > real_server [10.0.0.1]:tcp:80: error: real server stands twice in its virtual server; this one is left out",
 		"vs [10.1.0.2]:tcp:80: warning: virtual server has no real_server; it is left out",
 		"vs [none]:0: error: virtual_server_group none does not exist; it is left out",
-		"vs [10.1.0.1]:tcp:80: error: [10.1.0.1]:tcp:80 belongs to virtual server [10.1.0.1]:tcp:80 already; the first one counts",
-		"vs [10.1.0.1]:tcp:80: error: no service is left for it; it is left out",
+		"vs [10.1.0.1]:tcp:80: warning: [10.1.0.1]:tcp:80 belongs to virtual server [10.1.0.1]:tcp:80 already; its servers are added there, and the first scheduler counts",
 		"vs [huge]:0: error: group names more than 65536 services; it is left out",
 		"vs [back]:0: error: : range 10.0.0.2-10.0.0.1 of group back runs backwards; it is left out",
 		"vs [10.1.0.6]:tcp:80: warning: ha_suspend is not supported; its checks run always",
@@ -160,5 +164,38 @@ func TestBuildRegexThatIsNotRE2(t *testing.T) {
 	p, _, faults := built(&confparse.Config{VirtualServers: []*confparse.VirtualServer{vs(1, rs(1, 1, c))}})
 	if !strings.Contains(faults, "RE2") || p.Checks[0].Probe.URLs[0].Regex != "" {
 		t.Errorf("%s, %+v", faults, p.Checks)
+	}
+}
+
+func TestServiceSharedByTwoVirtualServers(t *testing.T) {
+	first, second := vs(1, rs(1, 1), rs(2, 1)), vs(1, rs(2, 9), rs(3, 1, tcp()))
+	second.Scheduler = "sh"
+	first.Scheduler = "wlc"
+	p, _, _ := built(&confparse.Config{VirtualServers: []*confparse.VirtualServer{first, second}})
+	n, _ := NewNode(p, nil)
+	e := n.Want(0)
+	if e.Service.Scheduler != "wlc" || len(e.Destinations) != 3 || e.Destinations[p.Pools[0].Config.Servers[1].Key].Weight != 1 {
+		t.Errorf("the shared service is %+v", e)
+	}
+	if n.Step(down(0), nil); len(n.Want(0).Destinations) != 2 {
+		t.Errorf("after a server of the second went down: %+v", n.Want(0))
+	}
+}
+
+func TestServerWithoutPortTakesItsServices(t *testing.T) {
+	v := vs(1, rs(1, 1))
+	v.Group, v.Servers[0].Port = "web", 0
+	p, _, _ := built(&confparse.Config{
+		ServerGroups: []*confparse.ServerGroup{group("web", span("10.1.0.1", "10.1.0.1", 80),
+			span("10.1.0.1", "10.1.0.1", 443), confparse.GroupEntry{FWMark: 8})},
+		VirtualServers: []*confparse.VirtualServer{v},
+	})
+	n, _ := NewNode(p, nil)
+	for i, port := range []uint16{80, 443, 0} {
+		for key := range n.Want(i).Destinations {
+			if key.Port != port {
+				t.Errorf("service %s has server %v", p.Services[i].Key, key)
+			}
+		}
 	}
 }

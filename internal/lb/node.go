@@ -84,7 +84,24 @@ func (n *Node) Plan() *Plan { return n.plan }
 // Want is what should stand in IPVS for a service: an index into
 // Plan.Services.
 func (n *Node) Want(service int) ipvsctl.Entry {
-	return n.pools[n.plan.Services[service].Pool].Entry()
+	s := &n.plan.Services[service]
+	e := n.pools[s.Pools[0]].Entry()
+	if len(s.Pools) == 1 && s.Key.Port == 0 {
+		return e
+	}
+	all := make(map[ipvsctl.DestKey]ipvsctl.Destination, len(e.Destinations))
+	for _, p := range s.Pools {
+		for k, d := range n.pools[p].Destinations() {
+			if k.Port == 0 { // a server without a port takes its service's
+				k.Port = s.Key.Port
+			}
+			if _, stands := all[k]; !stands {
+				all[k] = d
+			}
+		}
+	}
+	e.Destinations = all
+	return e
 }
 
 // Table is all that should stand in IPVS.
@@ -150,8 +167,8 @@ func (p *pool) judge(server int) []ipvsctl.Edge {
 }
 
 func (p *pool) set(acts []Action) []Action {
-	for i := range p.plan.Count {
-		acts = append(acts, Action{Kind: ActSet, Service: p.plan.First + i})
+	for _, i := range p.plan.Services {
+		acts = append(acts, Action{Kind: ActSet, Service: i})
 	}
 	return acts
 }

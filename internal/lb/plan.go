@@ -20,11 +20,12 @@ type Plan struct {
 	Owners []Owner // parallel to Checks
 }
 
-// Service is one service of the kernel; those of a virtual_server_group share
-// a pool.
+// Service is one service of the kernel. Those of a virtual_server_group share a
+// pool, and virtual servers that name the same service share it: the first says
+// how it is scheduled, and the servers of all stand in it.
 type Service struct {
-	Key  ipvsctl.ServiceKey
-	Pool int // index into Plan.Pools
+	Key   ipvsctl.ServiceKey
+	Pools []int // indices into Plan.Pools
 }
 
 // Owner is the server a check belongs to.
@@ -40,7 +41,7 @@ type Pool struct {
 	Key  string
 	Name string // in logs, FIFO lines and mails
 
-	First, Count int // its services in Plan.Services
+	Services []int // indices into Plan.Services
 
 	Protocol   uint8
 	Config     ipvsctl.PoolConfig

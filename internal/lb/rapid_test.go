@@ -121,6 +121,21 @@ func (m *model) dests(pool int) map[ipvsctl.DestKey]ipvsctl.Destination {
 	return out
 }
 
+// shared is what a service holds: the servers of all its pools, those of the
+// first where two have the same.
+func (m *model) shared(s Service) map[ipvsctl.DestKey]ipvsctl.Destination {
+	all := map[ipvsctl.DestKey]ipvsctl.Destination{}
+	for i := len(s.Pools) - 1; i >= 0; i-- {
+		for k, d := range m.dests(s.Pools[i]) {
+			if k.Port == 0 {
+				k.Port = s.Key.Port
+			}
+			all[k] = d
+		}
+	}
+	return all
+}
+
 // follow applies what actions say of the table to shadow, as a door does.
 func follow(n *Node, shadow ipvsctl.Table, acts []Action) {
 	for _, a := range acts {
@@ -154,7 +169,7 @@ func TestNodeKeepsTheRules(t *testing.T) {
 			same(t, n, shadow)
 			m.settle()
 			for i, s := range plan.Services {
-				if want := m.dests(s.Pool); !equal(n.Want(i), ipvsctl.Entry{Service: plan.Pools[s.Pool].Config.Service, Destinations: want}) {
+				if want := m.shared(s); !equal(n.Want(i), ipvsctl.Entry{Service: plan.Pools[s.Pools[0]].Config.Service, Destinations: want}) {
 					t.Fatalf("service %d: %v, want %v", i, n.Want(i).Destinations, want)
 				}
 			}

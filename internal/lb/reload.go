@@ -117,12 +117,11 @@ func (n *Node) reload(plan *Plan, acts []Action) []Action {
 // change appends what turns the old table into the new one.
 func (n *Node) change(old *Node, acts []Action) []Action {
 	had := make(map[ipvsctl.ServiceKey]int, len(old.plan.Services))
-	for _, s := range old.plan.Services {
-		had[s.Key] = s.Pool
+	for i, s := range old.plan.Services {
+		had[s.Key] = i
 	}
-	before, now := old.entries(), n.entries()
 	for i, s := range n.plan.Services {
-		if was, stands := had[s.Key]; !stands || !equal(before[was], now[s.Pool]) {
+		if was, stands := had[s.Key]; !stands || !equal(old.Want(was), n.Want(i)) {
 			acts = append(acts, Action{Kind: ActSet, Service: i})
 		}
 		delete(had, s.Key)
@@ -133,15 +132,6 @@ func (n *Node) change(old *Node, acts []Action) []Action {
 		}
 	}
 	return acts
-}
-
-// entries is what stands for the services of each pool.
-func (n *Node) entries() []ipvsctl.Entry {
-	e := make([]ipvsctl.Entry, len(n.pools))
-	for i := range n.pools {
-		e[i] = n.pools[i].Entry()
-	}
-	return e
 }
 
 func equal(a, b ipvsctl.Entry) bool {
