@@ -2,7 +2,6 @@ package vrrp
 
 import (
 	"bytes"
-	"fmt"
 	"net/netip"
 	"time"
 )
@@ -25,6 +24,18 @@ const (
 	ErrCast                                // multicast where unicast is configured, or the reverse
 	ErrSource                              // not one of the unicast peers
 	ErrAddresses                           // addr_list_err; the advert is accepted
+
+	ErrAH       // auth_failure: no authentication header of ours, RFC 4302 section 2
+	ErrAHDigest // auth_failure: its integrity check value is wrong
+	ErrAHReplay // auth_failure: its sequence number was seen
+
+	ErrExtMissing   // auth_ext_missing: an advert without auth_hmac trailer
+	ErrExtMalformed // auth_ext_malformed: a trailer of another kind
+	ErrExtStale     // auth_ext_stale: signed longer ago, or later, than time_window
+	ErrExtKey       // auth_ext_unknown_key
+	ErrExtDigest    // auth_ext_invalid_hmac
+	ErrExtReplay    // auth_ext_replay
+	ErrExtClock     // the clocks differ by half of time_window; the advert is accepted
 )
 
 var packetErrorText = [...]string{
@@ -40,6 +51,16 @@ var packetErrorText = [...]string{
 	ErrCast:         "multicast and unicast do not match",
 	ErrSource:       "sender is not a configured unicast peer",
 	ErrAddresses:    "virtual addresses differ from ours",
+	ErrAH:           "not our authentication header",
+	ErrAHDigest:     "wrong integrity check value",
+	ErrAHReplay:     "sequence number already seen",
+	ErrExtMissing:   "not signed",
+	ErrExtMalformed: "malformed signature",
+	ErrExtStale:     "signed outside the time window",
+	ErrExtKey:       "signed with an unknown key",
+	ErrExtDigest:    "wrong signature",
+	ErrExtReplay:    "signed advert already seen",
+	ErrExtClock:     "clocks drift apart",
 }
 
 // Error is the fault in words; Expect.Explain has the numbers.
@@ -62,7 +83,10 @@ type Expect struct {
 	Interval  time.Duration
 	AuthType  uint8
 	Auth      [8]byte // auth_pass, cut or padded with zeros
-	Addresses []byte  // as in Packet; nil compares nothing (skip_check_adv_addr)
+	Addresses []byte  // as in Packet; nil compares nothing
+	// FirstOnly compares the addresses of the first advert of a new master
+	// alone (skip_check_adv_addr); Codec.Read does, Check compares always.
+	FirstOnly bool
 
 	Unicast     bool
 	Peers       []Peer
@@ -70,26 +94,44 @@ type Expect struct {
 
 	AnySum        bool // v3_checksum_as_v2: keepalived's own may be wrong from the second peer on
 	NoOldChecksum bool // old_unicast_checksum never
+
+	HMAC *HMAC // auth_hmac; nil for none
 }
 
 // Accepted tells whether an advert with this fault, as Check found it, counts
 // all the same: it is worth a message and a counter, not the mastership.
 func (x *Expect) Accepted(err error) bool {
-	return err == nil || err == ErrAddresses || err == ErrInterval && x.Version == 3
+	return err == nil || err == ErrAddresses || err == ErrExtClock || err == ErrInterval && x.Version == 3
 }
 
 // Check looks p over that came from src to dst with ttl, in keepalived's order,
 // and returns the first fault: a fatal one before one that Accepted forgives.
 func (x *Expect) Check(p *Packet, src, dst netip.Addr, ttl uint8) error {
-	if !x.Unicast && ttl != TTL {
-		return ErrTTL
-	}
-	if p.Version != x.Version {
-		return ErrVersion
+	if err := x.checkForm(p, ttl); err != nil {
+		return err
 	}
 	if err := x.checkAuth(p); err != nil {
 		return err
 	}
+	if err := x.checkBody(p, src, dst, ttl); err != nil {
+		return err
+	}
+	return x.notices(p, src)
+}
+
+// checkForm is what is asked before a packet's authentication.
+func (x *Expect) checkForm(p *Packet, ttl uint8) error {
+	switch {
+	case !x.Unicast && ttl != TTL:
+		return ErrTTL
+	case p.Version != x.Version:
+		return ErrVersion
+	}
+	return nil
+}
+
+// checkBody is what is asked after it.
+func (x *Expect) checkBody(p *Packet, src, dst netip.Addr, ttl uint8) error {
 	if p.Version == 2 && p.Interval != x.Interval {
 		return ErrInterval
 	}
@@ -102,10 +144,7 @@ func (x *Expect) Check(p *Packet, src, dst netip.Addr, ttl uint8) error {
 	if x.Unicast == dst.IsMulticast() {
 		return ErrCast
 	}
-	if err := x.checkPeer(src, ttl); err != nil {
-		return err
-	}
-	return x.notices(p, src)
+	return x.checkPeer(src, ttl)
 }
 
 // checkAuth is RFC 2338 section 10.3; version 3 has no authentication.
@@ -137,16 +176,22 @@ func (x *Expect) checkPeer(src netip.Addr, ttl uint8) error {
 	if !x.Unicast {
 		return nil
 	}
-	for i := range x.Peers {
-		if peer := &x.Peers[i]; peer.Addr == src {
-			if ttl < peer.MinTTL || peer.MaxTTL != 0 && ttl > peer.MaxTTL {
-				return ErrTTL
-			}
-			return nil
-		}
-	}
-	if x.CheckSource {
+	peer := x.peer(src)
+	switch {
+	case peer == nil && x.CheckSource:
 		return ErrSource
+	case peer != nil && (ttl < peer.MinTTL || peer.MaxTTL != 0 && ttl > peer.MaxTTL):
+		return ErrTTL
+	}
+	return nil
+}
+
+// peer is the configured peer with the address src, nil for a stranger.
+func (x *Expect) peer(src netip.Addr) *Peer {
+	for i := range x.Peers {
+		if x.Peers[i].Addr == src {
+			return &x.Peers[i]
+		}
 	}
 	return nil
 }
@@ -160,27 +205,6 @@ func (x *Expect) notices(p *Packet, src netip.Addr) error {
 		return ErrInterval
 	}
 	return nil
-}
-
-// Explain is err, found by Check in p from src, with its numbers.
-func (x *Expect) Explain(err error, p *Packet, src netip.Addr, ttl uint8) string {
-	switch err {
-	case ErrTTL:
-		return fmt.Sprintf("advert from %s has TTL/hop limit %d: it was forwarded, or its sender does not set %d", src, ttl, TTL)
-	case ErrVersion:
-		return fmt.Sprintf("advert from %s has VRRP version %d, ours is %d: set the same `version` (or vrrp_version) on all", src, p.Version, x.Version)
-	case ErrAuthMismatch:
-		return fmt.Sprintf("advert from %s has authentication type %d, ours is %d: set the same `auth_type` on all", src, p.AuthType, x.AuthType)
-	case ErrAuthFailure:
-		return fmt.Sprintf("advert from %s has another password: set the same `auth_pass` on all (the first 8 characters count)", src)
-	case ErrInterval:
-		return fmt.Sprintf("advert from %s has interval %s, ours is %s: set the same `advert_int` on all", src, p.Interval, x.Interval)
-	case ErrType:
-		return fmt.Sprintf("packet from %s has VRRP type %d: only advertisements (%d) exist", src, p.Type, advertisement)
-	case ErrAddresses:
-		return fmt.Sprintf("advert from %s carries other virtual addresses than ours: make `virtual_ipaddress` the same on all", src)
-	}
-	return fmt.Sprintf("packet from %s: %s", src, err)
 }
 
 // sameAddresses tells whether a and b hold the same addresses of size bytes,

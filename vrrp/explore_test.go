@@ -67,8 +67,22 @@ func (x *explorer) wait(w world) world {
 	for i := range w.r {
 		w.r[i].deadline = earlier(w.r[i].deadline, x.tick)
 		w.r[i].preemptAt = earlier(w.r[i].preemptAt, x.tick)
+		w.r[i].rival = older(w.r[i].rival, x.tick)
+		w.r[i].cfg.QuietUntil = max(w.r[i].cfg.QuietUntil-x.tick, 0)
 	}
 	return w
+}
+
+// older lets a dispute age; one that is over is as good as none.
+func older(v rival, d time.Duration) rival {
+	if v.adverts > 0 || v.lowered || v == (rival{}) {
+		return v
+	}
+	v.until -= d
+	if v.gone(0) {
+		return rival{}
+	}
+	return v
 }
 
 func earlier(t Time, d time.Duration) Time {

@@ -23,7 +23,12 @@ var healCases = []struct {
 	{"v2 talkative", with(config(2, 192), talkative), with(config(2, 64), talkative), sec / 4, false, 5 * sec, 0},
 	{"v2 frozen", with(config(2, 192), listens), with(config(2, 128), listens), sec / 4, true, 6 * sec, 0},
 	{"v2 owner", config(2, Owner), config(2, 64), sec / 4, false, 5 * sec, 0},
-	{"v2 two owners", config(2, Owner), config(2, Owner), sec / 4, false, 5 * sec, -1},
+	{"v2 two owners", config(2, Owner), config(2, Owner), sec / 4, false, 7 * sec, -1},
+	{"v2 two owners, one deaf", with(config(2, Owner), deaf), config(2, Owner), sec / 4, false, 9 * sec, 0},
+	{"v2 late is backup", with(config(2, 192), late), with(config(2, 128), late), sec / 4, true, 9 * sec, 0},
+	{"v2 start-up delay", with(config(2, 192), hushed), config(2, 64), sec / 4, false, 7 * sec, 0},
+	{"v2 owner with start-up delay", with(config(2, Owner), hushed), config(2, 64), sec / 4, false, 7 * sec, 0},
+	{"v2 down after one", with(config(2, 192), hasty), with(config(2, 64), hasty), sec / 4, false, 5 * sec, 0},
 	{"v2 state MASTER", with(config(2, 192), eager), with(config(2, 64), eager), sec / 4, false, 5 * sec, 0},
 	{"v3 preempt", config(3, 192), config(3, 64), sec / 4, false, 5 * sec, 0},
 	{"v3 two intervals", config(3, 192), with(config(3, 64), half), sec / 8, false, 5 * sec, 0},
@@ -36,6 +41,10 @@ func quiet(c *Config)     { c.LowerPriorityNoAdvert = true }
 func talkative(c *Config) { c.HigherPrioritySend = true }
 func listens(c *Config)   { c.ListenAfterPause = true }
 func eager(c *Config)     { c.StartMaster = true }
+func deaf(c *Config)      { c.OwnerIgnoresAdverts = true }
+func late(c *Config)      { c.BackupWhenLate = TakeOver(2, 192, sec) }
+func hushed(c *Config)    { c.QuietUntil = 2 * sec }
+func hasty(c *Config)     { c.DownAdverts = 1 }
 func half(c *Config)      { c.Interval = sec / 2 }
 
 func TestEveryWorldHeals(t *testing.T) {

@@ -2,7 +2,7 @@ package vrrp
 
 // hear takes an advert that passed every check on reception.
 func (r *Router) hear(now Time, h Heard, acts []Action) []Action {
-	if r.cfg.OwnerIgnoresAdverts && r.cfg.Priority == Owner {
+	if r.quiet(now) || r.cfg.OwnerIgnoresAdverts && r.cfg.Priority == Owner {
 		return acts
 	}
 	switch r.state {
@@ -16,6 +16,9 @@ func (r *Router) hear(now Time, h Heard, acts []Action) []Action {
 
 // hearAsBackup is RFC 9568 section 6.4.2 with keepalived's preempt_delay.
 func (r *Router) hearAsBackup(now Time, h Heard, acts []Action) []Action {
+	if !r.rival.same(h) {
+		r.restore()
+	}
 	switch {
 	case h.Priority == 0:
 		r.deadline = now + r.skew()
@@ -63,6 +66,7 @@ func (r *Router) hearAsMaster(now Time, h Heard, acts []Action) []Action {
 		a := Action{Kind: ActReannounce, Reason: ReasonPriorityZero, Peer: h}
 		return append(r.send(now, a, acts), a)
 	}
+	acts = r.dispute(now, h, acts)
 	switch why := r.compare(h); why {
 	case ReasonHigherPriority, ReasonHigherAddress:
 		return r.concede(now, h, why, acts)

@@ -18,8 +18,10 @@ const (
 	authLen       = 8 // RFC 2338 section 5.3.10, kept by RFC 3768
 	advertisement = 1 // RFC 9568 section 5.2.2: the only type
 	// minEthernet is the shortest Ethernet payload; what is shorter on the
-	// wire was padded, and some senders count the padding.
+	// wire was padded, and some senders count the padding. A VLAN tag takes 4
+	// bytes of it, a counted frame check sequence adds 4.
 	minEthernet = 46
+	etherWord   = 4
 	ipv4Header  = 20
 	// centisecond is the unit of version 3, RFC 9568 section 5.2.7.
 	centisecond = 10 * time.Millisecond
@@ -66,6 +68,11 @@ type Packet struct {
 	Sum       Sum // of a decoded packet
 	// PlainSum leaves the pseudo header out of a version 3 IPv4 checksum.
 	PlainSum bool
+	// OldSum counts 224.0.0.18 instead of the peer into the checksum of a
+	// version 3 IPv4 unicast packet (old_unicast_checksum).
+	OldSum bool
+	// TTL is that of the IP header Codec writes for AH; 0 is 255.
+	TTL uint8
 }
 
 // AppendAddress appends a to the address list b of a Packet.
@@ -91,15 +98,9 @@ func addressLen(a netip.Addr) int {
 // counts them into the checksum.
 func (p *Packet) AppendTo(b []byte, src, dst netip.Addr) []byte {
 	start := len(b)
-	b = append(b, p.Version<<4|advertisement, p.VRID, p.Priority, uint8(len(p.Addresses)/addressLen(dst)))
-	if p.Version == 2 {
-		b = append(b, p.AuthType, uint8(p.Interval/time.Second), 0, 0)
-		b = append(b, p.Addresses...)
-		b = append(b, p.Auth[:]...)
-	} else {
-		b = binary.BigEndian.AppendUint16(b, uint16(p.Interval/centisecond)&0x0fff)
-		b = append(b, 0, 0)
-		b = append(b, p.Addresses...)
+	b = p.appendBody(b, addressLen(dst))
+	if p.OldSum && dst.Is4() {
+		dst = GroupIPv4
 	}
 	body := b[start:]
 	sum := sumBytes(0, body)
@@ -108,6 +109,19 @@ func (p *Packet) AppendTo(b []byte, src, dst netip.Addr) []byte {
 	}
 	binary.BigEndian.PutUint16(body[6:8], ^fold(sum))
 	return b
+}
+
+// appendBody appends p with a zero checksum; an address has size bytes.
+func (p *Packet) appendBody(b []byte, size int) []byte {
+	b = append(b, p.Version<<4|advertisement, p.VRID, p.Priority, uint8(len(p.Addresses)/size))
+	if p.Version == 2 {
+		b = append(b, p.AuthType, uint8(p.Interval/time.Second), 0, 0)
+		b = append(b, p.Addresses...)
+		return append(b, p.Auth[:]...)
+	}
+	b = binary.BigEndian.AppendUint16(b, uint16(p.Interval/centisecond)&0x0fff)
+	b = append(b, 0, 0)
+	return append(b, p.Addresses...)
 }
 
 // plain tells whether the checksum leaves out the pseudo header: version 2
@@ -130,26 +144,35 @@ func (p *Packet) Heard(src netip.Addr) Heard {
 // Expect.Check to judge. The Packet refers to b and nothing is allocated. VRID
 // is filled as soon as b has it.
 func Decode(b []byte, src, dst netip.Addr) (Packet, error) {
-	if len(b) < headerLen {
-		return Packet{}, ErrLength
+	p, rest, err := decode(b, src, dst)
+	if err == nil && !padding(len(rest), len(b)-len(rest), dst) {
+		err = ErrLength
 	}
-	p := Packet{Version: b[0] >> 4, Type: b[0] & 0x0f, VRID: b[1], Priority: b[2]}
+	return p, err
+}
+
+// decode is Decode without an opinion on the rest, the bytes behind the packet.
+func decode(b []byte, src, dst netip.Addr) (p Packet, rest []byte, err error) {
+	if len(b) < headerLen {
+		return Packet{}, nil, ErrLength
+	}
+	p = Packet{Version: b[0] >> 4, Type: b[0] & 0x0f, VRID: b[1], Priority: b[2]}
 	if p.Version != 2 && p.Version != 3 {
-		return p, ErrVersion
+		return p, nil, ErrVersion
 	}
 	end := headerLen + int(b[3])*addressLen(dst)
 	want := end
 	if p.Version == 2 {
 		want += authLen
 	}
-	if !fits(len(b), want, dst) {
-		return p, ErrLength
+	if len(b) < want {
+		return p, nil, ErrLength
 	}
-	b = b[:want]
+	b, rest = b[:want], b[want:]
 	p.Addresses = b[headerLen:end:end]
 	p.decodeTimes(b)
 	p.Sum = p.checkSum(b, src, dst)
-	return p, nil
+	return p, rest, nil
 }
 
 // decodeTimes reads what versions 2 and 3 lay out differently.
@@ -163,10 +186,12 @@ func (p *Packet) decodeTimes(b []byte) {
 	copy(p.Auth[:], b[len(b)-authLen:])
 }
 
-// fits tells whether n bytes are a packet of want bytes, or that and the
-// padding of a short Ethernet frame.
-func fits(n, want int, dst netip.Addr) bool {
-	return n == want || dst.Is4() && n > want && n+ipv4Header <= minEthernet
+// padding tells whether n bytes behind a packet of size bytes are none, or the
+// padding of a short Ethernet frame, with or without a tag or a counted frame
+// check sequence: keepalived asks for the same number modulo 4.
+func padding(n, size int, dst netip.Addr) bool {
+	pad := minEthernet - ipv4Header - size
+	return n == 0 || dst.Is4() && pad > 0 && n <= pad+etherWord && n%etherWord == pad%etherWord
 }
 
 // checkSum finds out how the checksum of b was made.

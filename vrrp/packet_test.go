@@ -277,7 +277,7 @@ func checked(x Expect) Expect {
 
 func TestStats(t *testing.T) {
 	var s Stats
-	for e := ErrLength; e <= ErrAddresses; e++ {
+	for e := ErrLength; e <= ErrExtClock; e++ {
 		s.CountError(e)
 	}
 	s.CountError(nil)
@@ -288,8 +288,9 @@ func TestStats(t *testing.T) {
 	s.CountActions(Fault, []Action{{Kind: ActBecome, State: Backup}})
 	want := Stats{
 		AdvertRcvd: 2, AdvertSent: 2, BecomeMaster: 1, ReleaseMaster: 1, PacketLenErr: 1, AdvertIntervalErr: 1,
-		IPTTLErr: 1, InvalidTypeRcvd: 1, AddrListErr: 1, InvalidAuthtype: 1, AuthtypeMismatch: 1, AuthFailure: 1,
+		IPTTLErr: 1, InvalidTypeRcvd: 1, AddrListErr: 1, InvalidAuthtype: 1, AuthtypeMismatch: 1, AuthFailure: 4,
 		PriZeroRcvd: 1, PriZeroSent: 1, VersErr: 1, ChecksumErr: 1, OtherErr: 2,
+		AuthExtMissing: 1, AuthExtMalformed: 1, AuthExtUnknownKey: 1, AuthExtBadHMAC: 1, AuthExtStale: 1, AuthExtReplay: 1,
 	}
 	if diff := cmp.Diff(want, s); diff != "" {
 		t.Error(diff)

@@ -16,6 +16,8 @@ func drawConfig(t *rapid.T) Config {
 		StartMaster: flag("master"), NoPreempt: flag("nopreempt"), LowerPriorityNoAdvert: flag("quiet"),
 		HigherPrioritySend: flag("send"), ListenAfterPause: flag("listen"), Grouped: flag("grouped"),
 		PreemptDelay: time.Duration(rapid.IntRange(0, 9).Draw(t, "delay")) * sec, DownAdverts: rapid.IntRange(0, 5).Draw(t, "down"),
+		QuietUntil:     time.Duration(rapid.IntRange(0, 20).Draw(t, "quiet")) * sec,
+		BackupWhenLate: time.Duration(rapid.IntRange(0, 9).Draw(t, "late")) * sec,
 	}
 	if c.Version == 3 {
 		c.Interval /= 100
@@ -67,11 +69,30 @@ func checkStep(t *rapid.T, now Time, before Router, ev Event, r Router, acts []A
 	if r.State() == Master && r.Next() > now+r.Config().Interval {
 		t.Fatal("a master waits longer than its interval")
 	}
+	if quiet := now < r.Config().QuietUntil && before.State() != Master; quiet {
+		checkQuiet(t, before, ev, r)
+	}
+	if p := before.Priority(); r.Priority() != p && ev.Kind == EventAdvert && (r.Config().Priority != Owner || min(p, r.Priority()) != Owner-1) {
+		t.Fatalf("an advert moved the priority from %d to %d", p, r.Priority())
+	}
 	if ev.Kind == EventTick && r.Next() <= now {
 		t.Fatal("the timer that fired is due again at once")
 	}
 	if ev.Kind == EventTick && now < before.Next() && r != before {
 		t.Fatal("a tick before its time changed something")
+	}
+}
+
+// checkQuiet: in the start-up delay nobody becomes master or listens, and the
+// timers wait for its end.
+func checkQuiet(t *rapid.T, before Router, ev Event, r Router) {
+	switch {
+	case r.State() == Master:
+		t.Fatalf("master in the start-up delay by event %d", ev.Kind)
+	case ev.Kind == EventAdvert && r != before:
+		t.Fatal("an advert was heard in the start-up delay")
+	case ev.Kind == EventStart && r.Next() < r.Config().QuietUntil:
+		t.Fatalf("a timer ends at %v, in the start-up delay", r.Next())
 	}
 }
 

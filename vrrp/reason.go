@@ -23,6 +23,8 @@ const (
 	ReasonGroup                 // the sync group says so
 	ReasonReconfigured          // the configuration changed
 	ReasonPaused                // the process or the machine was not scheduled
+	ReasonTwoOwners             // another router has priority 255 too, and the lower address
+	ReasonOwnerLowered          // it goes on, so this one goes down to 254
 )
 
 var reasonText = [...]string{
@@ -42,6 +44,8 @@ var reasonText = [...]string{
 	ReasonGroup:          "sync group",
 	ReasonReconfigured:   "configuration changed",
 	ReasonPaused:         "was not scheduled",
+	ReasonTwoOwners:      "another router is configured as address owner too",
+	ReasonOwnerLowered:   "the other address owner does not give way",
 }
 
 // String is the reason without the numbers of the case; Action.Text has them.
@@ -69,6 +73,10 @@ func (a Action) Text(ours uint8) string {
 		return fmt.Sprintf("%s sent priority 0: it gave up", from)
 	case ReasonPaused:
 		return fmt.Sprintf("was not scheduled for %s", a.Late)
+	case ReasonTwoOwners:
+		return fmt.Sprintf("CONFIGURATION ERROR: %s has priority 255 (address owner) as we have: give one of them a lower `priority`", from)
+	case ReasonOwnerLowered:
+		return fmt.Sprintf("CONFIGURATION ERROR: %s goes on as address owner: lowering our priority to 254 until it stops", from)
 	}
 	return a.Reason.String()
 }

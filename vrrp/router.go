@@ -17,6 +17,7 @@ type Router struct {
 	// preemptAt ends the preempt delay; Never while it has not begun.
 	preemptAt Time
 	master    Heard // last advert accepted as the master's
+	rival     rival
 }
 
 // New is a router in Init that waits for EventStart.
@@ -36,7 +37,7 @@ func Resume(now Time, cfg Config, state State, priority uint8) Router {
 	case Master:
 		r.deadline = now
 	case Backup:
-		r.deadline = now + r.masterDown()
+		r.deadline = r.wait(now, r.masterDown())
 	}
 	return r
 }
@@ -102,12 +103,15 @@ func (r *Router) start(now Time, acts []Action) []Action {
 	switch {
 	case r.state != Init:
 		return acts
+	case r.cfg.Priority == Owner && r.quiet(now):
+		r.deadline = r.cfg.QuietUntil
+		return acts
 	case r.cfg.Priority == Owner:
 		return r.claim(now, ReasonOwner, acts)
 	case r.cfg.StartMaster:
-		r.deadline = now + r.interval + r.minSkew()
+		r.deadline = r.wait(now, r.interval+r.minSkew())
 	default:
-		r.deadline = now + r.masterDown()
+		r.deadline = r.wait(now, r.masterDown())
 	}
 	return r.become(Backup, Action{Reason: ReasonStartup}, acts)
 }
@@ -119,6 +123,11 @@ func (r *Router) tick(now Time, acts []Action) []Action {
 		return acts
 	case r.state == Master:
 		return r.beat(now, acts)
+	case r.quiet(now):
+		r.deadline = r.wait(now, r.masterDown())
+		return acts
+	case r.state == Init:
+		return r.claim(now, ReasonOwner, acts)
 	}
 	return r.claim(now, ReasonTimeout, acts)
 }
@@ -141,6 +150,7 @@ func (r *Router) beat(now Time, acts []Action) []Action {
 // carries the reason and what belongs to it.
 func (r *Router) send(now Time, a Action, acts []Action) []Action {
 	r.deadline = now + r.cfg.Interval
+	r.rival.spoken(now)
 	a.Kind, a.Priority = ActSend, r.priority
 	return append(acts, a)
 }
@@ -152,7 +162,7 @@ func (r *Router) claim(now Time, why Reason, acts []Action) []Action {
 	if !r.cfg.Grouped {
 		return r.lead(now, why, acts)
 	}
-	r.deadline = now + r.masterDown()
+	r.deadline = r.wait(now, r.masterDown())
 	return append(acts, Action{Kind: ActAsk, Reason: why})
 }
 
@@ -160,6 +170,7 @@ func (r *Router) claim(now Time, why Reason, acts []Action) []Action {
 func (r *Router) lead(now Time, why Reason, acts []Action) []Action {
 	r.interval = r.cfg.Interval
 	r.listening = false
+	r.restore()
 	acts = r.send(now, Action{Reason: why}, acts)
 	return r.become(Master, Action{Reason: why}, acts)
 }
@@ -168,6 +179,7 @@ func (r *Router) lead(now Time, why Reason, acts []Action) []Action {
 // hands over with priority 0, RFC 9568 section 6.4.3.
 func (r *Router) leave(to State, why Reason, acts []Action) []Action {
 	if r.state == to {
+		r.deadline = Never
 		return acts
 	}
 	if r.state == Master {
@@ -183,9 +195,9 @@ func (r *Router) recover(now Time, acts []Action) []Action {
 		return acts
 	}
 	r.interval = r.cfg.Interval
-	r.deadline = now + r.masterDown()
+	r.deadline = r.wait(now, r.masterDown())
 	if r.cfg.Priority == Owner {
-		r.deadline = now + r.interval + r.skew()
+		r.deadline = r.wait(now, r.interval+r.skew())
 	}
 	return r.become(Backup, Action{Reason: ReasonRecovered}, acts)
 }
@@ -193,6 +205,9 @@ func (r *Router) recover(now Time, acts []Action) []Action {
 // setPriority changes the effective priority. The running timer of a backup
 // moves by the difference of the skews, so the better candidate stays first.
 func (r *Router) setPriority(p uint8) {
+	if r.rival.lowered {
+		return // the owner's does not move, and 254 is not the operator's
+	}
 	before := r.skew()
 	r.priority = p
 	if r.state == Backup {
@@ -212,17 +227,25 @@ func (r *Router) reconfigure(now Time, ev Event, acts []Action) []Action {
 		r.interval = r.cfg.Interval
 	}
 	r.preemptAt = Never
+	r.rival = rival{}
 	switch r.state {
 	case Master:
 		acts = r.send(now, Action{Reason: ReasonReconfigured}, acts)
 	case Backup:
-		r.deadline = now + r.masterDown()
+		r.deadline = r.wait(now, r.masterDown())
+	case Init:
+		if r.deadline != Never { // an owner in its start-up delay
+			acts = r.start(now, acts)
+		}
 	}
 	return acts
 }
 
 // grant is the sync group's yes.
 func (r *Router) grant(now Time, acts []Action) []Action {
+	if r.quiet(now) {
+		return acts
+	}
 	if r.state == Backup || r.state == Init && r.want == Master {
 		r.want = Master
 		return r.lead(now, ReasonGroup, acts)
@@ -235,7 +258,7 @@ func (r *Router) hold(now Time, acts []Action) []Action {
 	if r.state == Master || r.state == Fault {
 		return acts
 	}
-	r.deadline = now + r.masterDown()
+	r.deadline = r.wait(now, r.masterDown())
 	if r.state == Init {
 		acts = r.become(Backup, Action{Reason: ReasonGroup}, acts)
 		r.want = Master
@@ -266,6 +289,9 @@ func (r *Router) overslept(now Time) bool {
 // master is heard, before it speaks. It does so once, not again and again on a
 // machine that is always late; the owner has nobody to listen to.
 func (r *Router) wake(now Time, acts []Action) []Action {
+	if r.expired(now) {
+		return r.expire(now, acts)
+	}
 	if !r.cfg.ListenAfterPause || r.listening || r.cfg.Priority == Owner || !r.overslept(now) {
 		return acts
 	}
@@ -278,12 +304,29 @@ func (r *Router) wake(now Time, acts []Action) []Action {
 	return r.become(Backup, Action{Reason: ReasonPaused, Late: late}, acts)
 }
 
+// expired tells that a master's timer is noticed too late for keepalived's
+// timer_expired_backup. No other rule of a pause is asked then.
+func (r *Router) expired(now Time) bool {
+	late := r.cfg.BackupWhenLate
+	return late > 0 && r.state == Master && now-r.deadline > late
+}
+
+// expire goes to BACKUP before anything is said.
+func (r *Router) expire(now Time, acts []Action) []Action {
+	late := now - r.deadline
+	r.deadline = r.wait(now, r.masterDown())
+	return r.become(Backup, Action{Reason: ReasonPaused, Late: late}, acts)
+}
+
 // become sets state and tells it; a carries the reason and what belongs to it.
 func (r *Router) become(s State, a Action, acts []Action) []Action {
 	r.state = s
 	r.want = s
 	if s == Backup {
 		r.preemptAt = Never
+	}
+	if s != Master && !r.rival.lowered {
+		r.rival = rival{}
 	}
 	a.Kind, a.State = ActBecome, s
 	return append(acts, a)

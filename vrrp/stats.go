@@ -14,6 +14,12 @@ type Stats struct {
 	InvalidAuthtype   uint64
 	AuthtypeMismatch  uint64
 	AuthFailure       uint64
+	AuthExtMissing    uint64
+	AuthExtMalformed  uint64
+	AuthExtUnknownKey uint64
+	AuthExtBadHMAC    uint64 // auth_ext_invalid_hmac
+	AuthExtStale      uint64
+	AuthExtReplay     uint64
 	PriZeroRcvd       uint64
 	PriZeroSent       uint64
 	VersErr           uint64
@@ -21,10 +27,11 @@ type Stats struct {
 	OtherErr          uint64 // ErrCast, ErrSource
 }
 
-// CountError counts a fault of a received packet; nil counts nothing.
+// CountError counts a fault of a received packet; nil and ErrExtClock, which is
+// a warning, count nothing.
 func (s *Stats) CountError(err error) {
 	e, ok := err.(PacketError)
-	if ok {
+	if ok && e != ErrExtClock {
 		*s.counter(e)++
 	}
 }
@@ -41,7 +48,7 @@ func (s *Stats) counter(e PacketError) *uint64 {
 		return &s.InvalidAuthtype
 	case ErrAuthMismatch:
 		return &s.AuthtypeMismatch
-	case ErrAuthFailure:
+	case ErrAuthFailure, ErrAH, ErrAHDigest, ErrAHReplay:
 		return &s.AuthFailure
 	case ErrInterval:
 		return &s.AdvertIntervalErr
@@ -51,6 +58,24 @@ func (s *Stats) counter(e PacketError) *uint64 {
 		return &s.ChecksumErr
 	case ErrAddresses:
 		return &s.AddrListErr
+	}
+	return s.extCounter(e)
+}
+
+func (s *Stats) extCounter(e PacketError) *uint64 {
+	switch e {
+	case ErrExtMissing:
+		return &s.AuthExtMissing
+	case ErrExtMalformed:
+		return &s.AuthExtMalformed
+	case ErrExtStale:
+		return &s.AuthExtStale
+	case ErrExtKey:
+		return &s.AuthExtUnknownKey
+	case ErrExtDigest:
+		return &s.AuthExtBadHMAC
+	case ErrExtReplay:
+		return &s.AuthExtReplay
 	}
 	return &s.OtherErr
 }

@@ -47,6 +47,23 @@ func (r *Router) minSkew() time.Duration {
 	return skew(r.cfg.Version, Owner, r.interval)
 }
 
+// TakeOver is how late a master of the given version and interval may be before
+// another router with priority highest takes over: it has been heard one
+// interval before its timer was due. timer_expired_backup asks for the smallest
+// of all instances.
+func TakeOver(version, highest uint8, interval time.Duration) time.Duration {
+	return 2*interval + skew(version, highest, interval)
+}
+
+// wait is when a timer of d that begins now ends: not before QuietUntil it
+// begins.
+func (r *Router) wait(now Time, d time.Duration) Time {
+	return max(now, r.cfg.QuietUntil) + d
+}
+
+// quiet tells that the start-up delay runs.
+func (r *Router) quiet(now Time) bool { return now < r.cfg.QuietUntil && r.state != Master }
+
 // masterDown is Master_Down_Interval, RFC 9568 section 6.1.
 func (r *Router) masterDown() time.Duration {
 	n := r.cfg.DownAdverts

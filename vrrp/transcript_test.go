@@ -151,6 +151,10 @@ func parseConfig(t *testing.T, c Config, words []string) Config {
 			c.Source = netip.MustParseAddr(value)
 		case "preempt_delay":
 			c.PreemptDelay = parseTime(t, value)
+		case "quiet_until":
+			c.QuietUntil = parseTime(t, value)
+		case "backup_when_late":
+			c.BackupWhenLate = parseTime(t, value)
 		default:
 			*parseFlag(t, &c, key) = true
 		}

@@ -65,6 +65,14 @@ type Config struct {
 	// ListenAfterPause makes a router that was not scheduled for longer than
 	// its own Master_Down_Interval listen for one interval before it speaks.
 	ListenAfterPause bool
+	// BackupWhenLate (timer_expired_backup) makes a master whose timer is
+	// noticed later than that BACKUP for a whole Master_Down_Interval: by then
+	// another has taken over, see TakeOver. 0 does not.
+	BackupWhenLate time.Duration
+
+	// QuietUntil ends vrrp_startup_delay or vrrp_delay_after_boot. Until then
+	// adverts are not heard and nobody becomes master; timers count from it.
+	QuietUntil Time
 
 	// Grouped routers ask before they become master (ActAsk), and wait for
 	// EventGrant or EventHold.
@@ -114,7 +122,7 @@ const (
 	ActReannounce                   // repeat gratuitous ARP: another router spoke as master
 	ActLowerHeard                   // a lower-priority master was heard (notify_master_rx_lower_pri)
 	ActAsk                          // a grouped router's timer ran out
-	ActIgnore                       // the advert of Action.Peer changed nothing; Action.Reason says why
+	ActIgnore                       // nothing is done about the advert of Action.Peer; Action.Reason says why
 )
 
 // Action is one thing to do, with the reason in words an operator reads.
