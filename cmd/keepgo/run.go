@@ -11,10 +11,18 @@ import (
 // runDaemon is the verb run, and all of keepgo when it is called keepalived.
 func runDaemon(args []string, _, errs io.Writer) int {
 	o := daemon.Defaults()
-	if code, done := parse(daemonFlags(&o), args, errs); done {
+	flags := daemonFlags(&o)
+	if code, done := parse(flags, args, errs); done {
 		return code
 	}
-	if !o.DontFork && !daemon.IsBackground(&o) {
+	if flags.Changed("config-test") {
+		return configTest(o, errs)
+	}
+	background := daemon.IsBackground(&o)
+	if o.Strict && !background && !faultless(o, errs) {
+		return exitRefused
+	}
+	if !o.DontFork && !background {
 		return daemon.Background(o)
 	}
 	return daemon.Run(o)
@@ -37,6 +45,9 @@ func daemonFlags(o *daemon.Options) *pflag.FlagSet {
 	f.StringVarP(&o.PIDFile, "pid", "p", o.PIDFile, "pid `file` of the parent process")
 	f.StringVarP(&o.VRRPPIDFile, "vrrp_pid", "r", o.VRRPPIDFile, "pid `file` of the VRRP process")
 	f.StringVarP(&o.CheckersPIDFile, "checkers_pid", "c", o.CheckersPIDFile, "pid `file` of the health check process")
+	f.StringVarP(&o.TestLog, "config-test", "t", "", "test the configuration and end; messages go to standard error, or are appended to `file`")
+	f.Lookup("config-test").NoOptDefVal = noLog
+	f.BoolVar(&o.Strict, "strict", false, "do not start with a configuration that has errors")
 	f.StringVar(&o.Control, "control", o.Control, "`path` of the control socket")
 	return f
 }

@@ -115,6 +115,7 @@ func Check(f *File) syntax.ErrorList {
 			a.service(v)
 		}
 	}
+	a.slowCheck()
 	a.apart()
 	return a.errs
 }

@@ -11,12 +11,12 @@ import (
 )
 
 // differ tells what must be equal in a virtual router and is not. It returns
-// why the halves cannot hear each other, or "".
+// why the halves do not hear or heed each other, or "".
 func (p *pairing) differ(d duel) (deaf string) {
 	a, b := d[DirectorA], d[DirectorB]
 	split := func(keyword []string, format string, args ...any) {
 		why := fmt.Sprintf(format, args...)
-		p.say(syntax.Failure, a.at(keyword...), pathOf(a.Instance), "neither hears the other: both become MASTER", "%s (%s)", why, b.place(keyword...))
+		p.say(syntax.Failure, a.at(keyword...), pathOf(a.Instance), "adverts are lost: both become MASTER", "%s (%s)", why, b.place(keyword...))
 		if deaf == "" {
 			deaf = why
 		}
@@ -41,6 +41,9 @@ func (p *pairing) differ(d duel) (deaf string) {
 	p.paths(d, split)
 	p.addressLists(d)
 	p.roles(d)
+	if deaf == "" && a.Priority == ownerPriority && b.Priority == ownerPriority {
+		return "both have priority 255, and take the addresses whenever they start"
+	}
 	return deaf
 }
 
@@ -58,21 +61,20 @@ func (p *pairing) paths(d duel, split func([]string, string, ...any)) {
 	case len(a.Peers) == 0 && a.Group != b.Group:
 		split([]string{"mcast_dst_ip"}, "adverts go to %s, the peer's to %s", a.Group, b.Group)
 	case len(a.Peers) > 0:
-		p.reaches(a, b)
-		p.reaches(b, a)
+		p.reaches(a, b, split)
+		p.reaches(b, a, split)
 		if a.Source.IsValid() && a.Source == b.Source {
-			p.say(syntax.Failure, a.at("unicast_src_ip"), pathOf(a.Instance), "each director has its own", "unicast_src_ip %s is the peer's too (%s)", a.Source, b.place("unicast_src_ip"))
+			split([]string{"unicast_src_ip"}, "unicast_src_ip %s is the peer's too", a.Source)
 		}
 	}
 }
 
-// reaches checks that a sends to b.
-func (p *pairing) reaches(a, b *router) {
-	if !b.Source.IsValid() || slices.ContainsFunc(a.Peers, func(o confparse.Peer) bool { return o.Addr == b.Source }) {
+// reaches checks that one half sends to the other.
+func (p *pairing) reaches(from, to *router, split func([]string, string, ...any)) {
+	if !to.Source.IsValid() || slices.ContainsFunc(from.Peers, func(o confparse.Peer) bool { return o.Addr == to.Source }) {
 		return
 	}
-	p.say(syntax.Failure, a.at("unicast_peer"), pathOf(a.Instance), "add "+b.Source.String()+" to unicast_peer",
-		"no advert goes to the peer: its unicast_src_ip %s (%s) is no unicast_peer here", b.Source, b.place("unicast_src_ip"))
+	split([]string{"unicast_peer"}, "unicast_src_ip %s (%s) is no unicast_peer of %s", to.Source, to.place("unicast_src_ip"), from.place("unicast_peer"))
 }
 
 // addressLists compares the announced and the excluded addresses, in any order.

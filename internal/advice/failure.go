@@ -16,18 +16,22 @@ func (c contest) silence(h int) (longest time.Duration) {
 }
 
 // handover is how long the other director waits after h said that it leaves
-// (priority 0), in the members in which that is heard.
-func (c contest) handover(h int, heard func(*router) bool) (longest time.Duration) {
+// (priority 0), in the members in which that is heard. What bad picks has
+// failed for the other.
+func (c contest) handover(h int, heard func(*router) bool, bad func(tracker) bool) (longest time.Duration) {
 	for _, d := range c.duels {
 		o := d[1-h]
-		wait := o.skew(o.healthy(), d[h].AdvertInt)
+		own := o.with(bad).priority
+		wait := o.skew(own, d[h].AdvertInt)
 		if !heard(d[h]) {
-			wait = o.masterDown(o.healthy(), d[h].AdvertInt)
+			wait = o.masterDown(own, d[h].AdvertInt)
 		}
 		longest = max(longest, wait)
 	}
 	return longest
 }
+
+func always(*router) bool { return true }
 
 // healthy are the effective priorities of the first member.
 func (c contest) healthy() [2]int {
@@ -45,7 +49,7 @@ func (c contest) death(h int) Failure {
 // stop: the master says priority 0, RFC 9568 section 6.4.3.
 func (c contest) stop(h int) Failure {
 	f := Failure{Of: h, What: "the daemon stops", Priorities: c.healthy(), Holder: 1 - h, Why: "handed over with priority 0"}
-	f.After = c.handover(h, func(*router) bool { return true })
+	f.After = c.handover(h, always, nothing)
 	f.Priorities[h] = dead
 	c.restart(&f)
 	return f
@@ -101,7 +105,7 @@ func (c contest) tracked(h int, t tracker) Failure {
 	switch {
 	case fault:
 		f.Priorities[h], f.Holder, f.Why = dead, 1-h, "FAULT, handed over with priority 0"
-		f.After = c.handover(h, func(r *router) bool { return t.kind != trackLink || r.Interface != t.name })
+		f.After = c.handover(h, func(r *router) bool { return t.kind != trackLink || r.Interface != t.name }, nothing)
 		if f.After == c.silence(h) && t.kind == trackLink {
 			f.Why = "FAULT; silence"
 		}
@@ -191,7 +195,7 @@ func (c contest) shared(h int, t tracker) Failure {
 		f.Back, f.BackAfter = true, c.silence(1-h)
 	case fault[h]:
 		f.Holder, f.Why = 1-h, "FAULT, handed over with priority 0"
-		f.After = c.handover(h, func(*router) bool { return true })
+		f.After = c.handover(h, always, t.same)
 		c.recovery(&f)
 	case fault[1-h]:
 		f.Holder, f.Why = h, Who(1-h)+" goes to FAULT"

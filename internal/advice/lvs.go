@@ -29,7 +29,6 @@ func (a *adviser) service(v *confparse.VirtualServer) {
 	}
 	a.quorum(v)
 	a.unchecked(v)
-	a.slowCheck(v)
 	if !slices.ContainsFunc(v.Servers, func(s *confparse.RealServer) bool { return s.Weight > 0 }) {
 		a.say(syntax.Note, a.Places.find(v.Pos), title(v), "", "every real_server has weight 0: none gets a new connection")
 	}
@@ -97,25 +96,42 @@ func (a *adviser) bare(s *confparse.RealServer) bool {
 const slowCheck = 90 * time.Second
 
 // slowCheck finds the check that takes longest to notice a dead server.
-func (a *adviser) slowCheck(v *confparse.VirtualServer) {
-	var slowest *confparse.Checker
-	for _, s := range v.Servers {
-		for _, c := range s.Checkers {
-			if timed(c) && (slowest == nil || discovery(c) > discovery(slowest)) {
-				slowest = c
-			}
+// Services are often copies of each other, so one is told for all.
+func (a *adviser) slowCheck() {
+	var c *confparse.Checker
+	where, n := "", 0
+	for _, v := range a.Config.VirtualServers {
+		slow := slowest(v)
+		if v.Unusable != "" || slow == nil || discovery(slow) <= slowCheck {
+			continue
+		}
+		if n++; c == nil || discovery(slow) > discovery(c) {
+			c, where = slow, title(v)
 		}
 	}
-	if slowest == nil || discovery(slowest) <= slowCheck {
+	if c == nil {
 		return
 	}
-	c := slowest
 	text := fmt.Sprintf("delay_loop %s + %d x timeout %s", seconds(c.DelayLoop), c.Retry+1, seconds(c.Timeout))
 	if c.Retry > 0 {
 		text += fmt.Sprintf(" + %d x delay_before_retry %s", c.Retry, seconds(c.DelayBeforeRetry))
 	}
-	a.say(syntax.Note, a.Places.find(c.Pos), title(v), "a server that refuses at once is found earlier",
+	if n > 1 {
+		text += fmt.Sprintf(" (%d services have such checks)", n)
+	}
+	a.say(syntax.Note, a.Places.find(c.Pos), where, "a server that refuses at once is found earlier",
 		"%s finds a server that does not answer after up to %s: %s", c.Kind, seconds(discovery(c)), text)
+}
+
+func slowest(v *confparse.VirtualServer) (found *confparse.Checker) {
+	for _, s := range v.Servers {
+		for _, c := range s.Checkers {
+			if timed(c) && (found == nil || discovery(c) > discovery(found)) {
+				found = c
+			}
+		}
+	}
+	return found
 }
 
 // timed checks ask again and again; the others are told.

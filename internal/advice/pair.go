@@ -1,6 +1,7 @@
 package advice
 
 import (
+	"fmt"
 	"slices"
 
 	"keepgo/confparse/syntax"
@@ -43,6 +44,7 @@ func Compare(a, b *File) *Report {
 	for _, c := range p.contests(duels) {
 		r.Contests = append(r.Contests, p.play(c))
 	}
+	p.errs.Sort([]string{a.Name, b.Name})
 	r.Findings = p.errs
 	return r
 }
@@ -112,7 +114,7 @@ func (p *pairing) alone(duels []duel) {
 			hint := "its addresses have one director only"
 			for _, o := range routers(side[1]) {
 				if !matched[o.Pos] && o.VRID != r.VRID && (shareAddress(r, o) || o.Name == r.Name) {
-					hint = "is virtual_router_id " + o.place("virtual_router_id") + " meant? both become MASTER as it is"
+					hint = fmt.Sprintf("is virtual_router_id %d of %s (%s) meant? As it is, both become MASTER", o.VRID, o.Name, o.place("virtual_router_id"))
 				}
 			}
 			p.say(syntax.Warning, r.at("virtual_router_id"), pathOf(r.Instance), hint,

@@ -163,6 +163,9 @@ func TestReportIsWhatRoutersDo(t *testing.T) {
 		version := rapid.SampledFrom([]int{2, 3}).Draw(t, "version")
 		advert := rapid.SampledFrom([]int{1, 2}).Draw(t, "advert")
 		p := &pair{halves: [2]half{drawHalf(t, "A", version, advert), drawHalf(t, "B", version, advert)}}
+		if p.halves[0].priority == 255 && p.halves[1].priority == 255 {
+			t.Skip("two owners never agree")
+		}
 		p.report = advice.Compare(file(t, "a.conf", p.halves[0].String()), file(t, "b.conf", p.halves[1].String()))
 		if len(p.report.Contests) != 1 || p.report.Contests[0].Split != "" {
 			t.Fatalf("contests: %+v", p.report.Contests)

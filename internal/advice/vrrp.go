@@ -16,6 +16,9 @@ const slowTakeover = 10 * time.Second
 // instance advises about one virtual router.
 func (a *adviser) instance(i *confparse.Instance) {
 	r := newRouter(a.File, i)
+	if i.Interface == "lo" {
+		a.say(syntax.Warning, a.Places.find(i.Pos, "interface"), pathOf(i), "name the interface that the other director is on", "no advert leaves the loopback interface")
+	}
 	if down := r.masterDown(r.healthy(), i.AdvertInt); down > slowTakeover {
 		a.say(syntax.Note, a.Places.find(i.Pos, "advert_int"), pathOf(i), "",
 			"a silent master is replaced after %s: %d x advert_int %s and a skew of %s", seconds(down), r.adverts(), seconds(i.AdvertInt), seconds(down-time.Duration(r.adverts())*i.AdvertInt))

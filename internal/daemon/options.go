@@ -13,6 +13,9 @@ type Options struct {
 	LogDetail  bool // -D
 	NoSyslog   bool // -G
 
+	TestLog string // -t: where the messages of the configuration test go
+	Strict  bool   // --strict: a configuration with errors is none
+
 	NoVRRP bool // -C: run only the checkers
 	NoLVS  bool // -P: run only VRRP
 
