@@ -19,6 +19,7 @@ import (
 var pure = map[string][]string{
 	"confparse/syntax": nil,
 	"confparse":        {"confparse/syntax"},
+	"confparse/format": {"confparse", "confparse/syntax"},
 	"vrrp":             nil,
 	"vip":              nil,
 	"ipvsctl":          nil,
