@@ -106,3 +106,49 @@ func TestWeak(t *testing.T) {
 		})
 	}
 }
+
+// TestEqualOnTheWire: of a password, what travels counts.
+func TestEqualOnTheWire(t *testing.T) {
+	half := func(password string) string {
+		return instance("A", 1, "eth0", " authentication {\n  auth_type PASS\n  auth_pass "+password+"\n }\n")
+	}
+	for _, c := range []struct {
+		a, b  string
+		split bool
+	}{{"secret78", "secret78-long", false}, {"secret78", "secret79", true}, {"1111", "11112", true}} {
+		r := advice.Compare(file(t, "a.conf", half(c.a)), file(t, "b.conf", half(c.b)))
+		if split := r.Contests[0].Split != ""; split != c.split {
+			t.Errorf("%s and %s: split %v, %v", c.a, c.b, split, r.Findings)
+		}
+	}
+}
+
+// TestMatch: of two routers with one number, those on the same interface
+// belong together, whatever their order.
+func TestMatch(t *testing.T) {
+	one, two := instance("ONE", 7, "eth0", ""), instance("TWO", 7, "eth1", "")
+	r := advice.Compare(file(t, "a.conf", one+two), file(t, "b.conf", two+one))
+	if len(r.Contests) != 2 {
+		t.Fatalf("%d contests: %v", len(r.Contests), r.Findings)
+	}
+	for _, c := range r.Contests {
+		if m := c.Members[0]; m.Names[0] != m.Names[1] || m.Interfaces[0] != m.Interfaces[1] {
+			t.Errorf("matched %v", m)
+		}
+	}
+}
+
+// TestGroupIsAsSlowAsItsSlowest: the addresses of a group are back when its
+// last member would be.
+func TestGroupIsAsSlowAsItsSlowest(t *testing.T) {
+	group := "vrrp_sync_group VG {\n group {\n  A\n  B\n }\n}\n"
+	text := func(priority string) string {
+		return group + instance("A", 1, "eth0", " advert_int 3\n"+priority) + instance("B", 2, "eth1", priority)
+	}
+	r := advice.Compare(file(t, "a.conf", text("")), file(t, "b.conf", text(" priority 90\n")))
+	for _, f := range r.Contests[0].Failures[:1] {
+		if f.After.String() != "9.6484375s" || f.BackAfter.String() != "9.609375s" {
+			t.Errorf("%+v", f)
+		}
+	}
+}

@@ -57,22 +57,23 @@ func (c contest) stop(h int) Failure {
 
 // restart tells what happens when h starts again.
 func (c contest) restart(f *Failure) {
-	c.back(f, func(r *router, _ time.Duration) time.Duration { return r.starting() })
+	c.back(f, func(r, _ *router) (time.Duration, bool) { return r.starting(), r.Priority != ownerPriority })
 }
 
 // recovery tells what happens when h leaves FAULT, or has its priority back.
 func (c contest) recovery(f *Failure) {
-	c.back(f, func(r *router, theirs time.Duration) time.Duration {
+	c.back(f, func(r, o *router) (time.Duration, bool) {
 		if r.Priority == ownerPriority {
-			return r.AdvertInt + r.skew(ownerPriority, r.AdvertInt)
+			return r.AdvertInt + r.skew(ownerPriority, r.AdvertInt), true
 		}
-		return r.masterDown(r.healthy(), max(theirs, r.AdvertInt))
+		return r.masterDown(r.healthy(), max(o.AdvertInt, r.AdvertInt)), true
 	})
 }
 
 // back tells whether the addresses return to f.Of, and after how long; wait is
-// how long the router waits when nothing delays it.
-func (c contest) back(f *Failure, wait func(r *router, theirs time.Duration) time.Duration) {
+// how long that router waits, and whether it listens meanwhile, so that its
+// preempt_delay counts.
+func (c contest) back(f *Failure, wait func(r, o *router) (after time.Duration, listens bool)) {
 	f.Back = true
 	for _, d := range c.duels {
 		r, o := d[f.Of], d[1-f.Of]
@@ -85,8 +86,8 @@ func (c contest) back(f *Failure, wait func(r *router, theirs time.Duration) tim
 			f.Back, f.BackWhy = false, "nopreempt"
 			return
 		}
-		after := wait(r, o.AdvertInt)
-		if r.PreemptDelay > 0 {
+		after, listens := wait(r, o)
+		if r.PreemptDelay > 0 && listens {
 			after = r.AdvertInt + r.PreemptDelay + r.masterDown(own, o.AdvertInt)
 			f.BackWhy = "preempt_delay"
 		}

@@ -28,8 +28,8 @@ func file(t interface{ Fatalf(string, ...any) }, name, text string) *advice.File
 
 // half is one director of a drawn pair.
 type half struct {
-	version, priority, weight, advert int
-	master, nopreempt                 bool
+	version, priority, weight, advert, delay int
+	master, nopreempt                        bool
 }
 
 func (h half) String() string {
@@ -43,6 +43,9 @@ func (h half) String() string {
 	if h.nopreempt {
 		s += " nopreempt\n"
 	}
+	if h.delay > 0 {
+		s += fmt.Sprintf(" preempt_delay %d\n", h.delay)
+	}
 	return s + " track_script {\n  chk\n }\n virtual_ipaddress {\n  192.0.2.1/24\n }\n}\n"
 }
 
@@ -54,6 +57,9 @@ func drawHalf(t *rapid.T, label string, version, advert int) half {
 		master:   rapid.Bool().Draw(t, label+" master"),
 	}
 	h.nopreempt = !h.master && h.priority < 255 && rapid.Bool().Draw(t, label+" nopreempt")
+	if !h.master && !h.nopreempt {
+		h.delay = rapid.SampledFrom([]int{0, 0, 1, 7}).Draw(t, label+" delay")
+	}
 	return h
 }
 
@@ -107,7 +113,8 @@ func (w *wire) holder() int {
 	return h
 }
 
-func (w *wire) isolated() bool { return false }
+// never lets all of the time pass.
+func never() bool { return false }
 
 // pair is a drawn pair: the routers of its files at rest, and the report.
 type pair struct {
@@ -118,7 +125,7 @@ type pair struct {
 func (p *pair) router(side int) *vrrp.Router {
 	h := p.halves[side]
 	r := vrrp.New(vrrp.Config{VRID: 51, Version: uint8(h.version), Priority: uint8(h.priority), Interval: time.Duration(h.advert) * time.Second,
-		Source: sources[side], StartMaster: h.master, NoPreempt: h.nopreempt})
+		Source: sources[side], StartMaster: h.master, NoPreempt: h.nopreempt, PreemptDelay: time.Duration(h.delay) * time.Second})
 	return &r
 }
 
@@ -141,9 +148,9 @@ func (p *pair) start(w *wire, side int) {
 func (p *pair) resting(holder int) *wire {
 	w := &wire{}
 	p.start(w, holder)
-	w.run(100*time.Second, w.isolated)
+	w.run(100*time.Second, never)
 	p.start(w, 1-holder)
-	w.run(100*time.Second, w.isolated)
+	w.run(100*time.Second, never)
 	return w
 }
 
@@ -152,7 +159,7 @@ const long = 200 * time.Second
 // moved waits until the addresses have left side from.
 func moved(w *wire, from int) (holder int, after time.Duration) {
 	after = w.run(long, func() bool { return w.holder() == 1-from })
-	w.run(long, w.isolated)
+	w.run(long, never)
 	return w.holder(), after
 }
 
@@ -182,7 +189,7 @@ func (p *pair) checkStart(t *rapid.T, s advice.Start) {
 	w := &wire{}
 	p.start(w, 0)
 	p.start(w, 1)
-	var took time.Duration
+	took := time.Duration(-1)
 	w.run(long, func() bool {
 		if w.holder() != s.Holder {
 			took = -1
@@ -194,6 +201,9 @@ func (p *pair) checkStart(t *rapid.T, s advice.Start) {
 	if s.Holder != advice.Either && w.holder() != s.Holder {
 		t.Fatalf("start: %v; the routers: %s", s, advice.Who(w.holder()))
 	}
+	if s.Holder != advice.Either && (took > s.After+time.Millisecond || took < s.After-p.slack()) {
+		t.Fatalf("start: %v; the routers: %v", s, took)
+	}
 	for side, keeps := range s.Keeps {
 		if h := p.resting(side).holder(); (h == side) != keeps {
 			t.Fatalf("%s first: keeps %v; the routers: %s", advice.Who(side), keeps, advice.Who(h))
@@ -201,16 +211,25 @@ func (p *pair) checkStart(t *rapid.T, s advice.Start) {
 	}
 }
 
-// checkFailure plays one failure and its repair. The claims are upper bounds,
-// and no later than they must be by more than one interval.
+// slack is how much earlier than claimed something may happen: where in an
+// interval a failure comes is luck, and so is where a preempt delay ends.
+func (p *pair) slack() time.Duration {
+	n := 1
+	if p.halves[0].delay+p.halves[1].delay > 0 {
+		n = 3
+	}
+	return time.Duration(n*p.halves[0].advert)*time.Second + time.Millisecond
+}
+
+// checkFailure plays one failure and its repair. The claims are upper bounds.
 func (p *pair) checkFailure(t *rapid.T, f advice.Failure) {
 	w := p.resting(f.Of)
 	if w.holder() != f.Of {
 		t.Fatalf("%v: %s holds before", f, advice.Who(w.holder()))
 	}
-	w.run(time.Duration(rapid.IntRange(0, 2000).Draw(t, "phase"))*time.Millisecond, w.isolated)
+	w.run(time.Duration(rapid.IntRange(0, 2000).Draw(t, "phase"))*time.Millisecond, never)
 	heal := p.breaks(w, f)
-	slack := time.Duration(p.halves[0].advert)*time.Second + time.Millisecond
+	slack := p.slack()
 	holder, after := moved(w, f.Of)
 	if holder != f.Holder || f.Holder == 1-f.Of && (after > f.After+time.Millisecond || after < f.After-slack) {
 		t.Fatalf("%+v; the routers: %s after %v", f, advice.Who(holder), after)
