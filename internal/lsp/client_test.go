@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -40,11 +41,16 @@ const patience = 20 * time.Second
 // dial starts a server. Files of the test stand in a directory of their own.
 func dial(t *testing.T) *client {
 	t.Helper()
+	return dialTo(t, os.DirFS("/"))
+}
+
+func dialTo(t *testing.T, files fs.FS) *client {
+	t.Helper()
 	fromClient, in := io.Pipe()
 	out, toClient := io.Pipe()
 	c := &client{t: t, dir: t.TempDir(), in: in, got: make(chan answer, 1000), done: make(chan error, 1)}
 	go func() {
-		err := Serve(fromClient, toClient, Options{Files: os.DirFS("/"), Env: syntax.Env{ConfigID: "lb1"}, Version: "test"})
+		err := Serve(fromClient, toClient, Options{Files: files, Env: syntax.Env{ConfigID: "lb1"}, Version: "test"})
 		fromClient.Close()
 		toClient.Close()
 		c.done <- err

@@ -42,7 +42,9 @@ func TestDiagnosticsComeAndGo(t *testing.T) {
 	// as an editor does it: one letter after the other
 	at := d[0].Range
 	c.change("a.conf", 2, object{"range": span{at.Start, position{at.Start.Line, at.Start.Character + 1}}, "text": ""})
-	c.published("a.conf", "a leading zero", func(d []diagnostic) bool { return len(d) == 1 && strings.Contains(d[0].Message, "0 is reserved") || len(d) == 1 && strings.Contains(d[0].Message, "00") })
+	c.published("a.conf", "a leading zero", func(d []diagnostic) bool {
+		return len(d) == 1 && strings.Contains(d[0].Message, "0 is reserved") || len(d) == 1 && strings.Contains(d[0].Message, "00")
+	})
 	c.change("a.conf", 3,
 		object{"range": span{at.Start, at.Start}, "text": "1"})
 	c.clean("a.conf")

@@ -109,8 +109,9 @@ type scanner struct {
 	deep    int        // open blocks beyond maxDepth
 	missing int
 	budget  int // blocks that may be closed early
-	// outside are the blocks around the definition being read; nil if none is.
-	outside *statement
+	// outside and held are top and last as they were before the definition
+	// being read; nil if none is.
+	outside, held *statement
 }
 
 func isBlank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
@@ -220,7 +221,7 @@ func (s *scanner) define(i, end int) bool {
 		return false
 	}
 	s.out.vars = append(s.out.vars, variable{name: s.src[i+1 : n], start: i, end: n})
-	s.outside = s.top
+	s.outside, s.held, s.last = s.top, s.last, nil
 	s.top = &statement{braces: true, definition: true, parent: s.top, depth: s.top.depth}
 	s.extend(n+1, end)
 	return true
@@ -264,11 +265,12 @@ func (s *scanner) endDefinition() {
 	if s.outside == nil {
 		return
 	}
-	s.top, s.outside, s.last = s.outside, nil, nil
+	s.top, s.last, s.outside, s.held = s.outside, s.held, nil, nil
 }
 
 // statements reads words and braces of src[i:end].
 func (s *scanner) statements(i, end int) {
+	shut := i + strings.LastIndexByte(s.src[i:end], '}')
 	for i < end {
 		c := s.src[i]
 		switch {
@@ -285,7 +287,7 @@ func (s *scanner) statements(i, end int) {
 		case c == '#' || c == '!':
 			i = end
 		default:
-			n := wordEnd(s.src[:end], i)
+			n := wordEnd(s.src[:end], i, shut)
 			s.words = append(s.words, word{text: strings.Trim(s.src[i:n], `"`), start: i, end: n})
 			i = n
 		}
@@ -293,8 +295,9 @@ func (s *scanner) statements(i, end int) {
 	s.flush()
 }
 
-// wordEnd is the index behind the word that begins at i.
-func wordEnd(s string, i int) int {
+// wordEnd is the index behind the word that begins at i; shut is that of the
+// last closing brace.
+func wordEnd(s string, i, shut int) int {
 	if s[i] == '"' {
 		for i++; i < len(s); i++ {
 			if s[i] == '\\' {
@@ -310,8 +313,8 @@ func wordEnd(s string, i int) int {
 		case c == '\\':
 			i++
 		case c == '$' && strings.HasPrefix(s[i+1:], "{"):
-			if k := strings.IndexByte(s[i:], '}'); k >= 0 {
-				i += k
+			if i < shut {
+				i += strings.IndexByte(s[i:], '}')
 			}
 		case isBlank(c) || strings.IndexByte(`{}"#!`, c) >= 0:
 			return i

@@ -1,11 +1,15 @@
 package lsp
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 )
 
 func TestLifecycle(t *testing.T) {
@@ -176,5 +180,81 @@ func TestCancel(t *testing.T) {
 	}
 	if err := c.leave(); err != nil {
 		t.Error(err)
+	}
+}
+
+// slowFS has one file that takes its time.
+type slowFS struct {
+	fstest.MapFS
+	entered, gate chan struct{}
+}
+
+func (f slowFS) Open(name string) (fs.File, error) {
+	if name == "slow.conf" {
+		f.entered <- struct{}{}
+		<-f.gate
+	}
+	return f.MapFS.Open(name)
+}
+
+func TestNewerChangeSupersedesOlder(t *testing.T) {
+	files := slowFS{fstest.MapFS{"slow.conf": {Data: []byte("nonsense\n")}}, make(chan struct{}, 9), make(chan struct{})}
+	c := dialTo(t, files).start()
+	c.open("a.conf", good+"include /slow.conf\nmore nonsense\n")
+	select {
+	case <-files.entered:
+	case <-time.After(patience):
+		t.Fatal("the file is not read")
+	}
+	// The server is in the middle of it. It takes all this nevertheless:
+	for v := range 100 {
+		c.change("a.conf", v+2, object{"text": good})
+	}
+	close(files.gate)
+	for {
+		a := c.next()
+		var p publishParams
+		if err := json.Unmarshal(a.Params, &p); err != nil {
+			t.Fatal(err)
+		}
+		if p.Version == nil || *p.Version == 1 || len(p.Diagnostics) > 0 {
+			t.Errorf("published what is out of date: %s", a.Params)
+		}
+		if p.Version != nil && *p.Version == 101 {
+			return
+		}
+	}
+}
+
+func TestFaultOfOurs(t *testing.T) {
+	var log strings.Builder
+	s := &session{options: Options{Log: &log}, out: &writer{w: io.Discard}, open: map[string]bool{}}
+	_, failure := s.answer(job{answer: func(*analysis) (any, error) { panic("oh") }})
+	if failure == nil || failure.Code != codeInternal || !strings.Contains(failure.Message, "oh") {
+		t.Errorf("%+v", failure)
+	}
+	if !strings.Contains(log.String(), "server_test.go") {
+		t.Errorf("the log does not say where: %s", &log)
+	}
+}
+
+func TestClientThatStopsListening(t *testing.T) {
+	in, w := io.Pipe()
+	out, toClient := io.Pipe()
+	out.Close()
+	done := make(chan error, 1)
+	go func() { done <- Serve(in, toClient, Options{Files: emptyFS{}}) }()
+	for _, m := range []string{`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`, `{"jsonrpc":"2.0","id":2,"method":"shutdown"}`, `{"jsonrpc":"2.0","method":"exit"}`} {
+		if _, err := io.WriteString(w, frame(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case err := <-done:
+		if !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("ended with %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the server stays")
 	}
 }

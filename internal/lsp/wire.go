@@ -2,6 +2,7 @@ package lsp
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -149,8 +150,10 @@ type writer struct {
 }
 
 func (w *writer) write(v any) error {
-	content, err := json.Marshal(v)
-	if err != nil {
+	var content bytes.Buffer
+	e := json.NewEncoder(&content)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		return err
 	}
 	w.mu.Lock()
@@ -158,8 +161,8 @@ func (w *writer) write(v any) error {
 	if w.err != nil {
 		return w.err
 	}
-	head := fmt.Sprintf("Content-Length: %d\r\n\r\n", len(content))
-	_, w.err = w.w.Write(append([]byte(head), content...))
+	head := fmt.Sprintf("Content-Length: %d\r\n\r\n", content.Len())
+	_, w.err = w.w.Write(append([]byte(head), content.Bytes()...))
 	return w.err
 }
 
