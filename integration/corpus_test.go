@@ -27,16 +27,15 @@ var tableFiles = []string{
 	"310-issue876-lvs-tun-sync-ipv6.conf", "333-kdt-lvs-nat-vmac-ipv6.conf",
 	"269-issue1495-lvs-dr-tun.conf", "281-issue1804-lvs-dr-vmac-sync-fwmark-ipv6.conf", "300-issue616-lvs-nat.conf",
 	"305-issue713-lvs-nat-tun-fwmark.conf", "316-kdt-lvs-dr-bfd-sip-vmac-sync.conf",
+	"288-issue1904-lvs-tun.conf",
 }
 
 // knownDifferent are files for which the tables are not equal yet, and why.
 var knownDifferent = map[string]string{
 	"262-issue1186-lvs-dr-nat-tun-fwmark.conf":        "real_server with port 0 is refused",
 	"281-issue1804-lvs-dr-vmac-sync-fwmark-ipv6.conf": "real_server with port 0 is refused",
-	"300-issue616-lvs-nat.conf":                       "virtual servers that share a group are not merged",
-	"305-issue713-lvs-nat-tun-fwmark.conf":            "two virtual_server blocks of one mark are not merged",
-	"333-kdt-lvs-nat-vmac-ipv6.conf":                  "virtual servers that share a group are not merged; a group's mark has no family",
-	"316-kdt-lvs-dr-bfd-sip-vmac-sync.conf":           "a real_server without a port in a group has port 0 instead of its service's",
+	"305-issue713-lvs-nat-tun-fwmark.conf":            "a mark takes the family of its first real server, not ip_family or each server",
+	"333-kdt-lvs-nat-vmac-ipv6.conf":                  "a mark of a group that virtual servers of both families share is programmed for both",
 	"269-issue1495-lvs-dr-tun.conf":                   "the type of a tunnel (gue, gre) is not read",
 }
 
