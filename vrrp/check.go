@@ -110,7 +110,7 @@ func (x *Expect) Check(p *Packet, src, dst netip.Addr, ttl uint8) error {
 	if err := x.checkForm(p, ttl); err != nil {
 		return err
 	}
-	if err := x.checkAuth(p); err != nil {
+	if err := x.checkAuth(p, src); err != nil {
 		return err
 	}
 	if err := x.checkBody(p, src, dst, ttl); err != nil {
@@ -138,7 +138,7 @@ func (x *Expect) checkBody(p *Packet, src, dst netip.Addr, ttl uint8) error {
 	if p.Type != advertisement {
 		return ErrType
 	}
-	if !x.sumAllowed(p) {
+	if !x.sumAllowed(p, dst) {
 		return ErrChecksum
 	}
 	if x.Unicast == dst.IsMulticast() {
@@ -147,8 +147,9 @@ func (x *Expect) checkBody(p *Packet, src, dst netip.Addr, ttl uint8) error {
 	return x.checkPeer(src, ttl)
 }
 
-// checkAuth is RFC 2338 section 10.3; version 3 has no authentication.
-func (x *Expect) checkAuth(p *Packet) error {
+// checkAuth is RFC 2338 section 10.3; version 3 has no authentication, and
+// over IPv6 only its type is sent.
+func (x *Expect) checkAuth(p *Packet, src netip.Addr) error {
 	switch {
 	case p.Version != 2:
 		return nil
@@ -156,20 +157,20 @@ func (x *Expect) checkAuth(p *Packet) error {
 		return ErrAuthType
 	case p.AuthType != x.AuthType:
 		return ErrAuthMismatch
-	case p.AuthType == AuthPass && p.Auth != x.Auth:
+	case p.AuthType == AuthPass && p.Auth != x.Auth && src.Is4():
 		return ErrAuthFailure
 	}
 	return nil
 }
 
-func (x *Expect) sumAllowed(p *Packet) bool {
+func (x *Expect) sumAllowed(p *Packet, dst netip.Addr) bool {
 	switch p.Sum {
 	case SumGood:
 		return true
 	case SumOldUnicast:
 		return x.Unicast && !x.NoOldChecksum || x.AnySum
 	}
-	return x.AnySum && p.Version == 3
+	return x.AnySum && p.Version == 3 && dst.Is4()
 }
 
 func (x *Expect) checkPeer(src netip.Addr, ttl uint8) error {

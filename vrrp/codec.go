@@ -166,7 +166,7 @@ func (c *Codec) check(now time.Time, p *Packet, a *Arrival, body, trailer []byte
 	if !x.Accepted(notice) {
 		return notice
 	}
-	if err := x.checkAuth(p); err != nil {
+	if err := x.checkAuth(p, a.Src); err != nil {
 		return err
 	}
 	if c.auth != nil {

@@ -145,6 +145,16 @@ func TestExplainAddresses(t *testing.T) {
 	}
 }
 
+// TestAnySumIPv6: v3_checksum_as_v2 is about IPv4 alone.
+func TestAnySumIPv6(t *testing.T) {
+	k := kinds()[2]
+	c := codec(k.advert, func(x *Expect) { x.AnySum = true })
+	b := advertOf(c, wall, k.src, k.dst)
+	if b[7]++; read(c, wall, b, k.src, k.dst) != ErrChecksum {
+		t.Error("a wrong checksum is accepted over IPv6")
+	}
+}
+
 // TestPadding: what keepalived takes for the padding of a short frame.
 func TestPadding(t *testing.T) {
 	b := plain2() // 20 bytes of VRRP: 6 of padding

@@ -61,7 +61,7 @@ type Packet struct {
 	// to 40.95 s in version 3.
 	Interval time.Duration
 	AuthType uint8   // version 2
-	Auth     [8]byte // version 2
+	Auth     [8]byte // version 2 over IPv4; keepalived leaves it out over IPv6
 	// Addresses are the virtual addresses one after the other, 4 or 16 bytes
 	// each; see AppendAddress. A decoded packet's lie in the buffer it came in.
 	Addresses []byte
@@ -117,7 +117,7 @@ func (p *Packet) appendBody(b []byte, size int) []byte {
 	if p.Version == 2 {
 		b = append(b, p.AuthType, uint8(p.Interval/time.Second), 0, 0)
 		b = append(b, p.Addresses...)
-		return append(b, p.Auth[:]...)
+		return append(b, p.Auth[:p.tail(size)]...)
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(p.Interval/centisecond)&0x0fff)
 	b = append(b, 0, 0)
@@ -161,10 +161,7 @@ func decode(b []byte, src, dst netip.Addr) (p Packet, rest []byte, err error) {
 		return p, nil, ErrVersion
 	}
 	end := headerLen + int(b[3])*addressLen(dst)
-	want := end
-	if p.Version == 2 {
-		want += authLen
-	}
+	want := end + p.tail(addressLen(dst))
 	if len(b) < want {
 		return p, nil, ErrLength
 	}
@@ -183,7 +180,15 @@ func (p *Packet) decodeTimes(b []byte) {
 	}
 	p.AuthType = b[4]
 	p.Interval = time.Duration(b[5]) * time.Second
-	copy(p.Auth[:], b[len(b)-authLen:])
+	copy(p.Auth[:], b[headerLen+len(p.Addresses):])
+}
+
+// tail is the length of what follows the addresses, which have size bytes each.
+func (p *Packet) tail(size int) int {
+	if p.Version == 2 && size == 4 {
+		return authLen
+	}
+	return 0
 }
 
 // padding tells whether n bytes behind a packet of size bytes are none, or the

@@ -58,6 +58,11 @@ var golden = []struct {
 		"3135 ff02 0064 0199 fe80 0000 0000 0000 0000 0000 0000 0053 2001 0db8 0000 0000 0000 0000 0000 0001",
 		Packet{Version: 3, Type: 1, VRID: 53, Priority: 255, Interval: time.Second, Addresses: addresses("fe80::53", "2001:db8::1"), Sum: SumGood},
 	},
+	{
+		"version 2 over IPv6", "fe80::1", "ff02::12",
+		"2133 c801 0001 192a fe80 0000 0000 0000 0000 0000 0000 0100",
+		Packet{Version: 2, Type: 1, VRID: 51, Priority: 200, Interval: time.Second, Addresses: addresses("fe80::100"), Sum: SumGood},
+	},
 }
 
 func TestGoldenPackets(t *testing.T) {
@@ -150,7 +155,9 @@ func drawPacket(t *rapid.T) (p Packet, src, dst netip.Addr) {
 	}
 	p.Interval = time.Duration(rapid.IntRange(1, 255).Draw(t, "seconds")) * time.Second
 	p.AuthType = rapid.Uint8().Draw(t, "auth type")
-	copy(p.Auth[:], rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(t, "auth"))
+	if size == 4 {
+		copy(p.Auth[:], rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(t, "auth"))
+	}
 	return p, src, dst
 }
 

@@ -24,6 +24,11 @@ func (c *Conn) setup4() error {
 	if err := onFD(c.raw, clearDF); err != nil {
 		return err
 	}
+	if c.cfg.AH {
+		if err := onFD(c.raw, wholePackets); err != nil {
+			return err
+		}
+	}
 	if c.cfg.Unicast {
 		return nil
 	}
@@ -33,6 +38,12 @@ func (c *Conn) setup4() error {
 // clearDF sends with a zero fragment field, as keepalived does.
 func clearDF(fd int) error {
 	return option("IP_MTU_DISCOVER", unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT))
+}
+
+// wholePackets sends packets that begin with their own IP header. The kernel
+// writes its checksum, and sends the rest as it is.
+func wholePackets(fd int) error {
+	return option("IP_HDRINCL", unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_HDRINCL, 1))
 }
 
 func (c *Conn) join4(p *ipv4.PacketConn) error {
@@ -46,13 +57,10 @@ func (c *Conn) join4(p *ipv4.PacketConn) error {
 	return option("joining "+c.cfg.Group.String(), p.JoinGroup(&link, &net.IPAddr{IP: c.cfg.Group.AsSlice()}))
 }
 
-// setup6 does the same for IPv6, whose checksum the kernel makes and checks:
-// it stands at byte 6 (RFC 9568 section 5.2).
+// setup6 does the same for IPv6. The checksum is the sender's: the kernel could
+// make it (RFC 3542 section 3.1), but would count what stands behind VRRP.
 func (c *Conn) setup6() error {
 	p := ipv6.NewPacketConn(c.conn)
-	if err := p.SetChecksum(true, 6); err != nil {
-		return option("IPV6_CHECKSUM", err)
-	}
 	if err := p.SetHopLimit(c.cfg.ttl()); err != nil {
 		return option("IPV6_UNICAST_HOPS", err)
 	}

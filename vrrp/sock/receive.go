@@ -19,7 +19,7 @@ const MaxPacket = 1500
 // maxFailures in a row end the reader: the socket will not heal.
 const maxFailures = 16
 
-// Received is a packet of protocol 112 as it arrived. It holds its own bytes.
+// Received is a packet as it arrived. It holds its own bytes.
 type Received struct {
 	Src, Dst netip.Addr // without zone
 	IfIndex  int        // the interface it arrived at
@@ -32,6 +32,9 @@ type Received struct {
 
 // Data is the packet behind its IP header.
 func (r *Received) Data() []byte { return r.buf[r.start:r.end] }
+
+// Header is the IPv4 header; IPv6 sockets hand out none.
+func (r *Received) Header() []byte { return r.buf[:r.start] }
 
 // reader is the memory of a Conn's goroutine: one packet at a time.
 type reader struct {

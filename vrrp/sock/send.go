@@ -40,7 +40,7 @@ func (c *Conn) prepare() {
 	c.out.oob = cm.Marshal()
 }
 
-// Send sends the VRRP packet pkt to dst, of the family of the Conn. It never
+// Send sends the VRRP packet pkt, or with Config.AH the IP packet, to dst, of the family of the Conn. It never
 // waits: when the kernel's buffer is full the packet is lost and the error says
 // so. It does not allocate unless it fails.
 func (c *Conn) Send(pkt []byte, dst netip.Addr) error {

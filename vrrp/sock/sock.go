@@ -1,7 +1,8 @@
-// Package sock carries VRRP packets over raw IP sockets of protocol 112: IPv4
-// and IPv6, multicast and unicast. It knows addresses and interfaces, and of
-// VRRP only the protocol number: all virtual routers of one interface, family
-// and way of sending share a Conn, and whoever opened it tells them apart.
+// Package sock carries VRRP packets over raw IP sockets of protocol 112, or 51
+// behind an authentication header: IPv4 and IPv6, multicast and unicast. It
+// knows addresses and interfaces, and of VRRP only the protocol number and where
+// the VRID stands: all virtual routers of one interface, family and way of
+// sending share a Conn, and whoever opened it tells them apart.
 package sock
 
 import (
@@ -19,9 +20,10 @@ import (
 )
 
 const (
-	protocol = 112  // RFC 9568 section 5.1.1.4
-	maxTTL   = 255  // RFC 9568 section 5.1.1.3
-	control  = 0xc0 // internetwork control, CS6: RFC 791 section 3.1, RFC 4594 section 3.2
+	protocol   = 112  // RFC 9568 section 5.1.1.4
+	protocolAH = 51   // RFC 4302 section 2
+	maxTTL     = 255  // RFC 9568 section 5.1.1.3
+	control    = 0xc0 // internetwork control, CS6: RFC 791 section 3.1, RFC 4594 section 3.2
 
 	// defaultBuffer holds the adverts of hundreds of virtual routers while the
 	// process is not scheduled; the kernel counts about 1 KiB for each.
@@ -41,6 +43,10 @@ type Config struct {
 	// Group is the multicast group, of the family of Source; unused with Unicast.
 	Group   netip.Addr
 	Unicast bool
+	// AH carries VRRP behind an authentication header, IPv4 only: Send takes
+	// whole IP packets, because the header is signed, and what arrives begins
+	// with the authentication header.
+	AH bool
 
 	TTL    uint8 // TTL or hop limit of what is sent; 0 is 255
 	Buffer int   // bytes of the receive buffer, 0 is 512 KiB
@@ -99,6 +105,8 @@ func (cfg *Config) check() error {
 		return errors.New("vrrp socket: no source address: give the interface one, or set mcast_src_ip or unicast_src_ip")
 	case cfg.Receive == nil:
 		return errors.New("vrrp socket: nobody to receive")
+	case cfg.AH && !cfg.is4():
+		return fmt.Errorf("vrrp socket on %s: auth_type AH is for IPv4", cfg.where())
 	case cfg.Unicast:
 		return nil
 	case cfg.Link == "" || cfg.IfIndex == 0:
@@ -131,11 +139,18 @@ func listen(cfg *Config) (*net.IPConn, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		return onFD(raw, cfg.beforeBind)
 	}}
-	pc, err := lc.ListenPacket(context.Background(), network+strconv.Itoa(protocol), local.String())
+	pc, err := lc.ListenPacket(context.Background(), network+strconv.Itoa(cfg.protocol()), local.String())
 	if err != nil {
 		return nil, explain(err)
 	}
 	return pc.(*net.IPConn), nil
+}
+
+func (cfg *Config) protocol() int {
+	if cfg.AH {
+		return protocolAH
+	}
+	return protocol
 }
 
 func (cfg *Config) is4() bool { return cfg.Source.Is4() }
