@@ -41,15 +41,16 @@ func identity(c confparse.Command) string {
 func build(c *confparse.Instance, scripts map[string]int) Instance {
 	unicast := len(c.Peers) > 0
 	in := Instance{
-		Key:       Key{Link: c.Interface, VRID: c.VRID, IPv6: c.IPv6, Unicast: unicast},
-		Name:      c.Name,
-		Unusable:  c.Unusable,
-		Router:    router(c),
-		TTL:       vrrp.TTL,
-		Group:     c.Group,
-		Addresses: append(addresses(c.Addresses), addresses(c.Excluded)...),
-		Announce:  announce(c.GARP),
-		Deleted:   c.NotifyDeleted,
+		Key:        Key{Link: c.Interface, VRID: c.VRID, IPv6: c.IPv6, Unicast: unicast},
+		Name:       c.Name,
+		Unusable:   c.Unusable,
+		Router:     router(c),
+		TTL:        vrrp.TTL,
+		Group:      c.Group,
+		Addresses:  append(addresses(c.Addresses), addresses(c.Excluded)...),
+		Announce:   announce(c.GARP),
+		Deleted:    c.NotifyDeleted,
+		Priorities: c.NotifyPriorityChanges,
 	}
 	if unicast {
 		in.Key.Source = c.Source
@@ -176,8 +177,8 @@ func (in *Instance) trackLink(t Track) {
 // which the configuration's own check has reported.
 func (in *Instance) trackScript(t confparse.Track, scripts map[string]int) {
 	i, ok := scripts[t.Name]
-	if ok && !slices.ContainsFunc(in.Scripts, func(o Track) bool { return o.Script == i }) {
-		in.Scripts = append(in.Scripts, Track{Script: i, Weight: t.Weight, Reverse: t.Reverse})
+	if ok && !slices.ContainsFunc(in.Scripts, func(o Track) bool { return o.Index == i }) {
+		in.Scripts = append(in.Scripts, Track{Index: i, Weight: t.Weight, Reverse: t.Reverse})
 	}
 }
 

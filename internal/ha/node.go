@@ -26,13 +26,15 @@ type EventKind uint8
 
 // The events of a Node.
 const (
-	EventStart  EventKind = iota // links and plan are known: begin
-	EventTick                    // Next has come
-	EventPacket                  // Event.Packet arrived
-	EventLink                    // Event.Link is how an interface is now
-	EventScript                  // Event.Script ended, well or not (Event.OK)
-	EventReload                  // Event.Plan replaces the plan
-	EventStop                    // hand over and end
+	EventStart   EventKind = iota // links and plan are known: begin
+	EventTick                     // Next has come
+	EventPacket                   // Event.Packet arrived
+	EventLink                     // Event.Link is how an interface is now
+	EventScript                   // Event.Script ended, well or not (Event.OK)
+	EventFile                     // the tracked file Event.Name says Event.Value
+	EventProcess                  // the tracked process Event.Name is as it should be, or not (Event.OK)
+	EventReload                   // Event.Plan replaces the plan
+	EventStop                     // hand over and end
 )
 
 // Event is one thing that happened; fields its kind does not use are zero.
@@ -41,6 +43,8 @@ type Event struct {
 	Packet *Packet
 	Link   Link
 	Script int
+	Name   string
+	Value  int
 	OK     bool
 	Plan   *Plan
 }
@@ -109,23 +113,30 @@ type script struct {
 
 // Node is the whole VRRP half of one director. Make one with New.
 type Node struct {
-	plan    *Plan
-	members []*member // parallel to plan.Instances
-	byID    map[int]*member
-	byWire  map[wireKey][]*member
-	byLink  map[string][]*member // who tracks an interface
-	links   map[string]Link
-	scripts []script
-	groups  []*group
-	due     deadlines
-	lastID  int
-	running bool
+	plan      *Plan
+	members   []*member // parallel to plan.Instances
+	byID      map[int]*member
+	byWire    map[wireKey][]*member
+	byLink    map[string][]*member // who tracks an interface
+	links     map[string]Link
+	scripts   []script
+	files     map[string]int
+	processes map[string]bool
+	groups    []*group
+	due       deadlines
+	lastID    int
+	running   bool
+	began     vrrp.Time
+	quiet     vrrp.Time // nobody becomes MASTER before
 }
 
 // New makes a node that has not started: it waits for EventLink of every
 // interface and then EventStart.
 func New(plan *Plan) *Node {
-	n := &Node{links: map[string]Link{}, byID: map[int]*member{}}
+	n := &Node{
+		links: map[string]Link{}, byID: map[int]*member{},
+		files: map[string]int{}, processes: map[string]bool{},
+	}
 	n.adopt(plan, map[Key]*member{})
 	return n
 }
@@ -226,6 +237,10 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 		return n.link(now, ev.Link, acts)
 	case EventScript:
 		return n.result(now, ev.Script, ev.OK, acts)
+	case EventFile:
+		return n.file(now, ev.Name, ev.Value, acts)
+	case EventProcess:
+		return n.process(now, ev.Name, ev.OK, acts)
 	case EventReload:
 		return n.reload(now, ev.Plan, acts)
 	case EventStop:
@@ -237,6 +252,8 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 // start begins: leftovers of an earlier life go, then every router wakes up.
 func (n *Node) start(now vrrp.Time, acts []Action) []Action {
 	n.running = true
+	n.began = now
+	n.delay()
 	for _, m := range n.members {
 		n.resource(m)
 	}
@@ -249,6 +266,17 @@ func (n *Node) start(now vrrp.Time, acts []Action) []Action {
 		acts = n.enter(now, m, acts)
 	}
 	return acts
+}
+
+// delay finds out until when the start-up delays keep everyone still.
+func (n *Node) delay() {
+	n.quiet = 0
+	if n.plan.StartupDelay > 0 {
+		n.quiet = n.began + n.plan.StartupDelay
+	}
+	if n.plan.AfterBoot > 0 {
+		n.quiet = max(n.quiet, n.plan.AfterBoot)
+	}
 }
 
 // enter lets a new member begin, unless a script has to end first.

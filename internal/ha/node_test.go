@@ -178,6 +178,83 @@ func TestScriptWeightMovesPriority(t *testing.T) {
 		log (VI_1) Changing effective priority from 70 to 100`)
 }
 
+func TestPriorityChangesAreTold(t *testing.T) {
+	in := instance("VI_1", 1)
+	in.NotifyPriorityChanges = true
+	in.TrackScripts = []confparse.Track{{Name: "chk", Weight: 5}}
+	cfg := &confparse.Config{Scripts: []*confparse.Script{{Name: "chk", Rise: 1, Fall: 1}}, Instances: []*confparse.Instance{in}}
+	d := newDesk(t, cfg, "eth0")
+	d.step(Event{Kind: EventStart})
+	same(t, d.step(Event{Kind: EventScript, OK: true}), `log VRRP_Script(chk) succeeded
+		log (VI_1) Changing effective priority from 100 to 105
+		notify VI_1 BACKUP_PRIORITY 105`)
+}
+
+func TestTrackedFile(t *testing.T) {
+	for _, c := range []struct {
+		weight   int
+		reverse  bool
+		value    int
+		state    string
+		priority uint8
+	}{
+		{1, false, 7, "BACKUP", 107},
+		{2, false, -7, "BACKUP", 86},
+		{2, true, 7, "BACKUP", 86},
+		{1, false, -254, "FAULT", 100},
+		{1, false, 300, "BACKUP", 254},
+		{0, false, 1, "FAULT", 100},
+		{0, true, 1, "BACKUP", 100},
+	} {
+		plan := Build(&confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1)}})
+		plan.Files = []string{"f"}
+		plan.Instances[0].Files = []Track{{Weight: c.weight, Reverse: c.reverse}}
+		d := &desk{t: t, node: New(plan)}
+		d.step(Event{Kind: EventLink, Link: up("eth0", 1)})
+		d.step(Event{Kind: EventFile, Name: "f", Value: c.value})
+		d.step(Event{Kind: EventStart})
+		if got := d.node.Status(d.now, time.Time{})[0]; got.State != c.state || got.Priority != c.priority {
+			t.Errorf("%+v: %s %d", c, got.State, got.Priority)
+		}
+	}
+}
+
+func TestTrackedProcess(t *testing.T) {
+	plan := Build(&confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1)}})
+	plan.Processes = []string{"haproxy"}
+	plan.Instances[0].Processes = []Track{{}}
+	d := &desk{t: t, node: New(plan)}
+	d.step(Event{Kind: EventLink, Link: up("eth0", 1)})
+	d.step(Event{Kind: EventStart})
+	if d.state(0) != "INIT" {
+		t.Errorf("before it is known whether the process runs: %s", d.state(0))
+	}
+	d.step(Event{Kind: EventProcess, Name: "haproxy", OK: true})
+	d.until(4 * time.Second)
+	if d.state(0) != "MASTER" {
+		t.Errorf("while it runs: %s", d.state(0))
+	}
+	d.step(Event{Kind: EventProcess, Name: "haproxy"})
+	if d.state(0) != "FAULT" {
+		t.Errorf("after it ended: %s", d.state(0))
+	}
+}
+
+func TestStartupDelayKeepsStill(t *testing.T) {
+	plan := Build(&confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1)}})
+	plan.StartupDelay = 20 * time.Second
+	d := &desk{t: t, node: New(plan)}
+	d.step(Event{Kind: EventLink, Link: up("eth0", 1)})
+	d.now = time.Hour
+	d.step(Event{Kind: EventStart})
+	if d.until(19 * time.Second); d.state(0) == "MASTER" {
+		t.Error("it is MASTER before the delay is over")
+	}
+	if d.until(6 * time.Second); d.state(0) != "MASTER" {
+		t.Errorf("after the delay it is %s", d.state(0))
+	}
+}
+
 func TestUnrunScriptHoldsTheInstanceBack(t *testing.T) {
 	in := instance("VI_1", 1)
 	in.TrackScripts = []confparse.Track{{Name: "chk"}}

@@ -17,7 +17,12 @@ type Plan struct {
 	Instances []Instance
 	Groups    []Group
 	Scripts   []Script
-	Static    vip.Set // static_ipaddress: stands whatever the state
+	Files     []string // tracked files, by name
+	Processes []string // tracked processes, by name
+	Static    vip.Set  // static_ipaddress: stands whatever the state
+
+	StartupDelay time.Duration // vrrp_startup_delay: nobody is MASTER before, counted from the start
+	AfterBoot    vrrp.Time     // vrrp_delay_after_boot: the same, counted from the machine's boot
 }
 
 // Key identifies an instance across a reload: keepalived matches by these, not
@@ -47,9 +52,13 @@ type Instance struct {
 	Announce  Announce
 	// Deleted: its removal by a reload is told as DELETED instead of FAULT.
 	Deleted bool
+	// Priorities: changes of the effective priority are told.
+	Priorities bool
 
-	Links   []Track // weight 0: FAULT while down
-	Scripts []Track
+	Links     []Track // weight 0: FAULT while down
+	Scripts   []Track
+	Files     []Track
+	Processes []Track
 }
 
 // Announce is the schedule of gratuitous ARP and unsolicited NA.
@@ -64,11 +73,11 @@ type Announce struct {
 	LowerDelay    time.Duration
 }
 
-// Track is a tracked interface or script and its effect. Weight 0 means FAULT
-// while it is bad.
+// Track is something tracked and its effect. Weight 0 means FAULT while it is
+// bad; the number in a file is multiplied by the weight.
 type Track struct {
 	Link    string // interface
-	Script  int    // index into Plan.Scripts
+	Index   int    // of a script, file or process in the Plan
 	Weight  int
 	Reverse bool
 }

@@ -20,6 +20,7 @@ func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
 	acts = n.retire(now, plan, acts)
 	static := n.plan.Static
 	n.adopt(plan, old)
+	n.delay()
 	for _, m := range n.members {
 		n.resource(m)
 	}

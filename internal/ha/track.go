@@ -3,6 +3,7 @@ package ha
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"keepgo/vrrp"
 )
@@ -23,12 +24,23 @@ func (n *Node) judge(m *member) verdict {
 		v.weigh(t, n.links[t.Link].Up, "interface %s is down", t.Link)
 	}
 	for _, t := range m.plan.Scripts {
-		s := n.scripts[t.Script]
+		s := n.scripts[t.Index]
 		if !s.known {
 			v.pending = v.pending || t.Weight == 0
 			continue
 		}
 		v.weigh(t, s.count >= s.plan.Rise, "script %s fails", s.plan.Name)
+	}
+	for _, t := range m.plan.Files {
+		v.weighFile(t, n.files[n.plan.Files[t.Index]], n.plan.Files[t.Index])
+	}
+	for _, t := range m.plan.Processes {
+		running, known := n.processes[n.plan.Processes[t.Index]]
+		if !known {
+			v.pending = v.pending || t.Weight == 0
+			continue
+		}
+		v.weigh(t, running, "process %s is not as it should be", n.plan.Processes[t.Index])
 	}
 	if v.cause == "" && !n.source(m).IsValid() {
 		v.cause = fmt.Sprintf("interface %s has no %s address to send from", m.plan.Key.Link, family(m.plan.Key.IPv6))
@@ -48,6 +60,26 @@ func (v *verdict) weigh(t Track, good bool, words, name string) {
 		v.cause = fmt.Sprintf(words, name)
 	case t.Weight > 0 && good, t.Weight < 0 && !good:
 		v.sum += t.Weight
+	}
+}
+
+// weighFile adds a tracked file: its number times the weight moves the
+// priority, and from -254 on it is a cause of FAULT; with weight 0 any number
+// but 0 is, or with reverse 0 itself (keepalived.conf(5), track_file).
+func (v *verdict) weighFile(t Track, value int, name string) {
+	change := value * t.Weight
+	if t.Reverse {
+		change = -change
+	}
+	bad := change <= -254
+	if t.Weight == 0 {
+		bad = (value != 0) != t.Reverse
+	}
+	switch {
+	case bad && v.cause == "":
+		v.cause = fmt.Sprintf("tracked file %s says %d", name, value)
+	case !bad:
+		v.sum += min(change, 253)
 	}
 }
 
@@ -98,7 +130,11 @@ func (n *Node) reprioritise(now vrrp.Time, m *member, sum int, acts []Action) []
 		return acts
 	}
 	acts = m.log(acts, "Changing effective priority from %d to %d", m.router.Priority(), p)
-	return n.step(now, m, vrrp.Event{Kind: vrrp.EventPriority, Priority: p}, acts)
+	acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventPriority, Priority: p}, acts)
+	if state := m.router.State(); m.plan.Priorities && (state == vrrp.Master || state == vrrp.Backup) {
+		acts = append(acts, Action{Kind: ActNotify, Edge: m.edge(state.String() + "_PRIORITY")})
+	}
+	return acts
 }
 
 // link hears how an interface is now.
@@ -162,6 +198,7 @@ func (n *Node) reconfigure(now vrrp.Time, m *member, acts []Action) []Action {
 func (n *Node) config(m *member) vrrp.Config {
 	c := m.plan.Router
 	c.Source = m.source
+	c.QuietUntil = n.quiet
 	return c
 }
 
@@ -175,12 +212,45 @@ func (n *Node) result(now vrrp.Time, i int, ok bool, acts []Action) []Action {
 		return acts
 	}
 	acts = append(acts, Action{Kind: ActLog, Text: fmt.Sprintf("VRRP_Script(%s) %s", s.plan.Name, outcome(ok))})
+	return n.reconsiderAll(now, acts, func(m *member) bool { return uses(m.plan.Scripts, i) })
+}
+
+// reconsiderAll brings every member in line that depends on what changed.
+func (n *Node) reconsiderAll(now vrrp.Time, acts []Action, depends func(*member) bool) []Action {
+	if !n.running {
+		return acts
+	}
 	for _, m := range n.members {
-		if m.tracks(i) && n.running {
+		if depends(m) {
 			acts = n.reconsider(now, m, acts)
 		}
 	}
 	return acts
+}
+
+func uses(tracks []Track, index int) bool {
+	return slices.ContainsFunc(tracks, func(t Track) bool { return t.Index == index })
+}
+
+// file hears the number in a tracked file. Values are kept by name, so that
+// they outlive a reload.
+func (n *Node) file(now vrrp.Time, name string, value int, acts []Action) []Action {
+	if n.files[name] == value {
+		return acts
+	}
+	n.files[name] = value
+	i := slices.Index(n.plan.Files, name)
+	return n.reconsiderAll(now, acts, func(m *member) bool { return i >= 0 && uses(m.plan.Files, i) })
+}
+
+// process hears whether a tracked process runs as it should.
+func (n *Node) process(now vrrp.Time, name string, ok bool, acts []Action) []Action {
+	if was, known := n.processes[name]; known && was == ok {
+		return acts
+	}
+	n.processes[name] = ok
+	i := slices.Index(n.plan.Processes, name)
+	return n.reconsiderAll(now, acts, func(m *member) bool { return i >= 0 && uses(m.plan.Processes, i) })
 }
 
 func outcome(ok bool) string {
@@ -188,15 +258,6 @@ func outcome(ok bool) string {
 		return "succeeded"
 	}
 	return "failed"
-}
-
-func (m *member) tracks(script int) bool {
-	for _, t := range m.plan.Scripts {
-		if t.Script == script {
-			return true
-		}
-	}
-	return false
 }
 
 // hear counts one result and says whether the verdict changed. The first one
