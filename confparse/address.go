@@ -120,7 +120,8 @@ func (s *stmt) addressOption(a *Address, o *addressOption, w syntax.Word) bool {
 	case o.Flag != "":
 		s.addressFlag(a, o.Flag, w)
 	case o.Group != "":
-		s.note(w, "", "'track_group' of an address has no effect yet")
+		a.TrackGroup, w.Text = o.Group, o.Group
+		s.refers("track_group", w)
 	}
 	return true
 }
@@ -189,7 +190,16 @@ func (s *stmt) addressFlag(a *Address, flag string, w syntax.Word) {
 		a.HomeAddress = true
 	case "-nodad":
 		a.DAD = true
-	default:
+	case "mngtmpaddr":
+		a.ManageTempAddr = true
+	case "noprefixroute":
+		a.NoPrefixRoute = true
+	case "autojoin":
+		a.AutoJoin = true
+	case "use_vmac":
+		a.UseVMAC = true
+	}
+	if k := s.within.Keyword(flag); k != nil && k.Status == NotYet {
 		s.note(w, "", "'%s' of an address has no effect yet", flag)
 	}
 }

@@ -18,6 +18,7 @@ func sorted(names []string) []string {
 func (r *reader) complete() {
 	r.completeGlobal()
 	r.completeScripts()
+	r.completeTrackers()
 	for _, i := range r.cfg.Instances {
 		r.completeInstance(i)
 	}
@@ -81,9 +82,29 @@ func (r *reader) completeGlobal() {
 	if !r.has(g, "vrrp_garp_lower_prio_repeat") {
 		g.garp.LowerRepeat = g.garp.Repeat
 	}
+	r.completeOutlets()
 	for i := range r.cfg.StaticAddresses {
 		a := &r.cfg.StaticAddresses[i]
-		a.Interface = cmp.Or(a.Interface, g.link)
+		a.Interface = cmp.Or(a.Interface, g.DefaultInterface)
+	}
+}
+
+// completeOutlets applies the defaults of names and pipes to each other.
+func (r *reader) completeOutlets() {
+	g := &r.globals
+	def(r, g, "vmac_addr_prefix", &g.VMACAddrPrefix, g.VMACPrefix)
+	def(r, g, "snmp_rs_stats_update_interval", &g.SNMP.RSInterval, g.SNMP.VSInterval)
+	for _, f := range []struct {
+		own  *FIFO
+		name string
+	}{{&g.VRRPNotifyFIFO, "vrrp_notify_fifo"}, {&g.LVSNotifyFIFO, "lvs_notify_fifo"}} {
+		if f.own.Path != "" && f.own.Path == g.NotifyFIFO.Path {
+			r.fail(g, f.name, "it is ignored", "%s %s is notify_fifo as well", f.name, clip(f.own.Path))
+			*f.own = FIFO{}
+		}
+	}
+	if d := g.LVSSync; d != nil && d.Instance == "" && d.ID < 0 {
+		d.ID = 0
 	}
 }
 
@@ -127,19 +148,13 @@ func (r *reader) scripts() map[string]*Script {
 // resolveReferences checks every name that must be defined somewhere and
 // gives trackers what their definition says.
 func (r *reader) resolveReferences() {
-	scripts := r.scripts()
 	used := map[string]bool{}
 	for _, at := range r.order {
 		ref := r.refs[at]
 		used[ref.word.Text] = used[ref.word.Text] || ref.kind == "vrrp_script"
 		r.resolve(ref)
 	}
-	for _, i := range r.cfg.Instances {
-		i.TrackScripts = r.inherit(i.TrackScripts, scripts)
-	}
-	for _, g := range r.cfg.SyncGroups {
-		g.TrackScripts = r.inherit(g.TrackScripts, scripts)
-	}
+	r.inheritTracks()
 	for _, o := range r.cfg.Scripts {
 		if !used[o.Name] {
 			r.warn(o, "", "add it to a track_script block", "vrrp_script %s is defined and never used", o.Name)
@@ -164,26 +179,6 @@ func (r *reader) resolve(ref reference) {
 		}
 	}
 	r.found(syntax.Failure, ref.word.Pos, len(name), ref.path, hint, "no %s '%s' is defined", ref.kind, clip(name))
-}
-
-// inherit completes track_script lines from their scripts and drops those
-// without one.
-func (r *reader) inherit(list []Track, scripts map[string]*Script) []Track {
-	kept := list[:0]
-	for _, t := range list {
-		o, ref := scripts[t.Name], r.refs[t.Pos]
-		if o == nil {
-			continue
-		}
-		if !ref.weight {
-			t.Weight = o.Weight
-		}
-		if ref.flag == "" {
-			t.Reverse = o.Reverse
-		}
-		kept = append(kept, t)
-	}
-	return kept
 }
 
 // completeGroups resolves the members of sync groups.

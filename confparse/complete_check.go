@@ -108,8 +108,32 @@ func (r *reader) completeKind(o *service, sv *server, c *check) bool {
 			}
 			return false
 		}
+	case FileCheck, BFDCheck:
+		if c.Watch.Name == "" {
+			keyword := map[CheckKind]string{FileCheck: "track_file", BFDCheck: "name"}[c.Kind]
+			if !r.has(c, keyword) {
+				r.fail(c, "", "the check is ignored", "%s has no %s", c.Kind, keyword)
+			}
+			return false
+		}
+	case UDPCheck:
+		if u := c.UDP; u.MinReply > u.MaxReply {
+			r.fail(c, "min_reply_length", "", "min_reply_length %d is above max_reply_length %d", u.MinReply, u.MaxReply)
+		}
 	}
 	return true
+}
+
+// inheritWatches gives FILE_CHECK what the track_file says.
+func (r *reader) inheritWatches(sv *server, files map[string]tracker) {
+	for _, c := range sv.checks {
+		if c.Kind != FileCheck {
+			continue
+		}
+		if f, known := files[c.Watch.Name]; known && !r.has(c, "weight") {
+			c.Watch.Weight, c.Watch.Reverse = f.weight, f.reverse
+		}
+	}
 }
 
 func (r *reader) completeHTTP(sv *server, c *check) bool {
@@ -124,6 +148,7 @@ func (r *reader) completeHTTP(sv *server, c *check) bool {
 	h.VirtualHost = cmp.Or(h.VirtualHost, sv.virtualHost)
 	kept := h.URLs[:0]
 	for _, u := range h.URLs {
+		u.TLSCompliant = u.TLSCompliant || h.TLSCompliant && !c.says(&u, "tls_compliant")
 		if u.Path == "" {
 			continue
 		}
@@ -134,6 +159,14 @@ func (r *reader) completeHTTP(sv *server, c *check) bool {
 	}
 	h.URLs = kept
 	return len(kept) > 0
+}
+
+// says that the text of a url has a keyword.
+func (c *check) says(u *URL, keyword string) bool {
+	named := func(n *syntax.Node) bool { return n.Words[0].Text == keyword }
+	return slices.ContainsFunc(c.node.Body, func(n *syntax.Node) bool {
+		return n.Words[0].Pos == u.Pos && slices.ContainsFunc(n.Body, named)
+	})
 }
 
 // sanity looks at the configuration as a whole: is it one?

@@ -107,16 +107,22 @@ func (r *reader) completeServer(o *service, sv *server) {
 	sv.Inhibit = pick(r, sv, sv.Inhibit, o, o.inhibit, "inhibit_on_failure", false)
 	def(r, sv, "smtp_alert", &sv.SMTPAlert, r.alert(r.globals.alert.checker, "smtp_alert_checker", true))
 	if !r.has(sv, "lvs_method") {
-		sv.Forward = o.forward
+		sv.method = o.method
 	}
+	sv.Forward, sv.Tunnel = sv.method.forward, sv.method.tunnel
 	if !r.has(sv, "weight") {
 		sv.Weight = cmp.Or(o.weight, 1)
 	}
 	r.completePort(o, sv)
 	sv.virtualHost = cmp.Or(sv.virtualHost, o.virtualHost)
 	for _, c := range sv.checks {
-		if r.completeCheck(o, sv, c) {
+		if (len(c.hosts) == 0 || c.own) && r.completeCheck(o, sv, c) {
 			sv.Checkers = append(sv.Checkers, c.Checker)
+		}
+		for _, h := range c.hosts {
+			if r.completeCheck(o, sv, h) {
+				sv.Checkers = append(sv.Checkers, h.Checker)
+			}
 		}
 	}
 }
@@ -180,10 +186,11 @@ func (r *reader) completeSorry(o *service) {
 		return
 	}
 	s.Inhibit = o.SorryInhibit
-	s.Forward = o.forward
+	m := o.method
 	if r.has(o, "sorry_server_lvs_method") {
-		s.Forward = o.sorryForward
+		m = o.sorry
 	}
+	s.Forward, s.Tunnel = m.forward, m.tunnel
 	switch {
 	case s.Addr.Is6() != o.IPv6 && s.Forward != Tunnel:
 		r.fail(o, "sorry_server", "it is ignored", "sorry_server is %s, virtual_server is %s", family(!o.IPv6), family(o.IPv6))

@@ -23,6 +23,15 @@ type Config struct {
 	ServerGroups    []*ServerGroup
 	VirtualServers  []*VirtualServer
 
+	TrackGroups     []*TrackGroup
+	GARPGroups      []*GARPGroup
+	Linkbeats       []Linkbeat
+	InterfaceDelays []InterfaceDelay
+	TrackFiles      []*TrackFile
+	TrackProcesses  []*TrackProcess
+	BFDs            []*BFD
+	TLS             TLS
+
 	// Mentions is what the text names of the host, in the order of the text.
 	Mentions []Mention
 }
@@ -31,32 +40,6 @@ type Config struct {
 type Line struct {
 	Pos   syntax.Pos
 	Words []string
-}
-
-// Global holds the values of global_defs and of the single-word keywords at
-// the top level.
-type Global struct {
-	RouterID string // default: the host's name
-
-	ScriptUser     string // script_user; "" means keepalived_script if it exists, else the daemon's own user
-	ScriptGroup    string
-	ScriptSecurity bool // enable_script_security
-
-	VRRPVersion uint8      // vrrp_version: 2 or 3
-	Group4      netip.Addr // vrrp_mcast_group4, default 224.0.0.18
-	Group6      netip.Addr // vrrp_mcast_group6, default ff02::12
-
-	LVSFlush       bool // lvs_flush: empty the IPVS table at start
-	LVSFlushOnStop bool // lvs_flush_on_stop
-
-	NotificationEmail []string
-	EmailFrom         string
-	SMTPServer        string
-	SMTPPort          uint16
-	SMTPHelo          string
-	SMTPTimeout       time.Duration
-
-	ChildWait time.Duration // child_wait_time, default 5 s
 }
 
 // Command is a script with its arguments and the identity it runs under.
@@ -87,6 +70,9 @@ type SyncGroup struct {
 	Members         []string
 	TrackInterfaces []Track
 	TrackScripts    []Track
+	TrackFiles      []Track
+	TrackProcesses  []Track
+	TrackBFDs       []Track
 	TrackWeights    bool // sync_group_tracking_weight
 	// NotifyPriorityChanges is the default of the members.
 	NotifyPriorityChanges bool
@@ -94,12 +80,12 @@ type SyncGroup struct {
 	SMTPAlert             bool
 }
 
-// Track names a tracked interface or script and its effect on the priority.
-// Weight 0 means FAULT while the tracked thing is bad.
+// Track names something tracked and its effect on the priority. Weight 0
+// means FAULT while the tracked thing is bad.
 type Track struct {
 	Pos     syntax.Pos
 	Name    string
-	Weight  int // -253..253
+	Weight  int // -253..253; of files and processes -254..254
 	Reverse bool
 }
 
@@ -157,6 +143,9 @@ type Instance struct {
 	DontTrackPrimary bool
 	TrackInterfaces  []Track
 	TrackScripts     []Track
+	TrackFiles       []Track
+	TrackProcesses   []Track
+	TrackBFDs        []Track
 
 	GARP                  GARP
 	LowerPriorityNoAdvert bool
@@ -172,6 +161,64 @@ type Instance struct {
 	SMTPAlert             bool
 	NotifyPriorityChanges bool
 	TrackSource           bool // track_src_ip
+
+	VMAC               VMAC
+	IPVLAN             *IPVLAN // use_ipvlan; nil means none
+	VRF                string
+	FaultWithoutPeers  bool        // unicast_fault_no_peer
+	OldUnicastChecksum OldChecksum // old_unicast_checksum
+	PromoteSecondaries bool
+	LinkbeatPolling    bool
+	ReceiveBuffer      int // kernel_rx_buf_size in bytes; 0 means that of vrrp_rx_bufs_policy
+	TimerExpiredBackup bool
+	HighestOther       uint8 // priority named by timer_expired_backup; 0 means unknown
+	LVSSyncInterface   string
+	HMAC               *HMAC // auth_hmac; nil means none
+	DebugLevel         int   // debug: kept and shown, nothing more
+}
+
+// VMAC is what use_vmac and its companions say of the macvlan interface.
+type VMAC struct {
+	MAC       []byte // 5 octets, to which the VRID is added, or 6; nil means that of RFC 9568 section 7.3
+	Group     string // link group; "" means that of the interface below
+	Notify    bool   // netlink_notify_msg
+	Addresses bool   // use_vmac_addr
+	XmitBase  bool   // vmac_xmit_base
+}
+
+// IPVLAN is a use_ipvlan line.
+type IPVLAN struct {
+	Name  string // "" means one made from the VRID
+	Addr  netip.Prefix
+	Mode  string // bridge, private or vepa
+	Group string
+}
+
+// OldChecksum is what old_unicast_checksum says of the checksum that
+// keepalived before 1.3.7 used for unicast adverts of version 3.
+type OldChecksum uint8
+
+// Ways to deal with the old checksum.
+const (
+	DetectOldChecksum OldChecksum = iota
+	AlwaysOldChecksum
+	NeverOldChecksum
+)
+
+// HMAC is an auth_hmac block.
+type HMAC struct {
+	Keys      []HMACKey
+	Active    uint8         // the key that signs; 1..255
+	Window    time.Duration // time_window, 1..300 s
+	Monotonic bool          // anti_replay monotonic
+	Mode      string        // enforce, permissive or receive-only
+}
+
+// HMACKey is one key of auth_hmac: a text of 32 to 64 bytes, hex:DIGITS or
+// file:PATH.
+type HMACKey struct {
+	ID    uint8 // 1..255
+	Value string
 }
 
 // Peer is one line of unicast_peer.
@@ -190,6 +237,8 @@ type GARP struct {
 	LowerRepeat   int           // garp_lower_prio_repeat
 	Interval      time.Duration // vrrp_garp_interval: spacing of packets on an interface
 	GNAInterval   time.Duration // vrrp_gna_interval
+	Extra         time.Duration // garp_extra_if: period on other interfaces; 0 means never
+	ExtraAll      bool          // not on VMACs alone
 }
 
 // Address is one line of virtual_ipaddress, virtual_ipaddress_excluded or
@@ -207,6 +256,11 @@ type Address struct {
 	PreferredLifetime time.Duration
 	HomeAddress       bool // IFA_F_HOMEADDRESS
 	DAD               bool // -nodad: perform duplicate address detection
+	ManageTempAddr    bool // IFA_F_MANAGETEMPADDR
+	NoPrefixRoute     bool // IFA_F_NOPREFIXROUTE
+	AutoJoin          bool // IFA_F_MCAUTOJOIN
+	TrackGroup        string
+	UseVMAC           bool
 }
 
 // ServerGroup is a virtual_server_group block.
@@ -278,6 +332,7 @@ type VirtualServer struct {
 	Omega        bool
 	HASuspend    bool
 	SMTPAlert    bool
+	SNMPName     string
 
 	Servers []*RealServer
 }
@@ -295,83 +350,15 @@ type RealServer struct {
 	NotifyUp   *Command
 	NotifyDown *Command
 	SMTPAlert  bool
+	SNMPName   string
+	Tunnel     TunnelOptions
 	Checkers   []*Checker
 }
 
-// CheckKind names a checker block.
-type CheckKind uint8
-
-// The checkers of keepalived.conf.
-const (
-	TCPCheck CheckKind = iota
-	HTTPCheck
-	SSLCheck
-	SMTPCheck
-	DNSCheck
-	MiscCheck
-	UDPCheck
-	PingCheck
-	FileCheck
-	BFDCheck
-)
-
-// String is the keyword that opens the block.
-func (k CheckKind) String() string {
-	return [...]string{"TCP_CHECK", "HTTP_GET", "SSL_GET", "SMTP_CHECK", "DNS_CHECK",
-		"MISC_CHECK", "UDP_CHECK", "PING_CHECK", "FILE_CHECK", "BFD_CHECK"}[k]
-}
-
-// Checker is one checker block of a real_server, with the whole chain of
-// inheritance applied (checker, real_server, virtual_server, built in).
-type Checker struct {
-	Pos  syntax.Pos
-	Kind CheckKind
-
-	Addr     netip.Addr // connect_ip, or the real server
-	Port     uint16     // connect_port, or the real server's
-	BindAddr netip.Addr
-	BindPort uint16
-	BindIf   string
-	FWMark   uint32
-
-	Timeout          time.Duration // connect_timeout, misc_timeout
-	DelayLoop        time.Duration
-	DelayBeforeRetry time.Duration
-	Warmup           time.Duration
-	Retry            int
-	Alpha            bool
-	LogAll           bool // log_all_failures
-
-	HTTP *HTTP
-	Misc *Misc
-}
-
-// HTTP is what HTTP_GET and SSL_GET ask and expect.
-type HTTP struct {
-	Protocol     string // "1.0", "1.0C" or "1.1"
-	VirtualHost  string // Host header when a url has none of its own; "" means address and port
-	SNI          bool
-	SNIName      string
-	FastRecovery bool
-	URLs         []URL
-}
-
-// URL is one url block.
-type URL struct {
-	Pos         syntax.Pos
-	Path        string
-	Digest      string // 32 hexadecimal digits, or ""
-	Status      []StatusRange
-	VirtualHost string
-	Regex       string
-	RegexNegate bool
-}
-
-// StatusRange is an inclusive range of HTTP status codes.
-type StatusRange struct{ First, Last int }
-
-// Misc is what MISC_CHECK runs.
-type Misc struct {
-	Command Command
-	Dynamic bool
+// TunnelOptions are the words behind TUN, with the numbers of linux/ip_vs.h
+// (IP_VS_CONN_F_TUNNEL_TYPE_*, IP_VS_TUNNEL_ENCAP_FLAG_*).
+type TunnelOptions struct {
+	Type  uint8  // 0 ipip, 1 gue, 2 gre
+	Port  uint16 // of gue
+	Flags uint16 // 0 nocsum, 1 csum, 2 remcsum
 }

@@ -23,10 +23,21 @@ func (s *stmt) unknown() {
 		}
 	}
 	if s.n.Braces && s.n.End.Line > 0 {
-		hint = strings.TrimSpace(hint + " (its whole block, lines " +
-			strconv.Itoa(s.n.Words[0].Pos.Line) + "-" + strconv.Itoa(s.n.End.Line) + ", is ignored)")
+		hint = s.ignored(hint)
 	}
 	s.tell(sev, s.n.Words[0], hint, "%s", why)
+}
+
+// ignored adds to a hint that the statement is skipped with its block.
+func (s *stmt) ignored(hint string) string {
+	lines := "its whole block, lines " + strconv.Itoa(s.n.Words[0].Pos.Line) + "-" + strconv.Itoa(s.n.End.Line) + ", is ignored"
+	switch {
+	case hint == "":
+		return lines
+	case strings.HasSuffix(hint, "?"):
+		return hint + " I" + lines[1:]
+	}
+	return hint + "; " + lines
 }
 
 // maxExplained is how many unknown keywords get an explanation: a search

@@ -84,6 +84,9 @@ func ownLinks(c *Config) map[string]bool {
 		if i.VMACName != "" {
 			own[i.VMACName] = true
 		}
+		if i.IPVLAN != nil {
+			own[i.IPVLAN.Name] = true
+		}
 	}
 	return own
 }

@@ -79,6 +79,7 @@ type reader struct {
 	errs       syntax.ErrorList
 	cfg        *Config
 	globals    globals
+	idle       int            // open blocks that have no effect yet
 	open       []*syntax.Node // blocks around the statement being read
 	scopes     map[any]*scope // where the objects came from
 	refs       map[syntax.Pos]reference

@@ -2,9 +2,7 @@ package confparse
 
 import (
 	"net/netip"
-	"strconv"
 	"strings"
-	"time"
 
 	"keepgo/confparse/syntax"
 )
@@ -13,28 +11,44 @@ import (
 type check struct {
 	*Checker
 	timing
-	node *syntax.Node
+	node  *syntax.Node
+	hosts []*check // of SMTP_CHECK
+	own   bool     // with hosts: the block itself names a target too
 }
 
 // checkRow is the row of a checker block.
 func checkRow(kind CheckKind) row[server] {
-	rw := nested(kind.String(), "{ ... }", keywords(checkRows(kind)...), func(s *stmt, sv *server) *check {
-		c := &check{Checker: &Checker{Pos: s.n.Words[0].Pos, Kind: kind}, node: s.n}
-		switch kind {
-		case HTTPCheck, SSLCheck:
-			c.HTTP = &HTTP{Protocol: "1.0"}
-		case MiscCheck:
-			c.Misc = &Misc{}
-		}
+	rw := nested(kind.String(), "{ ... }", keywords(checkRows(kind)...).ending(checkEnd), func(s *stmt, sv *server) *check {
+		c := newCheck(kind, s.n)
 		sv.checks = append(sv.checks, c)
 		return c
 	}, checkDocs[kind])
+	rw = rw.since(checkReleases[kind].first)
 	switch kind {
 	case TCPCheck, HTTPCheck, SSLCheck, MiscCheck:
-	default:
-		rw.Status = NotYet
+		return rw
 	}
-	return rw
+	return rw.notYet()
+}
+
+// newCheck makes what a checker block fills.
+func newCheck(kind CheckKind, n *syntax.Node) *check {
+	c := &check{Checker: &Checker{Pos: n.Words[0].Pos, Kind: kind}, node: n}
+	switch kind {
+	case HTTPCheck, SSLCheck:
+		c.HTTP = &HTTP{Protocol: "1.0"}
+	case MiscCheck:
+		c.Misc = &Misc{}
+	case SMTPCheck:
+		c.SMTP = &Dialogue{Helo: "smtpchecker.keepalived.org"}
+	case DNSCheck:
+		c.DNS = &Question{Type: "SOA", Name: "."}
+	case UDPCheck:
+		c.UDP = &Datagram{MaxReply: 255}
+	case FileCheck, BFDCheck:
+		c.Watch = &Watch{}
+	}
+	return c
 }
 
 var checkDocs = [...]string{
@@ -53,48 +67,165 @@ var checkDocs = [...]string{
 // checkRows are the keywords of a checker block.
 func checkRows(kind CheckKind) [][]row[check] {
 	type C = check
-	common := append(timingRows(func(c *C) *timing { return &c.timing }, 0, boolean()),
-		field("log_all_failures", boolean().or("checker_log_all_failures"), func(c *C) *bool { return &c.LogAll }, "Logs every failed attempt."))
+	retry, before := "1", "1"
+	switch kind {
+	case MiscCheck:
+		retry = "0"
+	case HTTPCheck, SSLCheck:
+		before = "3"
+	case DNSCheck:
+		retry, before = "3", "delay_loop"
+	}
+	chain := "that of the real_server, of the virtual_server, else "
+	shared := append(timingRows(func(c *C) *timing { return &c.timing }, 0, boolean().or(chain+"off"),
+		timingDefaults{chain + retry, chain + before, chain + "delay_loop", chain + "5", chain + "60", 4294}),
+		field("log_all_failures", boolean().or("checker_log_all_failures"), func(c *C) *bool { return &c.LogAll }, "Logs every failed attempt.").since("2.0.11"))
+	since := checkReleases[kind]
+	common, connect := released(shared, since.first, since.named), released(connectRows(), since.first, since.named)
 	switch kind {
 	case MiscCheck:
 		return [][]row[C]{dropRow(common, "connect_timeout"), miscRows()}
 	case HTTPCheck:
-		return [][]row[C]{common, connectRows(), httpRows()}
+		return [][]row[C]{common, connect, httpRows(false)}
 	case SSLCheck:
-		return [][]row[C]{common, connectRows(), httpRows(), {later[C]("tls_compliant", "[<BOOL>]", "Closes TLS by the book.")}}
-	case SMTPCheck:
-		return [][]row[C]{common, connectRows(), {
-			later[C]("helo_name", "<NAME>", "How the check names itself.").or("smtpchecker.keepalived.org"),
-			laterBlock("host", "{ ... }", "Another target of the same check.", append(laterAll(common), laterAll(connectRows())...)...).many(),
-		}}
-	case DNSCheck:
-		return [][]row[C]{common, connectRows(), {
-			later[C]("type", "<TYPE>", "The type of the question.").or("SOA"),
-			later[C]("name", "<NAME>", "The name asked for.").or(".")}}
-	case UDPCheck:
-		return [][]row[C]{common, connectRows(), {
-			later[C]("payload", "<HEX>", "What is sent."),
-			later[C]("require_reply", "[<HEX>]", "An answer is needed, perhaps one that begins like this."),
-			later[C]("min_reply_length", "<N>", "The shortest answer that counts."),
-			later[C]("max_reply_length", "<N>", "The longest answer that counts.")}}
+		return [][]row[C]{common, connect, httpRows(true)}
 	case FileCheck:
-		return [][]row[C]{{
-			action("track_file", "<NAME>", func(s *stmt, _ *C) { s.refer("track_file") }, "The track_file it reads.").notYet(),
-			later[C]("weight", "<N> [reverse|noreverse]", "What the number in the file is multiplied with.")}}
+		return [][]row[C]{watchRows()}
 	case BFDCheck:
-		return [][]row[C]{{
-			action("name", "<NAME>", func(s *stmt, _ *C) { s.refer("bfd_instance") }, "The session it follows.").notYet(),
-			later[C]("alpha", "[<BOOL>]", "The server is down until the session is up.")}}
+		return [][]row[C]{sessionRows()}
 	}
-	return [][]row[C]{common, connectRows()}
+	return [][]row[C]{common, connect, askRows(kind, common)}
+}
+
+// askRows are what the checkers say that speak a protocol of their own.
+func askRows(kind CheckKind, common []row[check]) []row[check] {
+	type C = check
+	switch kind {
+	case SMTPCheck:
+		host := keywords(released(common, "1.1.8", hostReleases), released(connectRows(), "1.1.8", hostReleases))
+		return []row[C]{
+			field("helo_name", text("string").or("smtpchecker.keepalived.org"), func(c *C) *string { return &c.SMTP.Helo }, "How the check names itself.").since("1.1.8"),
+			nested("host", "{ ... }", host, func(s *stmt, c *C) *C {
+				h := newCheck(SMTPCheck, s.n)
+				c.hosts = append(c.hosts, h)
+				return h
+			}, "Another target, checked by itself.").or("the real server").since("1.1.8"),
+		}
+	case DNSCheck:
+		return []row[C]{
+			field("type", questionType(), func(c *C) *string { return &c.DNS.Type }, "The type of the question.").since("1.3.0"),
+			action("name", "<DOMAIN>", questionName, "The name asked for.").in("labels of up to 63 letters").or(".").since("1.3.0"),
+		}
+	case UDPCheck:
+		length := number[int](0, 65535)
+		return []row[C]{
+			action("payload", "<HEX>", func(s *stmt, c *C) {
+				if _, ok := s.value("hex digits"); ok {
+					c.UDP.Payload, _, _ = s.pattern(s.n.Words[1:], false)
+				}
+				s.rest()
+			}, "What is sent.").in("hex digits").or("32 bytes of text").since("2.2.0"),
+			action("require_reply", "[<HEX>]", func(s *stmt, c *C) {
+				c.UDP.RequireReply = true
+				c.UDP.Reply, c.UDP.Mask, _ = s.pattern(s.rest(), true)
+			}, "An answer is needed, perhaps one that begins like this; x stands for any digit.").or("not required").since("2.1.0"),
+			field("min_reply_length", length.or(0), func(c *C) *int { return &c.UDP.MinReply }, "The shortest answer that counts.").since("2.2.0"),
+			field("max_reply_length", length.or(255), func(c *C) *int { return &c.UDP.MaxReply }, "The longest answer that counts.").since("2.2.0"),
+		}
+	}
+	return nil
+}
+
+// questionType is a type of DNS records, in any case.
+func questionType() kind[string] {
+	types := []string{"A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"}
+	k := oneOf("type", types...).or("SOA")
+	read := k.read
+	k.read = func(s *stmt) (string, bool) {
+		if s.i < len(s.n.Words) {
+			if upper := strings.ToUpper(s.n.Words[s.i].Text); contains(types, upper) {
+				s.i++
+				return upper, true
+			}
+		}
+		return read(s)
+	}
+	return k
+}
+
+// questionName is a domain name: RFC 1035 section 2.3.4.
+func questionName(s *stmt, c *check) {
+	w, ok := s.value("a domain name")
+	if !ok {
+		return
+	}
+	if len(w.Text) > 255 {
+		s.fail(w, "", "a domain name has at most 255 characters")
+		return
+	}
+	if w.Text != "." {
+		for label := range strings.SplitSeq(strings.TrimSuffix(w.Text, "."), ".") {
+			if len(label) == 0 || len(label) > 63 {
+				s.fail(w, "", "'%s' is not a domain name: a label has 1 to 63 characters", clip(w.Text))
+				return
+			}
+		}
+	}
+	c.DNS.Name = w.Text
+}
+
+// watchRows are the keywords of FILE_CHECK.
+func watchRows() []row[check] {
+	type C = check
+	return []row[C]{
+		action("track_file", "<NAME>", func(s *stmt, c *C) { c.Watch.Name = s.refer("track_file") }, "The track_file it reads.").in("a track_file").since("2.1.0"),
+		action("weight", "<N> [reverse|noreverse]", func(s *stmt, c *C) {
+			const most = 1<<31 - 1
+			if n, ok := number[int](-most, most).read(s); ok {
+				c.Watch.Weight = n
+			}
+			if w, ok := s.next(); ok {
+				if c.Watch.Reverse = w.Text == "reverse"; !c.Watch.Reverse && w.Text != "noreverse" {
+					s.fail(w, "reverse, noreverse, or nothing", "unknown word '%s' after 'weight'", clip(w.Text))
+				}
+			}
+		}, "What the number in the file is multiplied with; 0 is down unless the number is 0.").in("-2147483647 to 2147483647").or("that of the track_file").since("2.1.0"),
+	}
+}
+
+// sessionRows are the keywords of BFD_CHECK.
+func sessionRows() []row[check] {
+	type C = check
+	return []row[C]{
+		action("name", "<BFD INSTANCE>", func(s *stmt, c *C) { c.Watch.Name = s.refer("bfd_instance") }, "The session it follows.").in("a bfd_instance").since("2.0.0"),
+		field("alpha", boolean().or("alpha of the real_server"), func(c *C) *bool { return &c.alpha }, "The server is down until the session is up.").since("2.0.0"),
+	}
+}
+
+// checkEnd puts the hosts of an SMTP_CHECK in its place: each is a check of
+// its own, and the block itself only if it says where to connect.
+func checkEnd(r *reader, c *check, _ *syntax.Node) {
+	if len(c.hosts) > 0 && r.has(c, "connect_ip", "connect_port", "bindto", "bind_port", "bind_if", "fwmark") {
+		c.own = true
+	}
+	for _, h := range c.hosts {
+		h.SMTP.Helo = c.SMTP.Helo
+	}
 }
 
 // refer reads the name of something defined elsewhere.
-func (s *stmt) refer(kind string) {
-	if w, ok := s.value("a name"); ok {
-		s.r.refs[w.Pos] = reference{kind: kind, word: w, path: s.r.path()}
-		s.r.order = append(s.r.order, w.Pos)
+func (s *stmt) refer(kind string) string {
+	w, ok := s.value("a name")
+	if ok {
+		s.refers(kind, w)
 	}
+	return w.Text
+}
+
+// refers keeps that a word names something defined elsewhere.
+func (s *stmt) refers(kind string, w syntax.Word) {
+	s.r.refs[w.Pos] = reference{kind: kind, word: w, path: s.r.path()}
+	s.r.order = append(s.r.order, w.Pos)
 }
 
 func dropRow[T any](rows []row[T], name string) []row[T] {
@@ -107,126 +238,15 @@ func dropRow[T any](rows []row[T], name string) []row[T] {
 	return out
 }
 
-// laterAll makes rows known and without effect.
-func laterAll[T any](rows []row[T]) []row[T] {
-	out := make([]row[T], len(rows))
-	for i, rw := range rows {
-		rw.read, rw.Status = nil, NotYet
-		out[i] = rw
-	}
-	return out
-}
-
 // connectRows are the options of a connection.
 func connectRows() []row[check] {
 	type C = check
 	return []row[C]{
-		field("connect_ip", ip(0), func(c *C) *netip.Addr { return &c.Addr }, "Where to connect."),
-		field("connect_port", port(), func(c *C) *uint16 { return &c.Port }, "The port to connect to."),
-		field("bindto", ip(0), func(c *C) *netip.Addr { return &c.BindAddr }, "The source address."),
-		field("bind_port", port(), func(c *C) *uint16 { return &c.BindPort }, "The source port."),
-		field("bind_if", link(), func(c *C) *string { return &c.BindIf }, "The interface of the connection."),
-		field("fwmark", number[uint32](0, 1<<32-1).or(0), func(c *C) *uint32 { return &c.FWMark }, "The mark of its packets."),
-	}
-}
-
-func miscRows() []row[check] {
-	type C = check
-	return []row[C]{
-		action("misc_path", "<COMMAND> [<USER> [<GROUP>]]", func(s *stmt, c *C) {
-			if cmd, ok := command().read(s); ok {
-				cmd.User, cmd.Group = or(cmd.User, c.Misc.Command.User), or(cmd.Group, c.Misc.Command.Group)
-				c.Misc.Command = *cmd
-			}
-		}, "The command; exit status 0 is good."),
-		field("misc_timeout", seconds(0, 4294).or("delay_loop of the virtual_server"), func(c *C) *time.Duration { return &c.Timeout }, "How long it may run."),
-		field("misc_dynamic", flag(), func(c *C) *bool { return &c.Misc.Dynamic }, "Exit status 2 to 255 sets the weight to the status less 2."),
-		action("user", "<USER> [<GROUP>]", func(s *stmt, c *C) { identity(&c.Misc.Command.User, &c.Misc.Command.Group, s) }, "Who it runs as."),
-	}
-}
-
-func httpRows() []row[check] {
-	type C = check
-	return []row[C]{
-		field("retry", number[int](0, 1<<32-1), func(c *C) *int { return &c.retry }, "How many more failures make a server bad.").old("nb_get_retry"),
-		field("virtualhost", text("name"), func(c *C) *string { return &c.HTTP.VirtualHost }, "The Host header."),
-		field("http_protocol", choice("http_protocol", []string{"1.0", "1.0C", "1.0c", "1.1"}, []string{"1.0", "1.0C", "1.0C", "1.1"}).or("1.0"), func(c *C) *string { return &c.HTTP.Protocol }, "The version of HTTP; C closes the connection."),
-		field("enable_sni", boolean(), func(c *C) *bool { return &c.HTTP.SNI }, "Names the host in the TLS handshake."),
-		action("sni_name", "[<NAME>]", func(s *stmt, c *C) {
-			c.HTTP.SNI = true
-			if w, ok := s.next(); ok {
-				c.HTTP.SNIName = w.Text
-			}
-		}, "The name in the TLS handshake."),
-		field("fast_recovery", boolean(), func(c *C) *bool { return &c.HTTP.FastRecovery }, "Does not wait between the pages after a failure."),
-		nested("url", "{ path ... }", keywords(urlRows()).ending(urlEnd), func(s *stmt, c *C) *URL {
-			c.HTTP.URLs = append(c.HTTP.URLs, URL{Pos: s.n.Words[0].Pos})
-			return &c.HTTP.URLs[len(c.HTTP.URLs)-1]
-		}, "A page and what it must be."),
-	}
-}
-
-func urlRows() []row[URL] {
-	type U = URL
-	return []row[U]{
-		field("path", text("path"), func(u *U) *string { return &u.Path }, "The path of the page."),
-		action("digest", "<HEX>", func(s *stmt, u *U) {
-			w, ok := s.value("32 hex digits")
-			if ok && len(w.Text) != 32 {
-				s.fail(w, "see genhash", "digest must have 32 hex digits, found %d", len(w.Text))
-			} else if ok && strings.Trim(strings.ToLower(w.Text), "0123456789abcdef") != "" {
-				s.fail(w, "see genhash", "digest has letters that are no hex digits")
-			} else if ok {
-				u.Digest = strings.ToLower(w.Text)
-			}
-		}, "The MD5 digest of the page.").in("32 hex digits"),
-		action("status_code", "<N>[-<M>] ...", statusCodes, "The HTTP status codes that are good.").in("100-599").or("200-299"),
-		field("virtualhost", text("name"), func(u *U) *string { return &u.VirtualHost }, "The Host header."),
-		action("regex", "<PATTERN>", func(s *stmt, u *U) {
-			if _, ok := s.value("a pattern"); ok {
-				if f := syntax.Fields(s.n.Raw); len(f) > 1 {
-					u.Regex = f[1]
-				}
-			}
-			s.rest()
-		}, "What the page must match."),
-		field("regex_no_match", flag(), func(u *U) *bool { return &u.RegexNegate }, "The page must not match."),
-		later[U]("regex_options", "<OPTION> ...", "Options of the pattern."),
-		later[U]("regex_min_offset", "<N>", "Where a match may begin at the earliest."),
-		later[U]("regex_max_offset", "<N>", "Where a match may begin at the latest."),
-		later[U]("regex_stack", "<START> <MAX>", "The stack of the matcher.").without("matching needs no such stack"),
-		later[U]("tls_compliant", "[<BOOL>]", "Closes TLS by the book."),
-	}
-}
-
-func statusCodes(s *stmt, u *URL) {
-	if s.i == len(s.n.Words) {
-		s.value("100-599")
-		return
-	}
-	for _, w := range s.rest() {
-		first, last, isRange := strings.Cut(w.Text, "-")
-		if !isRange {
-			last = first
-		}
-		a, err1 := strconv.Atoi(first)
-		b, err2 := strconv.Atoi(last)
-		switch {
-		case err1 != nil || err2 != nil:
-			s.fail(w, "", "status_code: '%s' is not a number", clip(w.Text))
-		case a < 100 || b > 599 || a > b:
-			s.fail(w, "", "status_code %s is out of range 100-599", w.Text)
-		default:
-			u.Status = append(u.Status, StatusRange{a, b})
-		}
-	}
-}
-
-func urlEnd(r *reader, u *URL, n *syntax.Node) {
-	if u.Path == "" {
-		r.found(syntax.Failure, n.Words[0].Pos, 3, r.path(), "", "url has no path")
-	}
-	if u.RegexNegate && u.Regex == "" {
-		r.found(syntax.Warning, n.Words[0].Pos, 3, r.path(), "", "regex_no_match has no effect without regex")
+		field("connect_ip", ip(0).in("of the real server's family").or("the real server's address"), func(c *C) *netip.Addr { return &c.Addr }, "Where to connect.").since("1.2.13"),
+		field("connect_port", port().or("the real server's port"), func(c *C) *uint16 { return &c.Port }, "The port to connect to.").since("1.1.0"),
+		field("bindto", ip(0).in("an address of this host").or("none"), func(c *C) *netip.Addr { return &c.BindAddr }, "The source address.").since("1.1.2"),
+		field("bind_port", port().or("chosen by the kernel"), func(c *C) *uint16 { return &c.BindPort }, "The source port.").since("1.2.13"),
+		field("bind_if", link().or("none"), func(c *C) *string { return &c.BindIf }, "The interface of the connection; link-local addresses need it.").since("1.3.7"),
+		field("fwmark", number[uint32](0, 1<<32-1).or(0), func(c *C) *uint32 { return &c.FWMark }, "The mark of its packets.").since("1.2.13"),
 	}
 }

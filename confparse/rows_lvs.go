@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"keepgo/confparse/syntax"
 )
 
 // timing is what checkers inherit: checker, real_server, virtual_server,
@@ -22,30 +20,43 @@ type timing struct {
 type service struct {
 	*VirtualServer
 	timing
-	forward      Forward
-	weight       int
-	inhibit      bool
-	sorryForward Forward
-	servers      []*server
+	method  method
+	weight  int
+	inhibit bool
+	sorry   method // of the sorry server
+	servers []*server
 }
 
 // server is a real_server while it is read.
 type server struct {
 	*RealServer
 	timing
+	method method
 	checks []*check
 }
 
+// method is how packets reach a server.
+type method struct {
+	forward Forward
+	tunnel  TunnelOptions
+}
+
+// timingDefaults are the defaults of timing as the manual prints them.
+type timingDefaults struct {
+	retry, before, warmup, timeout, period string
+	longest                                float64 // of connect_timeout
+}
+
 // timingRows are the keywords of timing.
-func timingRows[T any](at func(*T) *timing, lowestRetry int64, alpha kind[bool]) []row[T] {
+func timingRows[T any](at func(*T) *timing, lowestRetry int64, alpha kind[bool], def timingDefaults) []row[T] {
 	tick := 0.000001
 	return []row[T]{
-		field("alpha", alpha, func(o *T) *bool { return &at(o).alpha }, "A server is down until its first success."),
-		field("retry", number[int](lowestRetry, 1<<32-1).or(1), func(o *T) *int { return &at(o).retry }, "How many more failures make a server bad."),
-		field("delay_before_retry", seconds(0, forever).or(1), func(o *T) *time.Duration { return &at(o).before }, "The time before the next attempt after a failure."),
-		field("warmup", seconds(0, forever).or("delay_loop"), func(o *T) *time.Duration { return &at(o).warmup }, "The first check comes at a random time within this."),
-		field("connect_timeout", seconds(tick, forever).or(5), func(o *T) *time.Duration { return &at(o).timeout }, "How long a connection may take, and each step after it."),
-		field("delay_loop", seconds(tick, forever).or(60), func(o *T) *time.Duration { return &at(o).period }, "The time between two checks."),
+		field("alpha", alpha, func(o *T) *bool { return &at(o).alpha }, "A server is down until its first success.").since("1.3.7"),
+		field("retry", number[int](lowestRetry, 1<<32-1).or(def.retry), func(o *T) *int { return &at(o).retry }, "How many more failures make a server bad.").since("1.2.20"),
+		field("delay_before_retry", seconds(0, forever).or(def.before), func(o *T) *time.Duration { return &at(o).before }, "The time before the next attempt after a failure.").since("1.2.20"),
+		field("warmup", seconds(0, forever).or(def.warmup), func(o *T) *time.Duration { return &at(o).warmup }, "The first check comes at a random time within this.").since("1.2.13"),
+		field("connect_timeout", seconds(tick, def.longest).or(def.timeout), func(o *T) *time.Duration { return &at(o).timeout }, "How long a connection may take, and each step after it.").since("1.1.0"),
+		field("delay_loop", seconds(tick, forever).or(def.period), func(o *T) *time.Duration { return &at(o).period }, "The time between two checks.").since("1.3.7"),
 	}
 }
 
@@ -62,37 +73,38 @@ const (
 // serviceRows are the keywords of virtual_server.
 func serviceRows() []row[service] {
 	type S = service
-	algo := field("lvs_sched", oneOf("lvs_sched", schedulers...).or("wlc"), func(o *S) *string { return &o.Scheduler }, "How connections are spread over the servers.")
-	kind := field("lvs_method", forward(), func(o *S) *Forward { return &o.forward }, "How packets reach the servers.")
-	return append(timingRows(func(o *S) *timing { return &o.timing }, 1, flag()), []row[S]{
-		algo, spelled(algo, "lb_algo", oneOf("lb_algo", schedulers...).or("wlc"), func(o *S) *string { return &o.Scheduler }),
-		kind, kind.alias("lb_kind"),
-		field("ip_family", choice("ip_family", []string{"inet", "inet6"}, []bool{false, true}), func(o *S) *bool { return &o.IPv6 }, "The family of a service by mark or group."),
-		field("protocol", protocol(), func(o *S) *Protocol { return &o.Protocol }, "The transport of the service."),
-		field("inhibit_on_failure", flag(), func(o *S) *bool { return &o.inhibit }, "A failed server gets weight 0 and stays."),
-		field("ops", flag(), func(o *S) *bool { return &o.OnePacket }, "Schedules every packet by itself."),
-		schedFlag("flag-1", flag1, ""), schedFlag("flag-2", flag2, ""), schedFlag("flag-3", flag3, ""),
-		schedFlag("sh-fallback", flag1, "sh"), schedFlag("sh-port", flag2, "sh"),
-		schedFlag("mh-fallback", flag1, "mh"), schedFlag("mh-port", flag2, "mh"),
-		later[S]("hashed", "", "An old switch.").without("keepalived has none for it either"),
-		field("persistence_engine", text("name"), func(o *S) *string { return &o.Engine }, "The IPVS persistence engine, such as sip."),
-		action("persistence_timeout", "[<SECS>]", persistence, "How long a client keeps its server.").in("1-2678400").or("360 when no argument"),
-		action("persistence_granularity", "<NETMASK>|<LEN>", granularity, "The network of clients that share a server."),
-		field("ha_suspend", flag(), func(o *S) *bool { return &o.HASuspend }, "Checks only while the address is on this host."),
-		field("smtp_alert", boolean().or("smtp_alert_checker"), func(o *S) *bool { return &o.SMTPAlert }, "Sends mails about the quorum."),
-		field("virtualhost", text("name"), func(o *S) *string { return &o.virtualHost }, "The Host header of HTTP checks."),
-		later[S]("snmp_name", "<NAME>", "The name of the service in SNMP."),
-		field("omega", flag(), func(o *S) *bool { return &o.Omega }, "Tells of servers going down at the stop too."),
-		field("quorum_up", command(), func(o *S) **Command { return &o.QuorumUp }, "Runs when the quorum is reached."),
-		field("quorum_down", command(), func(o *S) **Command { return &o.QuorumDown }, "Runs when the quorum is lost."),
-		field("quorum", number[int](1, 1<<32-1).or(1), func(o *S) *int { return &o.Quorum }, "The weight that must be alive."),
-		field("hysteresis", number[int](0, 1<<32-1).or(0), func(o *S) *int { return &o.Hysteresis }, "The margin around the quorum."),
-		field("weight", number[int](1, 1<<31-1).or(1), func(o *S) *int { return &o.weight }, "The weight of servers that name none."),
-		action("sorry_server", "<IP> [<PORT>]", sorryServer, "Serves while the quorum is lost."),
-		field("sorry_server_inhibit", flag(), func(o *S) *bool { return &o.SorryInhibit }, "The sorry server stays with weight 0."),
-		field("sorry_server_lvs_method", forward(), func(o *S) *Forward { return &o.sorryForward }, "How packets reach the sorry server."),
-		nested("real_server", "<IP> [<PORT>] { ... }", keywords(serverRows()), realServer, "A server."),
-		gone[S]("nat_mask", "was removed from keepalived long ago and has no effect"),
+	algo := field("lvs_sched", oneOf("lvs_sched", schedulers...).or("wlc"), func(o *S) *string { return &o.Scheduler }, "How connections are spread over the servers.").since("1.1.5")
+	kind := field("lvs_method", forward().or("NAT"), func(o *S) *method { return &o.method }, "How packets reach the servers.").options(tunnelWords()...).since("1.1.5")
+	return append(released(timingRows(func(o *S) *timing { return &o.timing }, 1, flag(),
+		timingDefaults{"that of the checker", "that of the checker", "delay_loop", "5", "60", forever}), "1.1.0", serviceReleases), []row[S]{
+		algo, spelled(algo, "lb_algo", oneOf("lb_algo", schedulers...).or("wlc"), func(o *S) *string { return &o.Scheduler }).since("1.1.0"),
+		kind, kind.alias("lb_kind").since("1.1.0"),
+		field("ip_family", choice("ip_family", []string{"inet", "inet6"}, []bool{false, true}).or("that of the address or of the first real server"), func(o *S) *bool { return &o.IPv6 }, "The family of a service by mark or group.").since("1.2.20"),
+		field("protocol", protocol().or("UDP, with a warning"), func(o *S) *Protocol { return &o.Protocol }, "The transport of the service.").since("1.1.0"),
+		field("inhibit_on_failure", flag(), func(o *S) *bool { return &o.inhibit }, "A failed server gets weight 0 and stays.").since("1.3.7"),
+		field("ops", flag().in("UDP, or a firewall mark"), func(o *S) *bool { return &o.OnePacket }, "Schedules every packet by itself.").since("1.2.8"),
+		schedFlag("flag-1", flag1, "").since("1.3.0"), schedFlag("flag-2", flag2, "").since("1.3.0"), schedFlag("flag-3", flag3, "").since("1.3.0"),
+		schedFlag("sh-fallback", flag1, "sh").since("1.3.0"), schedFlag("sh-port", flag2, "sh").since("1.3.0"),
+		schedFlag("mh-fallback", flag1, "mh").since("2.0.20"), schedFlag("mh-port", flag2, "mh").since("2.0.20"),
+		later[S]("hashed", "", "An old switch.").or("off").without("keepalived has none for it either").since("1.3.0"),
+		field("persistence_engine", text("name").in("such as sip"), func(o *S) *string { return &o.Engine }, "The IPVS persistence engine, such as sip.").since("1.2.20"),
+		action("persistence_timeout", "[<SECS>]", persistence, "How long a client keeps its server.").in("1-2678400").or("0; 360 when no argument").since("1.1.0"),
+		action("persistence_granularity", "<NETMASK> | <LEN>", granularity, "The network of clients that share a server; it turns persistence on.").in("a netmask of IPv4; 1-128 of IPv6").or("255.255.255.255 / 128").since("1.1.0"),
+		field("ha_suspend", flag().in("services with an address"), func(o *S) *bool { return &o.HASuspend }, "Checks only while the address is on this host.").notYet().since("1.1.0"),
+		field("smtp_alert", boolean().or("smtp_alert_checker, else smtp_alert, else off"), func(o *S) *bool { return &o.SMTPAlert }, "Sends mails about the quorum.").notYet().since("2.0.0"),
+		field("virtualhost", text("string"), func(o *S) *string { return &o.virtualHost }, "The Host header of HTTP checks.").since("1.1.0"),
+		field("snmp_name", text("string"), func(o *S) *string { return &o.SNMPName }, "The name of the service in SNMP.").notYet().since("2.2.3"),
+		field("omega", flag(), func(o *S) *bool { return &o.Omega }, "Tells of servers going down at the stop too.").since("1.1.16"),
+		field("quorum_up", command(), func(o *S) **Command { return &o.QuorumUp }, "Runs when the quorum is reached.").since("1.1.16"),
+		field("quorum_down", command(), func(o *S) **Command { return &o.QuorumDown }, "Runs when the quorum is lost.").since("1.1.16"),
+		field("quorum", number[int](1, 1<<32-1).or(1), func(o *S) *int { return &o.Quorum }, "The weight that must be alive.").since("1.1.16"),
+		field("hysteresis", number[int](0, 1<<32-1).or(0), func(o *S) *int { return &o.Hysteresis }, "The margin around the quorum.").since("1.1.16"),
+		field("weight", number[int](1, 1<<31-1).or(1), func(o *S) *int { return &o.weight }, "The weight of servers that name none.").since("1.3.7"),
+		action("sorry_server", "<IP> [<PORT>]", sorryServer, "Serves while the quorum is lost.").since("1.1.0"),
+		field("sorry_server_inhibit", flag(), func(o *S) *bool { return &o.SorryInhibit }, "The sorry server stays with weight 0.").since("1.2.13"),
+		field("sorry_server_lvs_method", forward().or("lvs_method"), func(o *S) *method { return &o.sorry }, "How packets reach the sorry server.").options(tunnelWords()...).since("1.3.6"),
+		nested("real_server", "<IP> [<PORT>] { ... }", keywords(serverRows()), realServer, "A server.").in("each once").or("port of the virtual_server").since("1.1.0"),
+		gone[S]("nat_mask", "<NETMASK>", "was removed from keepalived long ago and has no effect").since("1.1.0"),
 	}...)
 }
 
@@ -106,41 +118,17 @@ func spelled[T, V any](rw row[T], name string, k kind[V], at func(*T) *V) row[T]
 // schedFlag sets a flag of the scheduler; a scheduler's own flag is refused
 // for others.
 func schedFlag(name string, bit uint32, scheduler string) row[service] {
+	needed := ""
+	if scheduler != "" {
+		needed = "behind lvs_sched " + scheduler
+	}
 	return action(name, "", func(s *stmt, o *service) {
 		if scheduler != "" && o.Scheduler != scheduler {
 			s.fail(s.n.Words[0], "put 'lvs_sched "+scheduler+"' before it", "'%s' is for lvs_sched %s", name, scheduler)
 			return
 		}
 		o.SchedFlags |= bit
-	}, "A flag of the scheduler.")
-}
-
-// tunnelOption is one option behind TUN.
-type tunnelOption struct {
-	Type string `parser:"  'type' @('ipip' | 'gue' | 'gre')"`
-	Port string `parser:"| 'port' @Word"`
-	Sum  string `parser:"| @('nocsum' | 'csum' | 'remcsum')"`
-}
-
-var tunnelParser = grammarOf[tunnelOption]()
-
-// forward is NAT, DR or TUN with the options of the tunnel.
-func forward() kind[Forward] {
-	k := choice("lvs_method", []string{"NAT", "DR", "TUN"}, []Forward{NAT, Direct, Tunnel})
-	read := k.read
-	k.args = "NAT|DR|TUN [type ipip|gue|gre] [port <N>] [nocsum|csum|remcsum]"
-	k.read = func(s *stmt) (Forward, bool) {
-		f, ok := read(s)
-		if ok && f == Tunnel && s.i < len(s.n.Words) {
-			options(s, tunnelParser, "after TUN", []string{"type", "port", "nocsum", "csum", "remcsum"}, func(o *tunnelOption, w syntax.Word) {
-				if o.Type != "ipip" && o.Sum != "nocsum" {
-					s.note(w, "", "'%s %s' of a tunnel has no effect yet", w.Text, o.Type+o.Port)
-				}
-			})
-		}
-		return f, ok
-	}
-	return k.or("NAT")
+	}, "A flag of the scheduler.").in(needed).or("off")
 }
 
 func protocol() kind[Protocol] {
@@ -293,18 +281,19 @@ func realServer(s *stmt, o *service) *server {
 // serverRows are the keywords of real_server.
 func serverRows() []row[server] {
 	type S = server
-	rows := append(timingRows(func(o *S) *timing { return &o.timing }, 1, boolean()), []row[S]{
-		action("weight", "<N>", serverWeight, "The share of the server.").in("0-65535").or("weight of the virtual_server"),
-		field("lvs_method", forward().or("lvs_method of the virtual_server"), func(o *S) *Forward { return &o.Forward }, "How packets reach the server."),
-		field("uthreshold", number[uint32](0, 1<<32-1).or(0), func(o *S) *uint32 { return &o.Upper }, "At this many connections it gets no more."),
-		field("lthreshold", number[uint32](0, 1<<32-1).or(0), func(o *S) *uint32 { return &o.Lower }, "Below this many it gets new ones again."),
-		field("inhibit_on_failure", boolean(), func(o *S) *bool { return &o.Inhibit }, "On failure it gets weight 0 and stays."),
-		field("notify_up", command(), func(o *S) **Command { return &o.NotifyUp }, "Runs when the server comes up."),
-		field("notify_down", command(), func(o *S) **Command { return &o.NotifyDown }, "Runs when the server goes down."),
-		field("smtp_alert", boolean().or("smtp_alert_checker"), func(o *S) *bool { return &o.SMTPAlert }, "Sends mails about the server."),
-		field("virtualhost", text("name"), func(o *S) *string { return &o.virtualHost }, "The Host header of HTTP checks."),
-		later[S]("snmp_name", "<NAME>", "The name of the server in SNMP."),
-		gone[S]("CI-LINUX", "was removed from keepalived long ago and has no effect"),
+	const outer = "that of the virtual_server"
+	rows := append(released(timingRows(func(o *S) *timing { return &o.timing }, 1, boolean().or(outer), timingDefaults{outer, outer, outer, outer, outer, forever}), "1.1.0", serverReleases), []row[S]{
+		action("weight", "<N>", serverWeight, "The share of the server.").in("0-2147483647; ipvsadm takes 0-65535").or("weight of the virtual_server").since("1.1.0"),
+		field("lvs_method", forward().or("lvs_method of the virtual_server"), func(o *S) *method { return &o.method }, "How packets reach the server.").options(tunnelWords()...).since("1.3.6"),
+		field("uthreshold", number[uint32](0, 1<<32-1).or(0), func(o *S) *uint32 { return &o.Upper }, "At this many connections it gets no more.").since("1.1.13"),
+		field("lthreshold", number[uint32](0, 1<<32-1).or(0), func(o *S) *uint32 { return &o.Lower }, "Below this many it gets new ones again.").since("1.1.13"),
+		field("inhibit_on_failure", boolean().or("inhibit_on_failure of the virtual_server"), func(o *S) *bool { return &o.Inhibit }, "On failure it gets weight 0 and stays.").since("1.1.0"),
+		field("notify_up", command(), func(o *S) **Command { return &o.NotifyUp }, "Runs when the server comes up.").since("1.1.0"),
+		field("notify_down", command(), func(o *S) **Command { return &o.NotifyDown }, "Runs when the server goes down.").since("1.1.0"),
+		field("smtp_alert", boolean().or("smtp_alert_checker, else smtp_alert, else on"), func(o *S) *bool { return &o.SMTPAlert }, "Sends mails about the server.").notYet().since("2.0.0"),
+		field("virtualhost", text("string").or("that of the virtual_server"), func(o *S) *string { return &o.virtualHost }, "The Host header of HTTP checks.").since("1.3.6"),
+		field("snmp_name", text("string"), func(o *S) *string { return &o.SNMPName }, "The name of the server in SNMP.").notYet().since("2.2.3"),
+		gone[S]("CI-LINUX", "{ ... }", "was removed from keepalived long ago and has no effect").since("1.1.0"),
 	}...)
 	for kind := range BFDCheck + 1 {
 		rows = append(rows, checkRow(kind))
@@ -325,87 +314,4 @@ func serverWeight(s *stmt, o *server) {
 		s.note(w, "", "weight %d is above 65535 (ipvsadm refuses it)", n)
 	}
 	o.Weight = int(n)
-}
-
-// groupEntry reads a line of virtual_server_group: ADDR[-END] [PORT],
-// ADDR/LEN [PORT] or fwmark N [inet|inet6].
-func groupEntry(s *stmt, g *ServerGroup) {
-	w, _ := s.next()
-	e := GroupEntry{Pos: w.Pos}
-	ok := true
-	if w.Text == "fwmark" {
-		ok = s.mark(&e.FWMark)
-		if f, given := s.next(); ok && given {
-			e.IPv6 = f.Text == "inet6"
-			if f.Text != "inet" && f.Text != "inet6" {
-				s.fail(f, "inet or inet6", "unknown family '%s'", clip(f.Text))
-			}
-		}
-	} else {
-		ok = s.entryRange(&e, w)
-		if p, given := s.next(); ok && given {
-			e.Port, ok = s.port(p)
-		}
-	}
-	s.leftover()
-	if ok {
-		g.Entries = append(g.Entries, e)
-	}
-}
-
-// entryRange reads the addresses of an entry.
-func (s *stmt) entryRange(e *GroupEntry, w syntax.Word) bool {
-	first, end, isRange := strings.Cut(w.Text, "-")
-	if _, bits, isPrefix := strings.Cut(w.Text, "/"); isPrefix && bits != "" {
-		p, err := netip.ParsePrefix(w.Text)
-		if err != nil || p.Masked() != p {
-			s.fail(w, "", "'%s' is not a network (its host bits must be zero)", clip(w.Text))
-			return false
-		}
-		e.First, e.Last = p.Addr(), lastOf(p)
-		return true
-	}
-	fw := w
-	fw.Text = first
-	var ok bool
-	if e.First, ok = s.addr(fw); !ok {
-		return false
-	}
-	e.Last = e.First
-	if !isRange {
-		return true
-	}
-	if e.Last, ok = rangeEnd(e.First, end); !ok || e.Last.Less(e.First) {
-		s.fail(w, "", "'%s' is not the end of a range that begins with %s", clip(end), e.First)
-		return false
-	}
-	return true
-}
-
-// rangeEnd completes the end of a range: a full address, the last octet of
-// IPv4, or the last 16 bits of IPv6 in hexadecimal.
-func rangeEnd(first netip.Addr, end string) (netip.Addr, bool) {
-	if a, err := netip.ParseAddr(end); err == nil {
-		return a, a.Is4() == first.Is4()
-	}
-	if first.Is4() {
-		n, err := strconv.ParseUint(end, 10, 8)
-		b := first.As4()
-		b[3] = byte(n)
-		return netip.AddrFrom4(b), err == nil
-	}
-	n, err := strconv.ParseUint(end, 16, 16)
-	b := first.As16()
-	b[14], b[15] = byte(n>>8), byte(n)
-	return netip.AddrFrom16(b), err == nil
-}
-
-// lastOf is the last address of a network.
-func lastOf(p netip.Prefix) netip.Addr {
-	b := p.Addr().AsSlice()
-	for i := p.Bits(); i < len(b)*8; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	a, _ := netip.AddrFromSlice(b)
-	return a
 }

@@ -124,24 +124,3 @@ func ruleLine(s *stmt, into *[]Line) {
 		keepLine(s, into)
 	}
 }
-
-// routeWords and ruleWords are the options of a line as rows.
-func routeWords[T any]() []row[T] { return lineRows[T](routeArgs) }
-
-func ruleWords[T any]() []row[T] { return lineRows[T](ruleArgs) }
-
-func lineRows[T any](args map[string]int) []row[T] {
-	var names []string
-	for n := range args {
-		names = append(names, n)
-	}
-	var rows []row[T]
-	for _, n := range sorted(names) {
-		arg := ""
-		if args[n] > 0 {
-			arg = "<VALUE>"
-		}
-		rows = append(rows, later[T](n, arg, "As in ip-route(8) and ip-rule(8)."))
-	}
-	return rows
-}

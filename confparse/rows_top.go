@@ -1,7 +1,5 @@
 package confparse
 
-import "keepgo/confparse/syntax"
-
 // root is the table: the top level with everything below it.
 var root *block[document]
 
@@ -10,105 +8,42 @@ func init() { root = topLevel() }
 // Top is the table of the top level of a configuration.
 func Top() Block { return root }
 
-// unread is the object of blocks whose effect is still to come: their keywords
-// are known.
-type unread struct{ name syntax.Word }
-
 func topLevel() *block[document] {
 	type D = document
-	file := named0("track_file", trackFileRows(), "A file whose number changes priorities and weights.")
+	file := func(name string, rows []row[TrackFile]) row[D] {
+		return nested(name, "<NAME> { ... }", keywords(rows), trackFile, "A file whose number changes priorities and weights.").in("defined anywhere in the file").notYet()
+	}
 	return keywords([]row[D]{
-		nested("global_defs", "{ ... }", keywords(globalRows()), func(_ *stmt, d *D) *globals { return d.globals }, "What holds for everything."),
-		nested("vrrp_instance", "<NAME> { ... }", keywords(instanceRows()), vrrpInstance, "A virtual router."),
-		nested("vrrp_script", "<NAME> { ... }", keywords(scriptRows()), vrrpScript, "A command that decides about instances."),
-		nested("vrrp_sync_group", "<NAME> { ... }", keywords(groupRows()), syncGroup, "Instances that change together."),
-		nested("virtual_server", "<IP> [<PORT>] | fwmark <N> | group <NAME> { ... }", keywords(serviceRows()), virtualServer, "A balanced service."),
+		nested("global_defs", "{ ... }", keywords(globalRows()), func(_ *stmt, d *D) *globals { return d.globals }, "What holds for everything.").since("1.1.0"),
+		nested("vrrp_instance", "<NAME> { ... }", keywords(instanceRows()), vrrpInstance, "A virtual router.").in("a name of its own").since("1.1.0"),
+		nested("vrrp_script", "<NAME> { ... }", keywords(scriptRows()), vrrpScript, "A command that decides about instances.").in("defined anywhere in the file").since("1.1.13"),
+		nested("vrrp_sync_group", "<NAME> { ... }", keywords(groupRows()), syncGroup, "Instances that change together.").since("1.1.0"),
+		nested("virtual_server", "<IP> [<PORT>] | fwmark <N> | group <NAME> { ... }", keywords(serviceRows()), virtualServer, "A balanced service.").in("port 1-65535, fwmark 1-4294967295").or("every port").since("1.1.0"),
 		nested("virtual_server_group", "<NAME> { ... }", lines(groupEntry,
-			word[ServerGroup]("fwmark", "<N> [inet|inet6]", "A firewall mark.")), serverGroup, "Addresses that make one service."),
-		list("static_ipaddress", "{ <IP>[/<LEN>] [dev <IF>] ... }", staticAddress, "Addresses that always stand.", addressOptions[D]()...),
-		list("static_routes", "{ <ROUTE> ... }", func(s *stmt, d *D) { routeLine(s, &d.cfg.StaticRoutes) }, "Routes that always stand.", routeWords[D]()...).notYet(),
-		list("static_rules", "{ <RULE> ... }", func(s *stmt, d *D) { ruleLine(s, &d.cfg.StaticRules) }, "Routing rules that always stand.", ruleWords[D]()...).notYet(),
-		named0("track_group", []row[unread]{laterLines[unread]("group", "{ <INSTANCE> ... }", "The instances.")}, "Instances that depend on static addresses."),
-		named0("garp_group", []row[unread]{
-			later[unread]("garp_interval", "<SECS>", "The least time between two gratuitous ARP."),
-			later[unread]("gna_interval", "<SECS>", "The least time between two neighbour advertisements."),
-			later[unread]("interface", "<IF>", "An interface of the group.").many(),
-			laterLines[unread]("interfaces", "{ <IF> ... }", "The interfaces of the group."),
-		}, "Interfaces that share a limit of gratuitous ARP."),
-		laterLines[D]("linkbeat_interfaces", "{ <IF> [MII|ETHTOOL|IOCTL] ... }", "Interfaces whose link state is polled."),
-		laterLines[D]("interface_up_down_delays", "{ <IF> <DOWN> [<UP>] ... }", "How long a change of an interface must last."),
-		named0("vrrp_track_process", processRows(), "Processes that decide about instances."),
-		file, file.old("vrrp_track_file"),
-		named0("bfd_instance", bfdRows(), "A BFD session."),
-		laterBlock("SSL", "{ ... }", "The TLS identity of the checks.",
-			later[D]("password", "<PASSWORD>", "Opens the private key."),
-			later[D]("ca", "<FILE>", "The CA certificates."),
-			later[D]("certificate", "<FILE>", "The certificate."),
-			later[D]("key", "<FILE>", "The private key.")),
+			word[ServerGroup]("fwmark", "<N> [inet|inet6]", "A firewall mark.").in("1-4294967295").or("the family of the real servers")), serverGroup, "Addresses that make one service.").
+			item("<IP>[-<END>]", "[<PORT>]", "IPv4: the last octet or an address; IPv6: 16 bits in hex or an address; of a network no host bits", "every port", "An address, or a range up to the last octet (IPv6: the last 16 bits) or to a full address, or a network.").since("1.1.0"),
+		list("static_ipaddress", "{ <IP>[/<LEN>] [dev <IF>] ... }", staticAddress, "Addresses that always stand.", addressOptions[D]()...).item("<IP>[/<LEN>]", "first word of the line", "IPv4 or IPv6", "/32 or /128", "The address.").since("1.1.0"),
+		list("static_routes", "{ <ROUTE> ... }", func(s *stmt, d *D) { routeLine(s, &d.cfg.StaticRoutes) }, "Routes that always stand.", routeWords[D]()...).item("<DEST>", destArgs, destRange, "unicast", destDoc).notYet().since("1.1.0"),
+		list("static_rules", "{ <RULE> ... }", func(s *stmt, d *D) { ruleLine(s, &d.cfg.StaticRules) }, "Routing rules that always stand.", ruleWords[D]()...).notYet().since("1.2.20"),
+		nested("track_group", "<NAME> { group { ... } }", keywords([]row[TrackGroup]{
+			list("group", "{ <INSTANCE> ... }", func(s *stmt, g *TrackGroup) {
+				for _, w := range s.rest() {
+					g.Members = append(g.Members, w.Text)
+					s.refers("vrrp_instance", w)
+				}
+			}, "The instances.").in("instances that exist").item("<INSTANCE>", "one or more per line", "", "", "The name of an instance.").since("2.0.3"),
+		}), trackGroup, "Instances that depend on static addresses.").notYet().since("2.0.3"),
+		nested("garp_group", "<NAME> { ... }", keywords(garpGroupRows()), garpGroup, "Interfaces that share a limit of gratuitous ARP.").notYet().since("1.2.21"),
+		list("linkbeat_interfaces", "{ <IF> [MII|ETHTOOL|IOCTL] ... }", linkbeat, "Interfaces whose link state is polled.").
+			item("<IF>", "[MII|ETHTOOL|IOCTL]", "", "the first way that works", "An interface and how it is asked; without a word the first way that works.").notYet().since("2.0.13"),
+		list("interface_up_down_delays", "{ <IF> <DOWN> [<UP>] ... }", interfaceDelay, "How long a change of an interface must last.").in("0-255 s").or("0").
+			item("<IF>", "<DOWN> [<UP>]", "0-255 s", "0", "An interface and its delays.").notYet().since("2.2.3"),
+		nested("vrrp_track_process", "<NAME> { ... }", keywords(trackProcessRows()), trackProcess, "Processes that decide about instances.").in("defined anywhere in the file").notYet().since("2.0.11"),
+		file("track_file", trackFileRows()).since("2.1.0"),
+		file("track_file", released(trackFileRows(), "2.0.0", releases{"file": "2.0.0", "weight": "2.0.0", "init_file": "2.0.0"})).old("vrrp_track_file").since("2.0.0"),
+		nested("bfd_instance", "<NAME> { ... }", keywords(bfdRows()), bfdInstance, "A BFD session.").in("up to 31 characters").notYet().since("2.0.0"),
+		nested("SSL", "{ ... }", keywords(tlsRows()), func(_ *stmt, d *D) *TLS { return &d.cfg.TLS }, "The TLS identity of the checks.").notYet().since("1.1.0"),
 	}, topRows(func(d *D) *globals { return d.globals }))
-}
-
-// named0 is a named block whose effect is still to come.
-func named0(name string, rows []row[unread], doc string) row[document] {
-	b := keywords(rows)
-	if name == "bfd_instance" {
-		b.ending(bfdEnd)
-	}
-	rw := nested(name, "<NAME> { ... }", b, func(s *stmt, _ *document) *unread {
-		if _, ok := s.named(); !ok {
-			return nil
-		}
-		return &unread{name: s.n.Words[1]}
-	}, doc)
-	return rw.notYet()
-}
-
-func bfdEnd(r *reader, u *unread, n *syntax.Node) {
-	if !r.has(u, "neighbor_ip", "neighbour_ip") {
-		r.about(syntax.Failure, u, "", "", "bfd_instance %s has no neighbor_ip", clip(u.name.Text))
-	}
-}
-
-func trackFileRows() []row[unread] {
-	return []row[unread]{
-		later[unread]("file", "<PATH>", "The file."),
-		later[unread]("weight", "<N> [reverse]", "What its number is multiplied with.").in("-254 to 254").or("1"),
-		later[unread]("init_file", "[<VALUE>] [overwrite]", "Creates the file."),
-	}
-}
-
-func processRows() []row[unread] {
-	return []row[unread]{
-		later[unread]("process", "<COMMAND> [<PARAM> ...]", "The process."),
-		later[unread]("param_match", "[initial|partial]", "How its parameters are compared."),
-		later[unread]("weight", "<N> [reverse]", "What is added to the priority.").in("-254 to 254").or("0"),
-		later[unread]("quorum", "<N>", "How many must run.").in("1-65535").or("1"),
-		later[unread]("quorum_max", "<N>", "How many may run."),
-		later[unread]("delay", "<SECS>", "Sets both delays."),
-		later[unread]("terminate_delay", "<SECS>", "How long too few count as enough."),
-		later[unread]("fork_delay", "<SECS>", "How long enough count as too few."),
-		later[unread]("full_command", "", "Compares the whole command line."),
-	}
-}
-
-func bfdRows() []row[unread] {
-	neighbor := later[unread]("neighbor_ip", "<IP>", "The other end.")
-	ttl := later[unread]("ttl", "<N>", "The TTL of its packets.").in("1-255")
-	return []row[unread]{
-		neighbor, neighbor.alias("neighbour_ip"),
-		later[unread]("source_ip", "<IP>", "This end."),
-		later[unread]("min_rx", "<MS>", "The least time between received packets.").or("10"),
-		later[unread]("min_tx", "<MS>", "The least time between sent packets.").or("10"),
-		later[unread]("idle_tx", "<MS>", "The time between sent packets while down.").or("1000"),
-		later[unread]("multiplier", "<N>", "How many packets may be missed.").in("1-255").or("5"),
-		later[unread]("passive", "", "Waits for the other end."),
-		ttl, ttl.alias("hoplimit"),
-		later[unread]("max_hops", "<N>", "How many hops packets may have come.").in("-1 to 255").or("0"),
-		later[unread]("multihop", "[<BOOL>]", "The port for more than one hop."),
-		later[unread]("weight", "<N> [reverse]", "What is added to the priority.").in("-253 to 253").or("0"),
-		later[unread]("vrrp", "", "Instances hear of it."),
-		later[unread]("checker", "", "Checkers hear of it."),
-	}
 }
 
 func vrrpInstance(s *stmt, d *document) *Instance {

@@ -32,6 +32,11 @@ type Keyword struct {
 	Alias   string // the preferred spelling
 	Old     bool   // an alias that is deprecated
 	Block   Block  // what it opens, or nil
+	// Options are the words that may follow on its line, or nil.
+	Options Block
+	// Item is what begins each line of the list that it opens, or what stands
+	// among its options by itself, such as an address; nil where there is none.
+	Item *Keyword
 }
 
 // Block is the inside of a block: its keywords, or the words of its lines.
@@ -162,35 +167,61 @@ func later[T any](name, args, doc string) row[T] {
 	return row[T]{Keyword: Keyword{Name: name, Args: args, Doc: doc, Status: NotYet}}
 }
 
-// laterBlock is later for a keyword that opens a block; its rows are known.
-func laterBlock[T any](name, args, doc string, rows ...row[T]) row[T] {
-	rw := within(name, args, keywords(rows), doc)
-	rw.Status = NotYet
-	return rw
-}
-
-// laterLines is laterBlock for a block of lines.
-func laterLines[T any](name, args, doc string, words ...row[T]) row[T] {
-	rw := list(name, args, func(s *stmt, _ *T) { s.rest() }, doc, words...)
-	rw.Status = NotYet
-	return rw
-}
-
 // word makes the row of an option inside a line; the grammar of the line
 // reads it.
 func word[T any](name, args, doc string) row[T] {
 	return row[T]{Keyword: Keyword{Name: name, Args: args, Doc: doc}}
 }
 
-// gone makes the row of a keyword that keepalived removed.
-func gone[T any](name, why string) row[T] {
-	return row[T]{Keyword: Keyword{Name: name, Status: Removed, Why: why, Doc: "Removed: " + why + "."}}
+// option makes the row of a word that may follow a keyword on its line.
+func option(name, args, doc string) row[struct{}] {
+	return word[struct{}](name, args, doc)
 }
 
-// notYet says that a keyword is read and checked, and has no effect yet.
+// options says which words may follow on the line. They share the fate of
+// their keyword.
+func (rw row[T]) options(words ...row[struct{}]) row[T] {
+	rw.Options = keywords(words)
+	for _, k := range rw.Options.Keywords() {
+		if rw.Status != Done && k.Status == Done {
+			k.Status, k.Why = rw.Status, rw.Why
+		}
+	}
+	return rw
+}
+
+// item says what begins a line of the list.
+func (rw row[T]) item(name, args, rng, def, doc string) row[T] {
+	rw.Item = &Keyword{Name: name, Args: args, Range: rng, Default: def, Doc: doc}
+	return rw
+}
+
+// gone makes the row of a keyword that keepalived removed.
+func gone[T any](name, args, why string) row[T] {
+	return row[T]{Keyword: Keyword{Name: name, Args: args, Status: Removed, Why: why, Doc: "Removed: " + why + "."}}
+}
+
+// notYet says that a keyword is read and checked, and has no effect yet; with
+// a block everything in it.
 func (rw row[T]) notYet() row[T] {
 	rw.Status = NotYet
+	delay(rw.Block)
+	delay(rw.Options)
 	return rw
+}
+
+// delay says of everything in a block that it has no effect yet.
+func delay(b Block) {
+	if b == nil {
+		return
+	}
+	for _, k := range b.Keywords() {
+		if k.Status == Done {
+			k.Status = NotYet
+		}
+		delay(k.Block)
+		delay(k.Options)
+	}
 }
 
 // without says that a keyword has rightly no effect.
@@ -199,6 +230,7 @@ func (rw row[T]) without(why string) row[T] {
 	return rw
 }
 
+func (rw row[T]) bytes() row[T]               { rw.Args = "<BYTES>"; return rw }
 func (rw row[T]) or(def string) row[T]        { rw.Default = def; return rw }
 func (rw row[T]) in(rng string) row[T]        { rw.Range = rng; return rw }
 func (rw row[T]) since(version string) row[T] { rw.Since = version; return rw }

@@ -110,3 +110,26 @@ func TestDumpKeepsMeaning(t *testing.T) {
 		roundTrip(t, cfg, tree)
 	})
 }
+
+// scraps are what text of a hostile or hasty writer is made of.
+var scraps = []string{"\n", "\n", "\n", "\r\n", " ", " ", "  ", "\t", "{", "}", "{\n", "\n}\n", " {", "\"", "'", "\\", "\\\n", "#", "!", "=",
+	"$A", "$A=", "${A}", "${_PWD}", "$_PWD", "$_HASH", "@lb1 ", "@x ", "@^lb1 ", "~SEQ(A,1,2) ", "~LST(A, b, {c}) ", "include x", "include_check", "{{ x }}",
+	"\u201c", "\u00a0", "\uff03", "\v", "\f", "a", "10.0.0.1", "global_defs", "router_id", "script_user", "vrrp_instance", "notify_master",
+	"virtual_ipaddress", "vrrp_sync_group", "group", "authentication", "auth_pass", "vrrp_script", "script"}
+
+func drawScraps(t *rapid.T) []byte {
+	return []byte(strings.Join(rapid.SliceOfN(rapid.SampledFrom(scraps), 0, 40).Draw(t, "scraps"), ""))
+}
+
+// TestScraps: neither form changes the meaning of any text at all.
+func TestScraps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := drawScraps(t)
+		cfg, _ := confparse.Load(file(text), "k.conf", env())
+		tree, _ := syntax.Parse(file(text), "k.conf", env())
+		roundTrip(t, cfg, tree)
+		if !strings.Contains(string(text), "\x00") {
+			tidy(t, file(text), "k.conf", text)
+		}
+	})
+}

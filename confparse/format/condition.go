@@ -1,0 +1,72 @@
+package format
+
+import (
+	"slices"
+	"strings"
+)
+
+// alternatives are conditional lines that follow each other. Each condition
+// sees its own lines alone, so that "@a x {" and "@b y {" open one block.
+type alternatives struct {
+	base  []place
+	stack map[string][]place // by condition
+}
+
+// conditional takes a line "@id rest". The condition stands at the left edge,
+// and what depends on it where it would stand without, or at the next stop.
+func (s *source) conditional(t string) {
+	head := condition.FindString(trimRight(t[:comment(t)]))
+	id := trimRight(head)
+	if head == "" {
+		s.add(outLine{code: trimRight(t)})
+		return
+	}
+	if s.alts.stack == nil {
+		s.alts = alternatives{base: s.open, stack: map[string][]place{}}
+	}
+	mine, seen := s.alts.stack[id]
+	if !seen {
+		mine = slices.Clone(s.alts.base)
+	}
+	s.open = mine
+	at := len(s.out)
+	s.apart(t[len(head):], len(head)+1)
+	s.alts.stack[id] = s.open
+	if s.err != nil || len(s.out) == at {
+		return
+	}
+	l := &s.out[at]
+	stop := (len(id)/len(indent) + 1) * len(indent) // the first behind the condition
+	pad := max(stop, len(indent)*l.depth) - len(id)
+	l.code, l.depth, l.kind = id+strings.Repeat(" ", pad)+l.code, 0, fixed
+}
+
+// apart writes what depends on a condition on one line.
+func (s *source) apart(t string, col int) {
+	end := comment(t)
+	code := trimRight(t[:end])
+	tokens, closed := scan(code)
+	switch {
+	case definition.MatchString(code), includes.MatchString(code):
+		s.plain(t, col)
+	case !closed || exact(code):
+		s.keep(trimRight(t), code, "", col)
+	default:
+		s.keep(joined(tokens), code, trimRight(t[len(code):]), col)
+	}
+}
+
+// settle ends a run of conditional lines. What they leave open is what the one
+// leaves open that opens or closes the most.
+func (s *source) settle() {
+	if s.alts.stack == nil {
+		return
+	}
+	best := s.alts.base
+	for _, stack := range s.alts.stack {
+		if d := len(stack) - len(s.alts.base); d*d > (len(best)-len(s.alts.base))*(len(best)-len(s.alts.base)) {
+			best = stack
+		}
+	}
+	s.open, s.alts = best, alternatives{}
+}

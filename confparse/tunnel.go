@@ -1,0 +1,79 @@
+package confparse
+
+import "keepgo/confparse/syntax"
+
+// tunnelOption is one option behind TUN.
+type tunnelOption struct {
+	Type string `parser:"  'type' @('ipip' | 'gue' | 'gre')"`
+	Port string `parser:"| 'port' @Word"`
+	Sum  string `parser:"| @('nocsum' | 'csum' | 'remcsum')"`
+}
+
+var tunnelParser = grammarOf[tunnelOption]()
+
+// Tunnels and checksums by their numbers in linux/ip_vs.h:
+// IP_VS_CONN_F_TUNNEL_TYPE_* and IP_VS_TUNNEL_ENCAP_FLAG_*.
+var (
+	tunnelTypes = map[string]uint8{"ipip": 0, "gue": 1, "gre": 2}
+	tunnelSums  = map[string]uint16{"nocsum": 0, "csum": 1, "remcsum": 2}
+)
+
+const (
+	tunnelIPIP = 0
+	tunnelGUE  = 1
+	sumRemote  = 2
+)
+
+// tunnelWords are the options behind TUN as rows.
+func tunnelWords() []row[struct{}] {
+	return []row[struct{}]{
+		option("type", "ipip|gue|gre", "The kind of tunnel.").in("TUN only").or("ipip").notYet(),
+		option("port", "<N>", "The UDP port of gue, which needs one.").in("1-65535").or("none").notYet(),
+		option("nocsum", "", "No checksum in the tunnel.").or("default"),
+		option("csum", "", "A checksum in the tunnel.").in("not with ipip").notYet(),
+		option("remcsum", "", "A checksum that the other end completes.").in("gue only").notYet(),
+	}
+}
+
+// forward is NAT, DR or TUN with the options of the tunnel.
+func forward() kind[method] {
+	k := choice("lvs_method", []string{"NAT", "DR", "TUN"}, []Forward{NAT, Direct, Tunnel})
+	const args = "NAT|DR|TUN [type ipip|gue|gre] [port <N>] [nocsum|csum|remcsum]"
+	return kind[method]{args: args, rng: k.rng, read: func(s *stmt) (m method, ok bool) {
+		m.forward, ok = k.read(s)
+		if ok && m.forward == Tunnel && s.i < len(s.n.Words) {
+			ok = s.tunnel(&m.tunnel)
+		}
+		return m, ok
+	}}
+}
+
+// tunnel reads the options behind TUN and checks them against each other.
+func (s *stmt) tunnel(t *TunnelOptions) bool {
+	at := s.n.Words[s.i]
+	options(s, tunnelParser, "after TUN", []string{"type", "port", "nocsum", "csum", "remcsum"}, func(o *tunnelOption, w syntax.Word) {
+		switch {
+		case o.Type != "":
+			t.Type = tunnelTypes[o.Type]
+		case o.Sum != "":
+			t.Flags = tunnelSums[o.Sum]
+		default:
+			w.Text = o.Port
+			t.Port, _ = s.port(w)
+		}
+	})
+	switch {
+	case t.Type == tunnelGUE && t.Port == 0:
+		s.fail(at, "add 'port' with a number", "a gue tunnel needs a port")
+	case t.Type != tunnelGUE && t.Port != 0:
+		s.fail(at, "delete it, or write 'type gue'", "port belongs to gue tunnels")
+	case t.Type == tunnelIPIP && t.Flags != 0, t.Type != tunnelGUE && t.Flags == sumRemote:
+		s.fail(at, "", "this kind of tunnel has no such checksum")
+	default:
+		if *t != (TunnelOptions{}) {
+			s.note(at, "", "the options of a tunnel have no effect yet")
+		}
+		return true
+	}
+	return false
+}
