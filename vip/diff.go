@@ -1,5 +1,7 @@
 package vip
 
+import "slices"
+
 // OpKind says what an Op does.
 type OpKind uint8
 
@@ -57,4 +59,43 @@ func (s Set) byKey(questions int) map[Key]Address {
 		m[a.Key()] = a
 	}
 	return m
+}
+
+// differ is what to remove of have, last first, and what to add of want, each
+// in its own order and once. The cost is linear.
+func differ[T any, K comparable](have, want []T, key func(T) K) (remove, add []T) {
+	held, wanted := keys(have, key), keys(want, key)
+	for _, v := range slices.Backward(have) {
+		if k := key(v); held[k] && !wanted[k] {
+			remove = append(remove, v)
+			held[k] = false
+		}
+	}
+	for _, v := range want {
+		if k := key(v); !held[k] {
+			add = append(add, v)
+			held[k] = true
+		}
+	}
+	return remove, add
+}
+
+func keys[T any, K comparable](list []T, key func(T) K) map[K]bool {
+	m := make(map[K]bool, len(list))
+	for _, v := range list {
+		m[key(v)] = true
+	}
+	return m
+}
+
+// DiffRoutes is what turns the routes have into want: what to remove, last
+// first, and then what to add. A route that differs in anything is another
+// one, since the kernel tells them apart by everything.
+func DiffRoutes(have, want []Route) (remove, add []Route) {
+	return differ(have, want, Route.String)
+}
+
+// DiffRules does the same for rules.
+func DiffRules(have, want []Rule) (remove, add []Rule) {
+	return differ(have, want, func(r Rule) Rule { return r })
 }

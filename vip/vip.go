@@ -1,5 +1,6 @@
-// Package vip is the set of addresses that should stand on interfaces, and the
-// difference of two sets. Why an address is wanted is not known here.
+// Package vip is the set of addresses, routes and rules that should stand, and
+// the difference of two such sets. It reads routes and rules from their lines.
+// Why anything is wanted is not known here.
 package vip
 
 import (
@@ -34,3 +35,18 @@ func (a Address) Key() Key { return Key{a.Link, a.Prefix, a.Peer} }
 
 // Set is a list of addresses in configuration order without two of one Key.
 type Set []Address
+
+// Want is all that should stand for one owner.
+type Want struct {
+	Addresses Set
+	Routes    []Route
+	Rules     []Rule
+	// Promote lists the links on which the other addresses of an IPv4 network
+	// stay when its first one goes: net.ipv4.conf.LINK.promote_secondaries.
+	Promote []string
+}
+
+// Empty says that nothing is wanted.
+func (w Want) Empty() bool {
+	return len(w.Addresses)+len(w.Routes)+len(w.Rules)+len(w.Promote) == 0
+}
