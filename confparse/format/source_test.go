@@ -108,7 +108,8 @@ func told(list syntax.ErrorList) (says []string) {
 		if strings.Contains(e.Err.Error(), "is set again") || strings.Contains(e.Err.Error(), " replaces '") {
 			continue // told of statements that differ, and be it by a blank
 		}
-		says = append(says, lineNumber.ReplaceAllString(e.Severity.String()+e.Path+e.Err.Error()+e.Hint, "line"))
+		text := lineNumber.ReplaceAllString(e.Severity.String()+" "+e.Path+" "+e.Err.Error()+" "+e.Hint, "line")
+		says = append(says, strings.Join(strings.Fields(text), " "))
 	}
 	slices.Sort(says)
 	return says

@@ -39,7 +39,7 @@ var escaper = strings.NewReplacer("#", `\#`, "!", `\!`)
 // one at the end of a line.
 func builtin(s string) bool {
 	i := strings.LastIndex(s, "$_")
-	return i >= 0 && strings.Trim(s[i+2:], "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" && !strings.ContainsAny(s, `"\`)
+	return i >= 0 && strings.Trim(s[i+2:], "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 // first is the first word of a line: what the preprocessor would take for its
