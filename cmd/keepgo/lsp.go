@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -14,10 +13,8 @@ import (
 
 // lspFlags are the options of the verb lsp.
 func lspFlags(env *syntax.Env) *pflag.FlagSet {
-	host, _ := os.Hostname()
-	host, _, _ = strings.Cut(host, ".")
 	f := newFlags("lsp")
-	f.StringVarP(&env.ConfigID, "config-id", "i", host, "`id` for @id lines")
+	f.StringVarP(&env.ConfigID, "config-id", "i", hostID(), "`id` for @id lines")
 	f.Bool("stdio", true, "talk on standard input and output, as always")
 	return f
 }
