@@ -77,7 +77,7 @@ func (r *reader) checkTracking() {
 			weighted = weighted || t.Weight != 0
 			r.smallWeight(i, scripts[t.Name], t, told)
 		}
-		if n := r.scopes[i].at("track_script"); n != nil && len(n.Body) == 0 {
+		if n := r.scope(i).at("track_script"); n != nil && len(n.Body) == 0 {
 			r.warn(i, "track_script", "", "empty track_script block%s", r.firstUnused(i))
 		}
 		if i.Priority == ownerPriority && weighted && r.has(i, "track_script") {

@@ -27,9 +27,10 @@ func (r *reader) complete() {
 	r.checkRouters()
 	r.checkAddresses()
 	r.checkTracking()
-	for _, o := range r.services {
+	for _, o := range r.pending {
 		r.completeService(o)
 	}
+	r.completeAlerts()
 	r.checkServices()
 	r.checkSecurity()
 }

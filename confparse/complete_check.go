@@ -72,7 +72,7 @@ func (r *reader) completeCheck(o *service, sv *server, c *check) bool {
 	} else {
 		c.Timeout = inherited(ch, "connect_timeout", func(t *timing) time.Duration { return t.timeout }, defaultTimeout)
 	}
-	def(r, c, "log_all_failures", &c.LogAll, r.globals.logAll)
+	r.says(c, "log_all_failures", c.Checker)
 	return r.completeTarget(o, sv, c) && r.completeKind(o, sv, c)
 }
 
@@ -116,24 +116,15 @@ func (r *reader) completeKind(o *service, sv *server, c *check) bool {
 			}
 			return false
 		}
+		if c.Kind == FileCheck && !r.has(c, "weight") {
+			r.watches = append(r.watches, c.Watch)
+		}
 	case UDPCheck:
 		if u := c.UDP; u.MinReply > u.MaxReply {
 			r.fail(c, "min_reply_length", "", "min_reply_length %d is above max_reply_length %d", u.MinReply, u.MaxReply)
 		}
 	}
 	return true
-}
-
-// inheritWatches gives FILE_CHECK what the track_file says.
-func (r *reader) inheritWatches(sv *server, files map[string]tracker) {
-	for _, c := range sv.checks {
-		if c.Kind != FileCheck {
-			continue
-		}
-		if f, known := files[c.Watch.Name]; known && !r.has(c, "weight") {
-			c.Watch.Weight, c.Watch.Reverse = f.weight, f.reverse
-		}
-	}
 }
 
 func (r *reader) completeHTTP(sv *server, c *check) bool {
@@ -169,13 +160,34 @@ func (c *check) says(u *URL, keyword string) bool {
 	})
 }
 
+// shape is what the top level of a text looks like.
+type shape struct {
+	first                        syntax.Word
+	statements, unknown, numbers int
+	program                      string // whose configuration it seems to be
+}
+
+func (t *shape) add(n *syntax.Node) {
+	w := n.Words[0]
+	if t.statements++; t.statements == 1 {
+		t.first = w
+	}
+	if root.Keyword(w.Text) == nil {
+		t.unknown++
+		t.program = cmp.Or(t.program, programs[w.Text])
+	}
+	if w.Text != "" && w.Text[0] >= '0' && w.Text[0] <= '9' {
+		t.numbers++
+	}
+}
+
 // sanity looks at the configuration as a whole: is it one?
-func (r *reader) sanity(tree *syntax.Tree, name string) {
+func (r *reader) sanity(name string) {
 	at := syntax.Pos{File: name}
 	switch {
-	case len(tree.Nodes) == 0 && len(r.errs) == 0:
+	case r.text.statements == 0 && len(r.errs) == 0:
 		r.found(syntax.Failure, at, 0, "", "", "the file is empty or holds comments only: no vrrp_instance, virtual_server or bfd_instance: nothing to do")
-	case r.foreign(tree):
+	case r.foreign():
 	case len(r.errs) == 0 && r.nothingToDo():
 		r.found(syntax.Failure, at, 0, "", "", "no vrrp_instance, virtual_server or bfd_instance: nothing to do")
 	}
@@ -193,31 +205,18 @@ var programs = map[string]string{"worker_processes": "nginx", "http": "nginx", "
 	"client": "FreeRADIUS", "authorize": "FreeRADIUS"}
 
 // foreign reports a file of another program: most of its top level is unknown.
-func (r *reader) foreign(tree *syntax.Tree) bool {
-	if len(tree.Nodes) == 0 {
-		return false
-	}
+func (r *reader) foreign() bool {
+	t := &r.text
 	own := r.errs[min(r.fromSyntax, len(r.errs)):]
-	numbered, unknown, who := 0, 0, ""
-	for _, n := range tree.Nodes {
-		w := n.Words[0].Text
-		if root.Keyword(w) == nil {
-			unknown++
-			who = cmp.Or(who, programs[w])
-		}
-		if w != "" && w[0] >= '0' && w[0] <= '9' {
-			numbered++
-		}
-	}
-	first := tree.Nodes[0].Words[0]
 	switch {
-	case numbered*2 > len(tree.Nodes) && numbered > 2:
-		r.found(syntax.Failure, first.Pos, len(first.Text), "", "", "every line starts with a number; pasted with line numbers?")
-	case unknown == len(tree.Nodes) && (unknown > 1 || who != ""):
-		if who != "" {
-			who = "; " + who + "?"
+	case t.numbers*2 > t.statements && t.numbers > 2:
+		r.found(syntax.Failure, t.first.Pos, len(t.first.Text), "", "", "every line starts with a number; pasted with line numbers?")
+	case t.statements > 0 && t.unknown == t.statements && (t.unknown > 1 || t.program != ""):
+		who := ""
+		if t.program != "" {
+			who = "; " + t.program + "?"
 		}
-		r.found(syntax.Failure, first.Pos, len(first.Text), "", "", "this does not look like a keepalived.conf (no known keyword%s)", who)
+		r.found(syntax.Failure, t.first.Pos, len(t.first.Text), "", "", "this does not look like a keepalived.conf (no known keyword%s)", who)
 	default:
 		return false
 	}

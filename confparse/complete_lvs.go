@@ -10,8 +10,72 @@ import (
 	"keepgo/confparse/syntax"
 )
 
+// served is a service that is complete; of its text little is kept.
+type served struct {
+	*VirtualServer
+	head int // length of the line that begins it
+}
+
+// watch is a FILE_CHECK whose weight is that of its track_file.
+type watch = *Watch
+
+// serviceEnd completes a service at the end of its block, unless its group is
+// to be known first. Its text is not needed any more then.
+func serviceEnd(r *reader, o *service, n *syntax.Node) {
+	if o.Group != "" {
+		return
+	}
+	r.pending = r.pending[:len(r.pending)-1]
+	r.completeService(o)
+	r.free(o.text)
+	for _, sv := range o.servers {
+		r.free(sv.text)
+		for _, c := range sv.checks {
+			r.free(c.text)
+		}
+	}
+	r.done = true
+}
+
+// free takes back the scope of an object.
+func (r *reader) free(sc *scope) {
+	if sc != nil {
+		r.spare = append(r.spare, sc)
+	}
+}
+
+// says notes that an object has its own word for something that global_defs
+// has a default for.
+func (r *reader) says(from any, keyword string, obj any) {
+	if r.has(from, keyword) {
+		r.explicit[obj] = true
+	}
+}
+
+// completeAlerts applies the defaults of global_defs, which may stand anywhere
+// in the text, to services, servers and checkers.
+func (r *reader) completeAlerts() {
+	g := &r.globals
+	service, server := r.alert(g.alert.checker, "smtp_alert_checker", false), r.alert(g.alert.checker, "smtp_alert_checker", true)
+	for _, vs := range r.cfg.VirtualServers {
+		if !r.explicit[vs] {
+			vs.SMTPAlert = service
+		}
+		for _, rs := range vs.Servers {
+			if !r.explicit[rs] {
+				rs.SMTPAlert = server
+			}
+			for _, c := range rs.Checkers {
+				if !r.explicit[c] {
+					c.LogAll = g.logAll
+				}
+			}
+		}
+	}
+}
+
 // title is a service as messages name it.
-func (o *service) title() string {
+func (o *VirtualServer) title() string {
 	switch {
 	case o.FWMark != 0:
 		return fmt.Sprintf("virtual_server fwmark %d", o.FWMark)
@@ -35,7 +99,8 @@ func (r *reader) completeService(o *service) {
 	r.completeSorry(o)
 	r.completePersistence(o)
 	r.completeQuorum(o)
-	def(r, o, "smtp_alert", &o.SMTPAlert, r.alert(r.globals.alert.checker, "smtp_alert_checker", false))
+	r.says(o, "smtp_alert", o.VirtualServer)
+	r.served = append(r.served, served{o.VirtualServer, headLen(r.where(o, ""))})
 	o.Alpha = o.alpha
 	if len(o.Servers) == 0 && o.Sorry == nil {
 		if !r.has(o, "real_server") {
@@ -105,7 +170,7 @@ func (r *reader) completeServiceFamily(o *service) {
 // completeServer applies what a server inherits.
 func (r *reader) completeServer(o *service, sv *server) {
 	sv.Inhibit = pick(r, sv, sv.Inhibit, o, o.inhibit, "inhibit_on_failure", false)
-	def(r, sv, "smtp_alert", &sv.SMTPAlert, r.alert(r.globals.alert.checker, "smtp_alert_checker", true))
+	r.says(sv, "smtp_alert", sv.RealServer)
 	if !r.has(sv, "lvs_method") {
 		sv.method = o.method
 	}
@@ -257,21 +322,21 @@ func (r *reader) checkServices() {
 		group    string
 		v6       bool
 	}
-	first := map[key]*service{}
+	first := make(map[key]*VirtualServer, len(r.served))
 	vips, nearVIP := r.virtualAddresses()
-	for _, o := range r.services {
+	for _, o := range r.served {
 		if o.Group != "" && r.groups[o.Group] == nil {
-			r.fail(o, "", "", "no virtual_server_group '%s'", clip(o.Group))
+			r.found(syntax.Failure, o.Pos, o.head, o.title(), "", "no virtual_server_group '%s'", clip(o.Group))
 			o.Unusable = "no such virtual_server_group"
 			continue
 		}
 		k := key{o.Addr, o.Port, o.Protocol, o.FWMark, o.Group, o.IPv6}
 		if other := first[k]; other != nil && o.Group == "" {
-			r.fail(o, "", "", "%s %s is already defined on line %d", o.title(), protocolName(o.Protocol), other.Pos.Line)
+			r.found(syntax.Failure, o.Pos, o.head, o.title(), "", "%s %s is already defined on line %d", o.title(), protocolName(o.Protocol), other.Pos.Line)
 			o.Unusable = "defined twice"
 			continue
 		}
-		first[k] = o
+		first[k] = o.VirtualServer
 		if o.Addr.IsValid() && len(vips) > 0 && !vips[o.Addr] {
 			r.found(syntax.Note, o.Pos, len("virtual_server"), "", nearVIP(o.Addr), "%s is in no virtual_ipaddress of this file", o.Addr)
 		}

@@ -129,9 +129,9 @@ func (r *reader) inheritTracks() {
 		g.TrackScripts, g.TrackFiles = r.inherit(g.TrackScripts, scripts), r.inherit(g.TrackFiles, files)
 		g.TrackProcesses, g.TrackBFDs = r.inherit(g.TrackProcesses, processes), r.inherit(g.TrackBFDs, bfds)
 	}
-	for _, o := range r.services {
-		for _, sv := range o.servers {
-			r.inheritWatches(sv, files)
+	for _, w := range r.watches {
+		if f, known := files[w.Name]; known {
+			w.Weight, w.Reverse = f.weight, f.reverse
 		}
 	}
 }

@@ -317,7 +317,7 @@ func (r *reader) completeVIPs(i *Instance) {
 // saidSomethingAbout says that a block has lines, so that whatever is wrong
 // with them was reported.
 func (r *reader) saidSomethingAbout(i *Instance, keyword string) bool {
-	n := r.scopes[i].at(keyword)
+	n := r.scope(i).at(keyword)
 	return n != nil && len(n.Body) > 0
 }
 

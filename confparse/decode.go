@@ -87,9 +87,11 @@ func (b *block[T]) statements(r *reader, obj *T, n *syntax.Node) {
 	var sc *scope
 	if b.item == nil {
 		sc = scopeOf(r, obj, b, n)
+		defer func(outer *scope) { r.within = outer }(r.within)
+		r.within = sc
 	}
 	for _, child := range n.Body {
-		s := &stmt{r: r, n: child, within: b}
+		s := r.statement(child, b)
 		if b.item != nil {
 			b.line(s, obj)
 			continue

@@ -14,13 +14,15 @@ import (
 // cannot run says so in Unusable.
 func Load(fsys fs.FS, name string, env syntax.Env) (*Config, syntax.ErrorList) {
 	env.Grammar = grammar{}
-	tree, errs := syntax.Parse(fsys, name, env)
-	r := newReader(errs)
-	d := &document{globals: &r.globals, cfg: r.cfg}
-	root.statements(r, d, &syntax.Node{Body: tree.Nodes, Words: []syntax.Word{{Pos: syntax.Pos{File: name, Line: 1, Col: 1}}}})
+	var r *reader
+	files, errs := syntax.Each(fsys, name, env, func() func(*syntax.Node) bool {
+		r = newReader(name)
+		return r.topStatement
+	})
+	r.fromSyntax, r.errs = len(errs), append(errs, r.errs...)
 	r.complete()
-	r.sanity(tree, name)
-	r.errs.Sort(tree.Files)
+	r.sanity(name)
+	r.errs.Sort(files)
 	r.tellDropped(name)
 	return r.cfg, r.errs
 }
@@ -31,12 +33,37 @@ type document struct {
 	cfg     *Config
 }
 
-func newReader(errs syntax.ErrorList) *reader {
-	r := &reader{errs: errs, fromSyntax: len(errs), cfg: &Config{}, scopes: map[any]*scope{}, refs: map[syntax.Pos]reference{},
+func newReader(name string) *reader {
+	r := &reader{cfg: &Config{}, scopes: map[any]*scope{}, refs: map[syntax.Pos]reference{}, explicit: map[any]bool{},
 		sources: map[*Instance]sources{}, peers: map[*Instance][]peerPlace{}, groups: map[string]*ServerGroup{}, defined: map[string]map[string]syntax.Pos{}}
 	r.globals = globals{Global: &r.cfg.Global}
 	r.globals.reset()
+	r.top = document{globals: &r.globals, cfg: r.cfg}
+	r.topScope = scopeOf(r, &r.top, root, &syntax.Node{Words: []syntax.Word{{Pos: syntax.Pos{File: name, Line: 1, Col: 1}}}})
+	r.within = r.topScope
 	return r
+}
+
+// topStatement reads a statement of the top level. It is true if the
+// statement is still needed when everything was read.
+func (r *reader) topStatement(n *syntax.Node) (keep bool) {
+	r.text.add(n)
+	r.done = false
+	s := r.statement(n, root)
+	root.statement(s, &r.top, r.topScope)
+	return !r.done
+}
+
+// statement takes a stmt for a statement. One is enough for each depth: those
+// of the blocks around it are waiting.
+func (r *reader) statement(n *syntax.Node, within Block) *stmt {
+	depth := len(r.open)
+	for len(r.stmts) <= depth {
+		r.stmts = append(r.stmts, &stmt{r: r})
+	}
+	s := r.stmts[depth]
+	*s = stmt{r: r, n: n, within: within}
+	return s
 }
 
 // define keeps a name and reports one that is defined already.
@@ -81,26 +108,36 @@ type reader struct {
 	globals    globals
 	idle       int            // open blocks that have no effect yet
 	open       []*syntax.Node // blocks around the statement being read
-	scopes     map[any]*scope // where the objects came from
+	stmts      []*stmt        // by the number of open blocks
+	within     *scope         // of the innermost open block
+	done       bool           // the statement of the top level is not needed any more
+	text       shape
+	top        document
+	topScope   *scope
+	scopes     map[any]*scope // where the objects came from, unless they are scoped
+	spare      []*scope
 	refs       map[syntax.Pos]reference
 	order      []syntax.Pos // of refs
 	members    []member
 	sources    map[*Instance]sources
 	peers      map[*Instance][]peerPlace
 	groups     map[string]*ServerGroup
-	services   []*service
+	pending    []*service                       // whose group is not known before the end
+	served     []served                         // all others
+	watches    []watch                          // checks that take their weight from a track_file
+	explicit   map[any]bool                     // services, servers and checkers that set what global_defs has a default for
 	defined    map[string]map[string]syntax.Pos // keyword, name: where
 }
 
 // scope is the text of one object: which keywords it has and where. An object
 // that several blocks fill has a scope for each of them.
 type scope struct {
-	block any
-	node  *syntax.Node
-	path  string
-	seen  []*syntax.Node // by the index of the row
-	index map[string]int
-	next  *scope
+	block  any
+	node   *syntax.Node
+	parent *scope         // of the block around it
+	seen   []*syntax.Node // by the index of the row
+	index  map[string]int
+	next   *scope
 }
 
 // at is the statement of a keyword in an object's text, or nil.
@@ -113,27 +150,78 @@ func (sc *scope) at(name string) *syntax.Node {
 	return nil
 }
 
+// path names the blocks that the object stands in, with its own.
+func (sc *scope) path() string {
+	if sc == nil || sc.parent == nil {
+		return ""
+	}
+	if outer := sc.parent.path(); outer != "" {
+		return syntax.Path(outer, header(sc.node))
+	}
+	return header(sc.node)
+}
+
 // scopeOf finds or makes the scope of an object in a block.
 func scopeOf[T any](r *reader, obj *T, b *block[T], n *syntax.Node) *scope {
-	last := &scope{next: r.scopes[obj]}
-	for sc := last.next; sc != nil; last, sc = sc, sc.next {
+	at, own := r.place(obj)
+	first := *at
+	for sc := first; sc != nil; sc = sc.next {
 		if sc.block == any(b) {
 			return sc
 		}
 	}
-	sc := &scope{block: b, node: n, path: r.path(), seen: make([]*syntax.Node, len(b.rows)), index: b.index}
-	if r.scopes[obj] == nil {
-		r.scopes[obj] = sc
+	sc := r.newScope(len(b.rows))
+	sc.block, sc.node, sc.parent, sc.index = b, n, r.within, b.index
+	if first == nil {
+		*at = sc
 	} else {
-		last.next = sc
+		for first.next != nil {
+			first = first.next
+		}
+		first.next = sc
+	}
+	if !own {
+		r.scopes[obj] = *at
 	}
 	return sc
+}
+
+// scoped are objects that hold their scope themselves.
+type scoped interface{ scopeAt() **scope }
+
+// place is where the scope of an object is kept; own is false if it is to be
+// put into the map.
+func (r *reader) place(obj any) (at **scope, own bool) {
+	if o, ok := obj.(scoped); ok {
+		return o.scopeAt(), true
+	}
+	sc := r.scopes[obj]
+	return &sc, false
+}
+
+// scope is the scope of an object, or nil.
+func (r *reader) scope(obj any) *scope {
+	at, _ := r.place(obj)
+	return *at
+}
+
+// newScope takes a scope that is not in use any more, or makes one.
+func (r *reader) newScope(rows int) *scope {
+	if n := len(r.spare); n > 0 && cap(r.spare[n-1].seen) >= rows {
+		sc := r.spare[n-1]
+		r.spare = r.spare[:n-1]
+		seen := sc.seen[:rows]
+		clear(seen)
+		*sc = scope{seen: seen}
+		return sc
+	}
+	return &scope{seen: make([]*syntax.Node, rows)}
 }
 
 // where is the statement of a keyword in an object's text, or the head of the
 // object's block.
 func (r *reader) where(obj any, name string) *syntax.Node {
-	sc := r.scopes[obj]
+	sc := r.scope(obj)
 	if n := sc.at(name); n != nil {
 		return n
 	}
@@ -145,7 +233,7 @@ func (r *reader) where(obj any, name string) *syntax.Node {
 
 // has says that an object's text has one of the keywords.
 func (r *reader) has(obj any, names ...string) bool {
-	sc := r.scopes[obj]
+	sc := r.scope(obj)
 	for _, name := range names {
 		if sc.at(name) != nil {
 			return true
@@ -184,8 +272,8 @@ func (r *reader) about(sev syntax.Severity, obj any, keyword, hint, format strin
 		return
 	}
 	path := ""
-	if sc := r.scopes[obj]; sc != nil {
-		path = sc.path
+	if sc := r.scope(obj); sc != nil {
+		path = sc.path()
 	}
 	r.found(sev, n.Words[0].Pos, headLen(n), path, hint, format, args...)
 }

@@ -10,6 +10,7 @@ import (
 // check is a checker block while it is read.
 type check struct {
 	*Checker
+	text *scope
 	timing
 	node  *syntax.Node
 	hosts []*check // of SMTP_CHECK

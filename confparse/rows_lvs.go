@@ -19,6 +19,7 @@ type timing struct {
 // service is a virtual_server while it is read.
 type service struct {
 	*VirtualServer
+	text *scope
 	timing
 	method  method
 	weight  int
@@ -30,6 +31,7 @@ type service struct {
 // server is a real_server while it is read.
 type server struct {
 	*RealServer
+	text *scope
 	timing
 	method method
 	checks []*check
@@ -40,6 +42,10 @@ type method struct {
 	forward Forward
 	tunnel  TunnelOptions
 }
+
+func (o *service) scopeAt() **scope { return &o.text }
+func (sv *server) scopeAt() **scope { return &sv.text }
+func (c *check) scopeAt() **scope   { return &c.text }
 
 // timingDefaults are the defaults of timing as the manual prints them.
 type timingDefaults struct {
@@ -230,7 +236,7 @@ func virtualServer(s *stmt, d *document) *service {
 	}
 	s.leftover()
 	d.cfg.VirtualServers = append(d.cfg.VirtualServers, vs)
-	s.r.services = append(s.r.services, o)
+	s.r.pending = append(s.r.pending, o)
 	return o
 }
 

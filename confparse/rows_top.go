@@ -18,7 +18,7 @@ func topLevel() *block[document] {
 		nested("vrrp_instance", "<NAME> { ... }", keywords(instanceRows()), vrrpInstance, "A virtual router.").in("a name of its own").since("1.1.0"),
 		nested("vrrp_script", "<NAME> { ... }", keywords(scriptRows()), vrrpScript, "A command that decides about instances.").in("defined anywhere in the file").since("1.1.13"),
 		nested("vrrp_sync_group", "<NAME> { ... }", keywords(groupRows()), syncGroup, "Instances that change together.").since("1.1.0"),
-		nested("virtual_server", "<IP> [<PORT>] | fwmark <N> | group <NAME> { ... }", keywords(serviceRows()), virtualServer, "A balanced service.").in("port 1-65535, fwmark 1-4294967295").or("every port").since("1.1.0"),
+		nested("virtual_server", "<IP> [<PORT>] | fwmark <N> | group <NAME> { ... }", keywords(serviceRows()).ending(serviceEnd), virtualServer, "A balanced service.").in("port 1-65535, fwmark 1-4294967295").or("every port").since("1.1.0"),
 		nested("virtual_server_group", "<NAME> { ... }", lines(groupEntry,
 			word[ServerGroup]("fwmark", "<N> [inet|inet6]", "A firewall mark.").in("1-4294967295").or("the family of the real servers")), serverGroup, "Addresses that make one service.").
 			item("<IP>[-<END>]", "[<PORT>]", "IPv4: the last octet or an address; IPv6: 16 bits in hex or an address; of a network no host bits", "every port", "An address, or a range up to the last octet (IPv6: the last 16 bits) or to a full address, or a network.").since("1.1.0"),

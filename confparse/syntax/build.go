@@ -8,6 +8,7 @@ type builder struct {
 	stack  []frame
 	last   *Node // the newest statement here; a '{' opens its body
 	nodes  []Node
+	kept   int // nodes of the slab that must stay
 	report func(*Error)
 
 	extra   int  // closing braces too many, found by a first pass
@@ -78,10 +79,19 @@ func clip(s string) string {
 // node takes a Node from a slab.
 func (b *builder) node() *Node {
 	if len(b.nodes) == cap(b.nodes) {
-		b.nodes = make([]Node, 0, 512)
+		b.nodes, b.kept = make([]Node, 0, 512), 0
 	}
 	b.nodes = b.nodes[:len(b.nodes)+1]
-	return &b.nodes[len(b.nodes)-1]
+	n := &b.nodes[len(b.nodes)-1]
+	*n = Node{Body: n.Body[:0]}
+	return n
+}
+
+// between says that the statements of the top level read so far are complete
+// once another one begins. Where a brace is wrong nothing is sure before the
+// end.
+func (b *builder) between() bool {
+	return len(b.stack) == 0 && len(b.root.Body) > 0 && b.grammar == nil
 }
 
 func (b *builder) statement(words []Word, raw string) {

@@ -294,7 +294,7 @@ func (p *parser) add(w Word) {
 	if len(p.words) == cap(p.words) {
 		slab := make([]Word, 0, max(1024, 2*(len(p.words)-p.first)))
 		p.words = append(slab, p.words[p.first:]...)
-		p.first = 0
+		p.first, p.kept = 0, 0
 	}
 	p.words = append(p.words, w)
 }
@@ -312,6 +312,9 @@ func (p *parser) flush(text string, start, end int) {
 		p.split.Hint, p.split = "put '"+clip(raw)+"' on one line", nil
 	}
 	if len(p.words) > p.first {
+		if p.build.between() {
+			p.deliver()
+		}
 		n := len(p.words)
 		p.build.statement(p.words[p.first:n:n], raw)
 		p.first = n

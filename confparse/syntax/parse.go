@@ -55,15 +55,34 @@ const (
 // name may be absolute: its leading slash is taken off for fsys, so pass the
 // root directory then.
 func Parse(fsys fs.FS, name string, env Env) (*Tree, ErrorList) {
-	p := newParser(fsys, env)
+	t := &Tree{}
+	var errs ErrorList
+	t.Files, errs = Each(fsys, name, env, func() func(*Node) bool {
+		t.Nodes = nil
+		return func(n *Node) bool {
+			t.Nodes = append(t.Nodes, n)
+			return true
+		}
+	})
+	return t, errs
+}
+
+// Each reads like Parse and hands over each statement of the top level as soon
+// as it is complete, so that the text never stands in memory as a whole. The
+// function that begin returns says whether it keeps the statement; if not, the
+// memory is used again. Text whose braces do not match is read twice; begin is
+// called once more then, and what was made of the first reading is to be
+// forgotten. The files are those of Tree.Files.
+func Each(fsys fs.FS, name string, env Env, begin func() func(*Node) (keep bool)) (files []string, errs ErrorList) {
+	p := newParser(fsys, env, begin())
 	p.main(name)
 	if b := &p.build; env.Grammar != nil && (b.extra > 0 || b.missing > 0) {
-		again := newParser(fsys, env)
+		again := newParser(fsys, env, begin())
 		again.build.repair(b.extra, b.missing, env.Grammar)
 		again.main(name)
 		p = again
 	}
-	return &Tree{Nodes: p.build.root.Body, Files: p.names}, p.errors()
+	return p.names, p.errors()
 }
 
 // parser is the state of one pass over the text.
@@ -87,17 +106,19 @@ type parser struct {
 	bytes      int          // bytes expanded
 	full       bool         // a bound was passed: stop
 
+	each  func(*Node) bool
 	words []Word // slab the words of statements are cut from
 	first int    // index in words where the statement being read begins
+	kept  int    // words that must stay
 	raw   string // text of its earlier physical lines
 	split *Error // the finding about a backslash in it
 }
 
-func newParser(fsys fs.FS, env Env) *parser {
+func newParser(fsys fs.FS, env Env, each func(*Node) bool) *parser {
 	if env.MaxExpansion == 0 {
 		env.MaxExpansion = maxLines
 	}
-	p := &parser{fsys: fsys, env: env, rank: map[string]int{}, told: map[Pos]bool{},
+	p := &parser{fsys: fsys, env: env, each: each, rank: map[string]int{}, told: map[Pos]bool{},
 		defs: map[string]*definition{}}
 	p.build.report = p.report
 	return p
@@ -111,7 +132,25 @@ func (p *parser) main(name string) {
 	}
 	p.file(src)
 	p.build.finish()
+	p.deliver()
 	p.reportUnresolved()
+}
+
+// deliver hands over what is complete. What is not kept makes room for the
+// next statement, the words of which may have been read already.
+func (p *parser) deliver() {
+	keep := false
+	for _, n := range p.build.root.Body {
+		keep = p.each(n) || keep
+	}
+	p.build.root.Body = p.build.root.Body[:0]
+	if keep {
+		p.kept, p.build.kept = p.first, len(p.build.nodes)
+		return
+	}
+	p.build.nodes = p.build.nodes[:p.build.kept]
+	p.words = append(p.words[:p.kept], p.words[p.first:]...)
+	p.first = p.kept
 }
 
 // report keeps a finding, up to a bound.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -13,7 +14,8 @@ import (
 // source is one opened file.
 type source struct {
 	name string // as the user gave it
-	text string
+	file fs.File
+	size int64
 }
 
 // fault is why a file cannot be used.
@@ -31,30 +33,33 @@ func fsName(name string) string {
 	return strings.TrimPrefix(path.Clean(name), "/")
 }
 
-// load reads a file within the bounds.
+// load opens a file within the bounds.
 func (p *parser) load(name string) (*source, *fault) {
 	if _, ok := p.rank[name]; !ok {
 		p.rank[name] = len(p.names)
 		p.names = append(p.names, name)
 	}
-	info, err := fs.Stat(p.fsys, fsName(name))
+	f, err := p.fsys.Open(fsName(name))
 	if err != nil {
 		return nil, readFault(name, err)
 	}
-	if info.IsDir() {
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		f.Close()
+		return nil, readFault(name, err)
+	case info.IsDir():
+		f.Close()
 		return nil, faultf("use "+path.Join(name, "*.conf"), "%s is a directory", name)
+	case int64(p.read)+info.Size() > maxFile:
+		f.Close()
+		return nil, tooLarge(name, info.Size())
 	}
-	if int64(p.read)+info.Size() > maxFile {
-		return nil, faultf("", "%s has %d bytes; a configuration may have %d with everything it includes",
-			name, info.Size(), maxFile)
-	}
-	data, err := fs.ReadFile(p.fsys, fsName(name))
-	if err != nil {
-		return nil, readFault(name, err)
-	}
-	p.read += len(data)
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a byte order mark is no part of the first keyword
-	return &source{name: name, text: string(data)}, nil
+	return &source{name: name, file: f, size: info.Size()}, nil
+}
+
+func tooLarge(name string, size int64) *fault {
+	return faultf("", "%s has %d bytes; a configuration may have %d with everything it includes", name, size, maxFile)
 }
 
 func readFault(name string, err error) *fault {
@@ -68,20 +73,20 @@ func readFault(name string, err error) *fault {
 	return faultf("", "cannot read %s: %v", name, err)
 }
 
-// notText says why a file is no text of lines; why is empty if it is.
-func notText(s string) (why, hint string) {
-	head := s[:min(len(s), 4096)]
+// notText says why the first block of a file is no text of lines; nil if it is.
+func notText(s []byte) *fault {
+	head := string(s[:min(len(s), 4096)])
 	switch {
-	case strings.HasPrefix(s, "\xff\xfe"), strings.HasPrefix(s, "\xfe\xff"):
-		return "the file is UTF-16", "save it as UTF-8"
-	case strings.HasPrefix(s, "\x7fELF"):
-		return "this is a binary file (ELF)", ""
+	case strings.HasPrefix(head, "\xff\xfe"), strings.HasPrefix(head, "\xfe\xff"):
+		return faultf("save it as UTF-8", "the file is UTF-16")
+	case strings.HasPrefix(head, "\x7fELF"):
+		return faultf("", "this is a binary file (ELF)")
 	case binary(head):
-		return "this is a binary file", ""
-	case strings.Contains(head, "\r") && !strings.Contains(s, "\n") && strings.Count(head, "\r") > 1:
-		return "the file has CR-only line ends and is one long line", "convert the line ends"
+		return faultf("", "this is a binary file")
+	case strings.Count(head, "\r") > 1 && bytes.IndexByte(s, '\n') < 0:
+		return faultf("convert the line ends", "the file has CR-only line ends and is one long line")
 	}
-	return "", ""
+	return nil
 }
 
 // binary tells machine data from text with accents of any encoding: more than
@@ -96,31 +101,76 @@ func binary(head string) bool {
 	return control > 1 && control*20 > len(head)
 }
 
-// file reads a source line by line.
+// file reads a source line by line and closes it.
 func (p *parser) file(src *source) {
-	if why, hint := notText(src.text); why != "" {
-		p.fail(Pos{File: src.name, Line: 1, Col: 1}, 0, hint, "%s", why)
-		return
-	}
 	p.open = append(p.open, src)
 	p.pending = nil
-	rest, n := src.text, 0
-	for rest != "" && !p.full {
-		var text string
-		if i := strings.IndexByte(rest, '\n'); i >= 0 {
-			text, rest = rest[:i], rest[i+1:]
-		} else {
-			text, rest = rest, ""
-		}
-		n++
-		if strings.HasSuffix(text, "\r") {
-			text = strings.TrimRight(text, "\r")
-		}
-		p.physical(line{text: text, pos: Pos{File: src.name, Line: n, Col: 1}})
+	if f := p.blocks(src); f != nil {
+		p.fail(Pos{File: src.name, Line: 1, Col: 1}, 0, f.hint, "%v", f.cause)
 	}
+	src.file.Close()
 	p.endDefinition()
 	p.endStatement()
 	p.open = p.open[:len(p.open)-1]
+}
+
+// blockSize is how much of a file is held at once, unless a line is longer.
+const blockSize = 64 << 10
+
+// blocks reads a file in blocks of whole lines.
+func (p *parser) blocks(src *source) *fault {
+	buf := make([]byte, min(max(src.size, 0)+1, blockSize))
+	have, line := 0, 0 // bytes of a line whose end is still to come; lines read
+	for !p.full {
+		n, err := io.ReadFull(src.file, buf[have:])
+		if p.read += n; p.read > maxFile {
+			return tooLarge(src.name, int64(p.read))
+		}
+		last := err == io.EOF || err == io.ErrUnexpectedEOF
+		if err != nil && !last {
+			return readFault(src.name, err)
+		}
+		have += n
+		end := bytes.LastIndexByte(buf[:have], '\n') + 1
+		if last {
+			end = have
+		}
+		if line == 0 {
+			if f := notText(buf[:have]); f != nil {
+				return f
+			}
+		}
+		line = p.block(src.name, string(buf[:end]), line)
+		if last {
+			return nil
+		}
+		have = copy(buf, buf[end:have])
+		if have == len(buf) {
+			buf = append(buf, make([]byte, len(buf))...)
+		}
+	}
+	return nil
+}
+
+// block takes a block of lines, of which line stand before it.
+func (p *parser) block(name, rest string, line int) int {
+	if line == 0 { // a byte order mark is no part of the first keyword
+		rest = strings.TrimPrefix(rest, "\xef\xbb\xbf")
+	}
+	for rest != "" && !p.full {
+		text, after, _ := strings.Cut(rest, "\n")
+		rest = after
+		line++
+		if strings.HasSuffix(text, "\r") {
+			text = strings.TrimRight(text, "\r")
+		}
+		p.physical(lineOf(name, text, line))
+	}
+	return line
+}
+
+func lineOf(name, text string, n int) line {
+	return line{text: text, pos: Pos{File: name, Line: n, Col: 1}}
 }
 
 // physical takes one line of a file. Lines that need no expansion go straight
