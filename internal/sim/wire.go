@@ -1,0 +1,132 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"keepgo/internal/ha"
+	"keepgo/vrrp"
+)
+
+// Wire joins the interfaces of one name on every node, as a switch does.
+type Wire struct {
+	Delay  time.Duration // of every packet
+	name   string
+	number int // in the order in which the world came to know them
+	cut    map[[2]string]bool
+	loss   float64
+	random *rand.Rand
+}
+
+// delay keeps what two nodes do at the same instant unknown to each other, as
+// it is on real wires.
+const delay = time.Millisecond
+
+// Cut loses every packet from one node to another; the way back stays.
+func (w *Wire) Cut(from, to string) { w.cut[[2]string{from, to}] = true }
+
+// Heal ends every cut and every loss.
+func (w *Wire) Heal() {
+	clear(w.cut)
+	w.loss = 0
+}
+
+// Lose loses the given part of all packets, 0 to 1. The same seed loses the
+// same ones.
+func (w *Wire) Lose(part float64, seed uint64) {
+	w.loss, w.random = part, rand.New(rand.NewPCG(seed, 0))
+}
+
+// carries tells whether a packet gets through.
+func (w *Wire) carries(from, to string) bool {
+	if w.cut[[2]string{from, to}] {
+		return false
+	}
+	return w.loss == 0 || w.random.Float64() >= w.loss
+}
+
+// letter is a packet under way.
+type letter struct {
+	at       vrrp.Time
+	to       *Node
+	link     string
+	src, dst netip.Addr
+	ttl      uint8
+	data     []byte
+}
+
+// send sends an advert of an instance as the daemon does: to its group, or to
+// each of its peers.
+func (n *Node) send(id int, priority uint8) {
+	in := n.mind.Planned(id)
+	key, ok := n.mind.Wire(id)
+	if in == nil || !ok {
+		return
+	}
+	ttl, open := n.sockets[key]
+	if !open {
+		return
+	}
+	n.tell(Event{Kind: Sent, Name: in.Name, Priority: priority})
+	if !key.Unicast {
+		n.post(key, in.Group, ttl, n.mind.AppendAdvert(nil, id, priority, in.Group))
+		return
+	}
+	for _, p := range in.Expect.Peers {
+		n.post(key, p.Addr, ttl, n.mind.AppendAdvert(nil, id, priority, p.Addr))
+	}
+}
+
+// post puts a packet on its way to every node that it can reach.
+func (n *Node) post(key ha.Wire, dst netip.Addr, ttl uint8, data []byte) {
+	for _, to := range n.world.nodes {
+		link := to.reached(key, dst)
+		if to == n || link == "" || !n.links[link].Up {
+			continue
+		}
+		if wire := n.world.Wire(link); wire.carries(n.name, to.name) {
+			at := n.world.now + wire.Delay
+			n.world.deliver(letter{at: at, to: to, link: link, src: key.Source, dst: dst, ttl: ttl, data: data})
+		}
+	}
+}
+
+// reached is the interface on which a packet for dst would come in, "" for
+// none: the sender's for multicast, that of the address for unicast.
+func (n *Node) reached(key ha.Wire, dst netip.Addr) string {
+	if !key.Unicast {
+		return key.Link
+	}
+	for _, name := range n.names {
+		if l := n.links[name]; l.Source4 == dst || l.Source6 == dst {
+			return name
+		}
+	}
+	return ""
+}
+
+// hear hands a packet to every socket of the node that it is for.
+func (n *Node) hear(l letter) {
+	if n.mind == nil || !n.links[l.link].Up {
+		return
+	}
+	for _, key := range n.listening(l) {
+		n.step(ha.Event{Kind: ha.EventPacket, Packet: &ha.Packet{
+			Wire: key, Src: l.src, Dst: l.dst, TTL: l.ttl, Data: l.data,
+		}})
+	}
+}
+
+// listening are the sockets that a packet reaches, in a fixed order.
+func (n *Node) listening(l letter) []ha.Wire {
+	var keys []ha.Wire
+	for _, key := range sortedSockets(n.sockets) {
+		multicast := !key.Unicast && key.Link == l.link && key.Group == l.dst
+		unicast := key.Unicast && key.Source == l.dst && (key.Link == "" || key.Link == l.link)
+		if multicast || unicast {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
