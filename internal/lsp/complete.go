@@ -216,9 +216,17 @@ func (c *completer) opening(item *completionItem, k *confparse.Keyword) {
 
 // values are what may stand behind a keyword.
 func (c *completer) values(n *statement, index int) {
-	if k := c.outline.keyword(n); k != nil {
-		c.argument(k, index)
+	k := c.outline.keyword(n)
+	if k == nil {
+		return
 	}
+	if k.Options != nil {
+		if o := k.Options.Keyword(n.words[index-1].text); o != nil && index > 1 && o.Args != "" && !strings.HasPrefix(o.Args, "[+") {
+			c.argument(o, 1)
+			return
+		}
+	}
+	c.argument(k, index)
 }
 
 // argument are the values of one argument of a keyword, as its row describes
@@ -226,7 +234,14 @@ func (c *completer) values(n *statement, index int) {
 func (c *completer) argument(k *confparse.Keyword, index int) {
 	args, _, _ := strings.Cut(k.Args, "{")
 	for form := range strings.SplitSeq(args, " | ") {
-		c.argumentOf(arguments(form), index)
+		groups := arguments(form)
+		if k.Options == nil || index <= len(groups) && groups[index-1][0] != '[' {
+			c.argumentOf(groups, index)
+			continue
+		}
+		for _, o := range k.Options.Keywords() {
+			c.keyword(o)
+		}
 	}
 }
 
@@ -272,10 +287,8 @@ func (c *completer) alternatives(group string) {
 		case w == "":
 		case w == "<BOOL>":
 			c.names(itemValue, "", booleans...)
-		case w == "<IF>":
+		case w == "<IF>" || w == "<IFNAME>":
 			c.names(itemModule, "interface", c.links(c.file)...)
-		case w == "<INSTANCE>":
-			c.defined(instanceKind, c.file)
 		case unicode.IsLetter(rune(w[0])) || unicode.IsDigit(rune(w[0])):
 			c.add(itemEnum, w, "")
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -178,7 +179,7 @@ func TestHover(t *testing.T) {
 	c := dial(t).start()
 	c.open("a.conf", good)
 	for _, one := range []struct{ marked, want string }{
-		{"    pri|ority $PRIO", "**priority** `<N>` in vrrp_instance\n\nWho wins: the higher, the likelier master; 255 owns the address.\n\n- range: 1-255\n- default: 100\n- status: done"},
+		{"    pri|ority $PRIO", "**priority** `<N>` in vrrp_instance\n\nWho wins: the higher, the likelier master; 255 owns the address.\n\n- range: 1-255\n- default: 100\n"},
 		{"    inter|val 2", "**interval** `<SECS>` in vrrp_script"},
 		{"vrrp_in|stance VI_1", "**vrrp_instance** `<NAME> { ... }`"},
 		{"priority $PR|IO", "**$PRIO** = `100`\n\nDefined in line 2."},
@@ -205,13 +206,15 @@ func TestHover(t *testing.T) {
 func TestHoverTellsTheStatus(t *testing.T) {
 	c := dial(t).start(object{"capabilities": object{}}) // no Markdown
 	text := "vrrp_instance A {\n use_vmac\n native_ipv6\n vmac_garp_intvl 3\n virtual_ipaddress {\n 192.0.2.1 dev eth0\n }\n}\n" +
-		"virtual_server 192.0.2.1 80 {\n lb_kind DR\n}\n$A=${B}0\n$B=$C\n~SEQ(i,1,3) vrrp_instance L$i {\n}\n${A} ${_PWD} $i $NONE\n"
+		"virtual_server 192.0.2.1 80 {\n  lb_kind TUN type gre\n}\n$A=${B}0\n$B=$C\n~SEQ(i,1,3) vrrp_instance L$i {\n}\n${A} ${_PWD} $i $NONE\n"
 	c.open("a.conf", text)
 	for place, want := range map[position]string{
 		{1, 3}:   "- status: not yet: it is read and has no effect",
 		{2, 3}:   "- status: no effect: the addresses tell the family",
 		{3, 3}:   "- deprecated: use garp_extra_if",
 		{5, 12}:  "dev <IF> in virtual_ipaddress",
+		{5, 3}:   "<IP>[/<LEN>] first word of the line in virtual_ipaddress",
+		{9, 16}:  "type ipip|gue|gre in lb_kind",
 		{9, 3}:   "- same as: lvs_method",
 		{13, 28}: "$i takes its values from ~SEQ(i,1,3)",
 		{15, 2}:  "$A = ${B}0",
@@ -358,5 +361,16 @@ func TestDocumentsThatAreNoFiles(t *testing.T) {
 	c.notify("textDocument/didChange", object{"textDocument": object{"uri": "file:///not/open"}, "contentChanges": []object{}})
 	if a := c.next(); a.Method != "window/logMessage" || !strings.Contains(string(a.Params), "is not open") {
 		t.Errorf("a change of what is not open: %+v", a)
+	}
+}
+
+func TestIncludeOfAPipe(t *testing.T) {
+	c := dial(t).start()
+	if err := syscall.Mkfifo(c.path("pipe.conf"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.open("a.conf", good+"include pipe.conf\ninclude /dev/zero\n")
+	if d := wrong(c.faulty("a.conf")); len(d) != 2 || !strings.Contains(d[0].Message, "not a regular file") {
+		t.Errorf("%+v", d)
 	}
 }

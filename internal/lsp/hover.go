@@ -30,7 +30,7 @@ const (
 // its signs for others.
 func marked(s, format string) markup {
 	if format != markdown {
-		s = strings.NewReplacer("```keepalived\n", "", "```\n", "", "**", "", "`", "").Replace(s)
+		s = strings.NewReplacer("```keepalived\n", "", "```\n", "", "**", "", "`", "", `\<`, "<").Replace(s)
 		format = plaintext
 	}
 	return markup{Kind: format, Value: s}
@@ -141,12 +141,26 @@ func (a *analysis) aboutWord(o *outline, file string, offset int) (about string,
 	if k, _ := o.use(c.block, c.statement, c.index); k != noKind {
 		return a.tellName(k, c.word.text, file), c.word.start, c.word.end
 	}
-	if opener := o.opener(c.block); opener != nil && opener.Block != nil && opener.Block.Lines() {
-		if k := opener.Block.Keyword(c.word.text); k != nil {
-			return tellKeyword(k, opener), c.word.start, c.word.end
-		}
+	if k, within := o.option(c); k != nil {
+		return tellKeyword(k, within), c.word.start, c.word.end
 	}
 	return "", 0, 0
+}
+
+// option is the row of a word behind the first, or of what a line of a list
+// begins with, and the keyword it belongs to.
+func (o *outline) option(c cursor) (k, within *confparse.Keyword) {
+	within = o.opener(c.block)
+	if within == nil || within.Block == nil || !within.Block.Lines() {
+		if within = o.keyword(c.statement); within == nil || within.Options == nil {
+			return nil, nil
+		}
+		return within.Options.Keyword(c.word.text), within
+	}
+	if k = within.Block.Keyword(c.word.text); k == nil && c.index == 0 {
+		k = within.Item
+	}
+	return k, within
 }
 
 // tellName says where a name is defined, and what its block says.
@@ -179,6 +193,9 @@ func (a *analysis) excerpt(m mention) string {
 // tellKeyword is the row of a keyword; block is what it stands in.
 func tellKeyword(k, block *confparse.Keyword) string {
 	s := "**" + k.Name + "**"
+	if strings.HasPrefix(k.Name, "<") { // what begins a line, not a word
+		s = "`" + k.Name + "`"
+	}
 	if k.Args != "" {
 		s += " `" + k.Args + "`"
 	}
@@ -196,7 +213,7 @@ func describe(k *confparse.Keyword) string {
 			s += "\n- " + line[0] + ": " + line[1]
 		}
 	}
-	return strings.TrimSuffix(s, "\n")
+	return strings.ReplaceAll(strings.TrimSuffix(s, "\n"), "<", `\<`) // or it would begin HTML
 }
 
 // spelling tells of the better name of a keyword.

@@ -75,14 +75,27 @@ func (o *outline) use(block, n *statement, index int) (k kind, definition bool) 
 		return k, k != noKind
 	case index == 2 && keyword == "virtual_server" && n.words[1].text == "group":
 		return serversKind, false
-	case index == 2 && keyword == "lvs_sync_daemon":
-		return instanceKind, false
+	case keyword == "lvs_sync_daemon":
+		return o.daemonUse(n, index), false
 	case index == 1 && keyword == "track_file" && within == confparse.FileCheck.String():
 		return fileKind, false
 	case index == 1 && keyword == "name" && within == confparse.BFDCheck.String():
 		return bfdKind, false
 	}
 	return noKind, false
+}
+
+// daemonUse is the kind of name in "lvs_sync_daemon <IF> [[inst] <INSTANCE>]
+// [id <N>] ...".
+func (o *outline) daemonUse(n *statement, index int) kind {
+	k := o.keyword(n)
+	option := func(i int) bool {
+		return k != nil && k.Options != nil && i < len(n.words) && k.Options.Keyword(n.words[i].text) != nil
+	}
+	if index == 2 && !option(2) || index == 3 && n.words[2].text == "inst" {
+		return instanceKind
+	}
+	return noKind
 }
 
 func (o *outline) listUse(list string, n *statement, index int) kind {
@@ -176,6 +189,22 @@ func (a *analysis) expanded(c *confparse.Config, k kind) (list []mention) {
 		}
 	case serversKind:
 		for _, g := range c.ServerGroups {
+			add(g.Name, g.Pos)
+		}
+	case fileKind:
+		for _, f := range c.TrackFiles {
+			add(f.Name, f.Pos)
+		}
+	case processKind:
+		for _, p := range c.TrackProcesses {
+			add(p.Name, p.Pos)
+		}
+	case bfdKind:
+		for _, b := range c.BFDs {
+			add(b.Name, b.Pos)
+		}
+	case trackKind:
+		for _, g := range c.TrackGroups {
 			add(g.Name, g.Pos)
 		}
 	}

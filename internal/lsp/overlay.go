@@ -59,24 +59,15 @@ var errNotRegular = errors.New("it is not a regular file")
 
 // Open serves fs.FS.
 func (o *overlay) Open(name string) (fs.File, error) {
-	if o.docs["/"+name] == nil {
+	info, err := o.Stat(name)
+	if err != nil || info.IsDir() {
 		return o.under.Open(name)
 	}
-	data, err := o.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	info, err := o.Stat(name)
-	return &openFile{strings.NewReader(string(data)), info}, err
-}
-
-// ReadFile serves fs.ReadFileFS.
-func (o *overlay) ReadFile(name string) ([]byte, error) {
 	t, err := o.read("/" + name)
 	if err != nil {
 		return nil, err
 	}
-	return []byte(t.s), nil
+	return &openFile{strings.NewReader(t.s), info}, nil
 }
 
 // read gives the text of a file.
