@@ -207,7 +207,7 @@ func (r *reader) scope(obj any) *scope {
 
 // newScope takes a scope that is not in use any more, or makes one.
 func (r *reader) newScope(rows int) *scope {
-	if n := len(r.spare); n > 0 && cap(r.spare[n-1].seen) >= rows {
+	if n := len(r.spare); n > 0 && rows <= commonRows {
 		sc := r.spare[n-1]
 		r.spare = r.spare[:n-1]
 		seen := sc.seen[:rows]
@@ -215,8 +215,11 @@ func (r *reader) newScope(rows int) *scope {
 		*sc = scope{seen: seen}
 		return sc
 	}
-	return &scope{seen: make([]*syntax.Node, rows)}
+	return &scope{seen: make([]*syntax.Node, rows, max(rows, commonRows))}
 }
+
+// commonRows is room for the keywords of every block that comes in numbers.
+const commonRows = 64
 
 // where is the statement of a keyword in an object's text, or the head of the
 // object's block.
