@@ -88,8 +88,36 @@ func (p *parent) load() (*confparse.Config, faults, error) {
 			p.log.printf("%v", e)
 		}
 	}
-	for _, err := range vetScripts(cfg) {
+	for _, err := range append(vetScripts(cfg), readKeys(cfg)...) {
 		p.log.printf("%v", err)
 	}
 	return cfg, faults(list), nil
+}
+
+// readKeys replaces the keys of auth_hmac that stand in files by what the files
+// hold, without the ends of their lines. An instance whose key cannot be read
+// becomes unusable when it is planned.
+func readKeys(cfg *confparse.Config) []error {
+	var problems []error
+	for _, in := range cfg.Instances {
+		if in.HMAC == nil {
+			continue
+		}
+		for i := range in.HMAC.Keys {
+			k := &in.HMAC.Keys[i]
+			path, ok := strings.CutPrefix(k.Value, "file:")
+			if !ok {
+				continue
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				problems = append(problems, fmt.Errorf("%s: key %d of auth_hmac: %w", in.Pos, k.ID, err))
+			}
+			k.Value = strings.TrimRight(string(b), "\r\n")
+			if fi, err := os.Stat(path); err == nil && fi.Mode().Perm()&0o077 != 0 {
+				problems = append(problems, fmt.Errorf("%s: %s, key %d of auth_hmac, can be read by others; chmod 600 it", in.Pos, path, k.ID))
+			}
+		}
+	}
+	return problems
 }

@@ -12,6 +12,7 @@ import (
 	"keepgo/internal/status"
 	"keepgo/vip/garp"
 	"keepgo/vip/rtnl"
+	"keepgo/vrrp"
 	"keepgo/vrrp/sock"
 )
 
@@ -225,18 +226,19 @@ func (l *vrrpLoop) send(id int, priority uint8) {
 	if w == nil {
 		return
 	}
+	l.node.Compose(time.Now(), id, priority)
 	if !key.Unicast {
-		l.sendTo(w, id, priority, in.Group)
+		l.sendTo(w, id, in.Group)
 		return
 	}
 	for i := range in.Expect.Peers {
-		l.sendTo(w, id, priority, in.Expect.Peers[i].Addr)
+		l.sendTo(w, id, in.Expect.Peers[i].Addr)
 	}
 }
 
 // sendTo sends one packet. A failure is told once until a packet gets through.
-func (l *vrrpLoop) sendTo(w *wire, id int, priority uint8, dst netip.Addr) {
-	l.packet = l.node.AppendAdvert(l.packet[:0], id, priority, dst)
+func (l *vrrpLoop) sendTo(w *wire, id int, dst netip.Addr) {
+	l.packet = l.node.AppendAdvert(l.packet[:0], id, dst)
 	err := w.conn.Send(l.packet, dst)
 	if err != nil && !w.silent {
 		l.log("(%s) cannot send adverts to %s: %v", l.node.Planned(id).Name, dst, err)
@@ -246,7 +248,9 @@ func (l *vrrpLoop) sendTo(w *wire, id int, priority uint8, dst netip.Addr) {
 
 // receive lets the node hear a packet and gives its memory back.
 func (l *vrrpLoop) receive(in *inbound) {
-	l.event = ha.Packet{Wire: in.wire, Src: in.pkt.Src, Dst: in.pkt.Dst, TTL: in.pkt.TTL, Data: in.pkt.Data()}
+	l.event = ha.Packet{Wire: in.wire, At: time.Now(), Arrival: vrrp.Arrival{
+		Src: in.pkt.Src, Dst: in.pkt.Dst, TTL: in.pkt.TTL, Header: in.pkt.Header(), Data: in.pkt.Data(),
+	}}
 	l.step(ha.Event{Kind: ha.EventPacket, Packet: &l.event})
 	l.free <- in
 }
@@ -277,7 +281,7 @@ func (l *vrrpLoop) rewire() {
 // open opens the socket of a wire.
 func (l *vrrpLoop) open(key ha.Wire, ttl uint8) (*sock.Conn, error) {
 	return sock.Open(sock.Config{
-		Link: key.Link, IfIndex: key.Index, Source: key.Source, Group: key.Group, Unicast: key.Unicast, TTL: ttl,
+		Link: key.Link, IfIndex: key.Index, Source: key.Source, Group: key.Group, Unicast: key.Unicast, AH: key.AH, TTL: ttl,
 		Receive: func(r *sock.Received) {
 			in := <-l.free
 			in.wire, in.pkt = key, *r

@@ -1,9 +1,12 @@
 package ha
 
 import (
+	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"keepgo/confparse"
 	"keepgo/vip"
@@ -16,21 +19,55 @@ const maxVIPs = 255
 
 // Build plans the VRRP half of a configuration.
 func Build(cfg *confparse.Config) *Plan {
-	p := &Plan{Static: addresses(cfg.StaticAddresses)}
+	p := &Plan{
+		Static:       addresses(cfg.StaticAddresses),
+		StartupDelay: cfg.Global.StartupDelay,
+		AfterBoot:    cfg.Global.DelayAfterBoot,
+	}
 	scripts := map[string]int{}
 	for i, s := range cfg.Scripts {
 		scripts[s.Name] = i
 		p.Scripts = append(p.Scripts, Script{Name: s.Name, Rise: max(s.Rise, 1), Fall: max(s.Fall, 1), Same: identity(s.Command)})
 	}
+	files, processes := map[string]int{}, map[string]int{}
+	for i, f := range cfg.TrackFiles {
+		files[f.Name] = i
+		p.Files = append(p.Files, f.Name)
+	}
+	for i, t := range cfg.TrackProcesses {
+		processes[t.Name] = i
+		p.Processes = append(p.Processes, t.Name)
+	}
+	known := trackers{scripts, files, processes}
 	index := map[string]int{}
 	for i, c := range cfg.Instances {
 		index[c.Name] = i
-		p.Instances = append(p.Instances, build(c, scripts))
+		p.Instances = append(p.Instances, build(c, known))
 	}
 	for _, g := range cfg.SyncGroups {
-		p.group(g, index, scripts)
+		p.group(g, index, known)
 	}
+	p.lateness()
 	return p
+}
+
+// trackers finds tracked things by name.
+type trackers struct{ scripts, files, processes map[string]int }
+
+// lateness tells the instances with timer_expired_backup how late is too late:
+// before anyone could have taken over, the quickest of all instances counting.
+func (p *Plan) lateness() {
+	quickest := time.Duration(0)
+	for i := range p.Instances {
+		if d := p.Instances[i].late; d > 0 && (quickest == 0 || d < quickest) {
+			quickest = d
+		}
+	}
+	for i := range p.Instances {
+		if p.Instances[i].late > 0 {
+			p.Instances[i].Router.BackupWhenLate = quickest
+		}
+	}
 }
 
 func identity(c confparse.Command) string {
@@ -38,7 +75,7 @@ func identity(c confparse.Command) string {
 }
 
 // build plans one instance.
-func build(c *confparse.Instance, scripts map[string]int) Instance {
+func build(c *confparse.Instance, known trackers) Instance {
 	unicast := len(c.Peers) > 0
 	in := Instance{
 		Key:        Key{Link: c.Interface, VRID: c.VRID, IPv6: c.IPv6, Unicast: unicast},
@@ -59,7 +96,11 @@ func build(c *confparse.Instance, scripts map[string]int) Instance {
 	}
 	in.Advert = advert(c)
 	in.Expect = expect(c, in.Advert.Addresses)
-	in.track(c, scripts)
+	in.sign(c.HMAC)
+	if c.TimerExpiredBackup {
+		in.late = vrrp.TakeOver(c.Version, c.HighestOther, c.AdvertInt)
+	}
+	in.track(c, known)
 	return in
 }
 
@@ -89,6 +130,7 @@ func advert(c *confparse.Instance) vrrp.Packet {
 		Interval: c.AdvertInt,
 		AuthType: uint8(c.AuthType),
 		PlainSum: c.V3ChecksumAsV2,
+		OldSum:   c.OldUnicastChecksum == confparse.AlwaysOldChecksum,
 	}
 	copy(p.Auth[:], c.AuthPass)
 	for _, a := range c.Addresses[:min(len(c.Addresses), maxVIPs)] {
@@ -104,12 +146,13 @@ func expect(c *confparse.Instance, vips []byte) vrrp.Expect {
 		AuthType:    uint8(c.AuthType),
 		Unicast:     len(c.Peers) > 0,
 		CheckSource: c.CheckPeer,
+		Addresses:   vips,
+		FirstOnly:   c.SkipAddressCheck,
 		AnySum:      c.V3ChecksumAsV2,
+
+		NoOldChecksum: c.OldUnicastChecksum == confparse.NeverOldChecksum,
 	}
 	copy(x.Auth[:], c.AuthPass)
-	if !c.SkipAddressCheck {
-		x.Addresses = vips
-	}
 	for _, p := range c.Peers {
 		x.Peers = append(x.Peers, vrrp.Peer{Addr: p.Addr, MinTTL: p.MinTTL, MaxTTL: p.MaxTTL})
 	}
@@ -149,7 +192,7 @@ func addresses(list []confparse.Address) vip.Set {
 
 // track lists what the instance depends on: its own interface and those of its
 // addresses (keepalived tracks them unasked), then what is configured.
-func (in *Instance) track(c *confparse.Instance, scripts map[string]int) {
+func (in *Instance) track(c *confparse.Instance, known trackers) {
 	if c.Interface != "" && !c.DontTrackPrimary {
 		in.trackLink(Track{Link: c.Interface})
 	}
@@ -161,8 +204,18 @@ func (in *Instance) track(c *confparse.Instance, scripts map[string]int) {
 	for _, t := range c.TrackInterfaces {
 		in.trackLink(Track{Link: t.Name, Weight: t.Weight, Reverse: t.Reverse})
 	}
-	for _, t := range c.TrackScripts {
-		in.trackScript(t, scripts)
+	add(&in.Scripts, c.TrackScripts, known.scripts)
+	add(&in.Files, c.TrackFiles, known.files)
+	add(&in.Processes, c.TrackProcesses, known.processes)
+}
+
+// add adds tracked things unless they are tracked already, or do not exist,
+// which the configuration's own check has reported.
+func add(to *[]Track, from []confparse.Track, known map[string]int) {
+	for _, t := range from {
+		if i, ok := known[t.Name]; ok && !uses(*to, i) {
+			*to = append(*to, Track{Index: i, Weight: t.Weight, Reverse: t.Reverse})
+		}
 	}
 }
 
@@ -173,19 +226,10 @@ func (in *Instance) trackLink(t Track) {
 	}
 }
 
-// trackScript adds a script unless it is tracked already or does not exist,
-// which the configuration's own check has reported.
-func (in *Instance) trackScript(t confparse.Track, scripts map[string]int) {
-	i, ok := scripts[t.Name]
-	if ok && !slices.ContainsFunc(in.Scripts, func(o Track) bool { return o.Index == i }) {
-		in.Scripts = append(in.Scripts, Track{Index: i, Weight: t.Weight, Reverse: t.Reverse})
-	}
-}
-
 // group plans a sync group and what it brings to its members: they ask before
 // they become master, none of them hurries at start, and the group's trackers
 // are theirs.
-func (p *Plan) group(g *confparse.SyncGroup, index, scripts map[string]int) {
+func (p *Plan) group(g *confparse.SyncGroup, index map[string]int, known trackers) {
 	out := Group{Name: g.Name}
 	for _, name := range g.Members {
 		i, ok := index[name]
@@ -195,7 +239,7 @@ func (p *Plan) group(g *confparse.SyncGroup, index, scripts map[string]int) {
 		in := &p.Instances[i]
 		in.Router.Grouped = true
 		in.Router.StartMaster = false
-		in.join(g, scripts)
+		in.join(g, known)
 		out.Members = append(out.Members, i)
 	}
 	if len(out.Members) > 0 {
@@ -206,18 +250,63 @@ func (p *Plan) group(g *confparse.SyncGroup, index, scripts map[string]int) {
 // join gives a member its group's trackers. Without
 // sync_group_tracking_weight a weight would pull the members apart: weighted
 // interfaces fault instead, and weighted scripts do not count.
-func (in *Instance) join(g *confparse.SyncGroup, scripts map[string]int) {
+func (in *Instance) join(g *confparse.SyncGroup, known trackers) {
 	for _, t := range g.TrackInterfaces {
 		in.trackLink(Track{Link: t.Name, Weight: t.Weight, Reverse: t.Reverse})
 	}
-	for _, t := range g.TrackScripts {
-		in.trackScript(t, scripts)
-	}
+	add(&in.Scripts, g.TrackScripts, known.scripts)
+	add(&in.Files, g.TrackFiles, known.files)
+	add(&in.Processes, g.TrackProcesses, known.processes)
 	if g.TrackWeights {
 		return
 	}
 	for i := range in.Links {
 		in.Links[i].Weight = 0
 	}
-	in.Scripts = slices.DeleteFunc(in.Scripts, func(t Track) bool { return t.Weight != 0 })
+	weighted := func(t Track) bool { return t.Weight != 0 }
+	in.Scripts = slices.DeleteFunc(in.Scripts, weighted)
+	for i := range in.Files {
+		if in.Files[i].Weight == 1 { // the default of a file: it faults instead
+			in.Files[i].Weight = 0
+		}
+	}
+	in.Files = slices.DeleteFunc(in.Files, weighted)
+}
+
+// sign plans auth_hmac. An instance whose keys are not fit must not run
+// unauthenticated instead, as keepalived's would.
+func (in *Instance) sign(c *confparse.HMAC) {
+	if c == nil {
+		return
+	}
+	h := &vrrp.HMAC{Active: c.Active, Window: c.Window, Monotonic: c.Monotonic, Mode: modes[c.Mode]}
+	for _, k := range c.Keys {
+		secret, err := secret(k.Value)
+		if err != nil && in.Unusable == "" {
+			in.Unusable = fmt.Sprintf("key %d of auth_hmac: %v", k.ID, err)
+		}
+		h.Keys = append(h.Keys, vrrp.Key{ID: k.ID, Secret: secret})
+	}
+	in.Expect.HMAC = h
+}
+
+var modes = map[string]vrrp.HMACMode{
+	"permissive":   vrrp.HMACPermissive,
+	"receive-only": vrrp.HMACReceiveOnly,
+}
+
+// secret is the key that a value stands for. A file has been read by whoever
+// loaded the configuration.
+func secret(value string) ([]byte, error) {
+	b := []byte(value)
+	if digits, ok := strings.CutPrefix(value, "hex:"); ok {
+		var err error
+		if b, err = hex.DecodeString(digits); err != nil {
+			return nil, fmt.Errorf("not hexadecimal: %w", err)
+		}
+	}
+	if len(b) < 32 || len(b) > 64 {
+		return nil, fmt.Errorf("%d bytes long, 32 to 64 are needed", len(b))
+	}
+	return b, nil
 }

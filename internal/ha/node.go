@@ -98,7 +98,8 @@ type member struct {
 	since   vrrp.Time
 	reason  string
 	master  netip.Addr // whom it last heard as master
-	told    uint16     // packet faults logged since the state or the master changed
+	codec   vrrp.Codec
+	told    uint32 // packet faults logged since the state or the master changed
 	stats   vrrp.Stats
 	group   *group
 	place   int // within the group
@@ -156,6 +157,7 @@ func (n *Node) adopt(plan *Plan, old map[Key]*member) {
 			n.byID[m.id] = m
 		}
 		m.plan = p
+		m.codec.Configure(p.Advert, p.Expect)
 		n.members = append(n.members, m)
 		n.due.add(m)
 	}

@@ -91,7 +91,7 @@ func (d *desk) hear(priority uint8) string {
 	src, dst := netip.MustParseAddr("10.0.0.2"), m.plan.Group
 	w, _ := m.wire()
 	return d.step(Event{Kind: EventPacket, Packet: &Packet{
-		Wire: w, Src: src, Dst: dst, TTL: 255, Data: p.AppendTo(nil, src, dst),
+		Wire: w, Arrival: vrrp.Arrival{Src: src, Dst: dst, TTL: 255, Data: p.AppendTo(nil, src, dst)},
 	}})
 }
 
@@ -372,7 +372,8 @@ func TestAdvertPathDoesNotAllocate(t *testing.T) {
 	allocs := testing.AllocsPerRun(100, func() {
 		d.now = d.node.Next()
 		acts = d.node.Step(d.now, Event{Kind: EventTick}, acts[:0])
-		packet = d.node.AppendAdvert(packet[:0], acts[0].ID, acts[0].Priority, dst)
+		d.node.Compose(time.Time{}, acts[0].ID, acts[0].Priority)
+		packet = d.node.AppendAdvert(packet[:0], acts[0].ID, dst)
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations an advert", allocs)

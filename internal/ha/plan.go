@@ -55,6 +55,8 @@ type Instance struct {
 	// Priorities: changes of the effective priority are told.
 	Priorities bool
 
+	late time.Duration // timer_expired_backup: what of this instance counts
+
 	Links     []Track // weight 0: FAULT while down
 	Scripts   []Track
 	Files     []Track

@@ -2,6 +2,7 @@ package ha
 
 import (
 	"net/netip"
+	"time"
 
 	"keepgo/vrrp"
 )
@@ -13,16 +14,16 @@ type Wire struct {
 	Index   int    // of the interface
 	IPv6    bool
 	Unicast bool
+	AH      bool // auth_type AH: whole IP packets of protocol 51
 	Source  netip.Addr
 	Group   netip.Addr // multicast destination
 }
 
-// Packet is a received IP packet of protocol 112.
+// Packet is a received packet.
 type Packet struct {
-	Wire     Wire
-	Src, Dst netip.Addr
-	TTL      uint8
-	Data     []byte // without the IP header
+	Wire Wire
+	At   time.Time // the wall clock, for auth_hmac
+	vrrp.Arrival
 }
 
 // wireKey finds the instances a packet may be for.
@@ -43,7 +44,7 @@ func (n *Node) Wire(id int) (w Wire, ok bool) {
 
 func (m *member) wire() (Wire, bool) {
 	k := m.plan.Key
-	w := Wire{Link: k.Link, Index: m.index, IPv6: k.IPv6, Unicast: k.Unicast, Source: m.source, Group: m.plan.Group}
+	w := Wire{Link: k.Link, Index: m.index, IPv6: k.IPv6, Unicast: k.Unicast, AH: m.codec.AH(), Source: m.source, Group: m.plan.Group}
 	return w, m.source.IsValid() && (m.index != 0 || k.Link == "") && m.plan.Unusable == ""
 }
 
@@ -72,19 +73,15 @@ func (n *Node) indexWires() {
 // receive checks a packet and lets its instance hear it. In INIT and FAULT
 // nothing is heard.
 func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
-	advert, err := vrrp.Decode(p.Data, p.Src, p.Dst)
-	m := n.addressee(p, advert.VRID)
+	m := n.addressee(p, p.VRID(p.Wire.AH))
 	if m == nil || m.router.State() == vrrp.Init || m.router.State() == vrrp.Fault {
 		return acts
 	}
-	expect := &m.plan.Expect
-	if err == nil {
-		err = expect.Check(&advert, p.Src, p.Dst, p.TTL)
-	}
+	advert, err := m.codec.Read(p.At, &p.Arrival, m.master)
 	if err != nil {
 		m.stats.CountError(err)
 		acts = m.complain(err, &advert, p, acts)
-		if !expect.Accepted(err) {
+		if !m.plan.Expect.Accepted(err) {
 			return acts
 		}
 	}
@@ -129,17 +126,22 @@ func (m *member) complain(err error, advert *vrrp.Packet, p *Packet, acts []Acti
 		return acts
 	}
 	m.told |= 1 << kind
-	return m.log(acts, "%s", m.plan.Expect.Explain(err, advert, p.Src, p.TTL))
+	return m.log(acts, "%s", m.codec.Explain(err, advert, &p.Arrival))
 }
 
-// AppendAdvert appends the advert of an instance with the given priority as it
-// goes to dst. It does not allocate while b has room.
-func (n *Node) AppendAdvert(b []byte, id int, priority uint8, dst netip.Addr) []byte {
-	m := n.byID[id]
-	if m == nil {
-		return b
+// Compose makes the next advert of an instance: its priority and, where it is
+// signed, its number and the wall time. AppendAdvert then writes it out.
+func (n *Node) Compose(wall time.Time, id int, priority uint8) {
+	if m := n.byID[id]; m != nil {
+		m.codec.Compose(wall, priority, m.source)
 	}
-	p := m.plan.Advert
-	p.Priority = priority
-	return p.AppendTo(b, m.source, dst)
+}
+
+// AppendAdvert appends the advert composed last as it goes to dst. It does not
+// allocate while b has room.
+func (n *Node) AppendAdvert(b []byte, id int, dst netip.Addr) []byte {
+	if m := n.byID[id]; m != nil {
+		return m.codec.AppendTo(b, dst)
+	}
+	return b
 }

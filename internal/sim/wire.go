@@ -69,12 +69,13 @@ func (n *Node) send(id int, priority uint8) {
 		return
 	}
 	n.tell(Event{Kind: Sent, Name: in.Name, Priority: priority})
+	n.mind.Compose(time.Unix(0, int64(n.world.now)), id, priority)
 	if !key.Unicast {
-		n.post(key, in.Group, ttl, n.mind.AppendAdvert(nil, id, priority, in.Group))
+		n.post(key, in.Group, ttl, n.mind.AppendAdvert(nil, id, in.Group))
 		return
 	}
 	for _, p := range in.Expect.Peers {
-		n.post(key, p.Addr, ttl, n.mind.AppendAdvert(nil, id, priority, p.Addr))
+		n.post(key, p.Addr, ttl, n.mind.AppendAdvert(nil, id, p.Addr))
 	}
 }
 
@@ -113,7 +114,8 @@ func (n *Node) hear(l letter) {
 	}
 	for _, key := range n.listening(l) {
 		n.step(ha.Event{Kind: ha.EventPacket, Packet: &ha.Packet{
-			Wire: key, Src: l.src, Dst: l.dst, TTL: l.ttl, Data: l.data,
+			Wire: key, At: time.Unix(0, int64(n.world.now)),
+			Arrival: vrrp.Arrival{Src: l.src, Dst: l.dst, TTL: l.ttl, Data: l.data},
 		}})
 	}
 }
