@@ -374,3 +374,42 @@ func TestIncludeOfAPipe(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+func TestFormatting(t *testing.T) {
+	c := dial(t).start()
+	form := func(text string) (string, answer) {
+		t.Helper()
+		c.open("a.conf", text)
+		a := c.ask("textDocument/formatting", object{"textDocument": object{"uri": c.uri("a.conf")}, "options": object{"tabSize": 4}})
+		var edits []textEdit
+		if err := json.Unmarshal(a.Result, &edits); err != nil && a.Error == nil {
+			t.Fatal(err)
+		}
+		for _, e := range edits {
+			tx := newText(text)
+			text = tx.change(tx.offset(e.Range.Start, utf16Encoding), tx.offset(e.Range.End, utf16Encoding), e.NewText).s
+		}
+		return text, a
+	}
+	ordered := "# 𝄞\nglobal_defs {\n    router_id a\n}\n\nvrrp_instance A {\n    # ü\n    state BACKUP\n}\n"
+	for _, text := range []string{
+		ordered,
+		"# 𝄞\nglobal_defs {\nrouter_id   a  \n}\n\n\n\nvrrp_instance A {\n    # ü\n    state BACKUP\n}\n",
+		strings.ReplaceAll(ordered, "    ", "\t"),
+		strings.ReplaceAll(ordered, "\n", "\r\n"),
+		strings.TrimSuffix(ordered, "\n"),
+	} {
+		if got, a := form(text); got != ordered {
+			t.Errorf("%q becomes %q: %+v", text, got, a.Error)
+		}
+	}
+	if _, a := form(ordered); string(a.Result) != "[]" {
+		t.Errorf("text in order: %s", a.Result)
+	}
+	if _, a := form("global_defs {\n"); a.Error == nil || a.Error.Code != codeFailed || !strings.Contains(a.Error.Message, "never closed") {
+		t.Errorf("braces that do not match: %+v", a)
+	}
+	if _, a := form(strings.Replace(ordered, "router_id a", "router_id    a", 1)); strings.Contains(string(a.Result), "vrrp_instance") {
+		t.Errorf("the edit is larger than the change: %s", a.Result)
+	}
+}

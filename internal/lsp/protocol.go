@@ -65,6 +65,7 @@ type capabilities struct {
 	DefinitionProvider     bool              `json:"definitionProvider"`
 	ReferencesProvider     bool              `json:"referencesProvider"`
 	DocumentSymbolProvider bool              `json:"documentSymbolProvider"`
+	FormattingProvider     bool              `json:"documentFormattingProvider"`
 }
 
 type syncOptions struct {

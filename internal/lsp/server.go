@@ -1,5 +1,5 @@
 // Package lsp serves the Language Server Protocol 3.17 for keepalived.conf:
-// diagnostics, hover, completion, definitions, references and symbols.
+// diagnostics, hover, completion, definitions, references, symbols and formatting.
 package lsp
 
 import (
@@ -174,7 +174,7 @@ func (s *session) answerer(m *message) (func(*analysis) (any, error), error) {
 		if d == nil {
 			return nil, refuse(codeInvalidParams, "%s is not open", p.TextDocument.URI)
 		}
-		return method(s, a, d, &p), nil
+		return method(s, a, d, &p)
 	}, nil
 }
 
@@ -186,24 +186,27 @@ func params(m *message, into any) error {
 }
 
 // methods are the requests about a document.
-var methods = map[string]func(s *session, a *analysis, d *document, p *placeParams) any{
-	"textDocument/hover": func(s *session, a *analysis, d *document, p *placeParams) any {
+var methods = map[string]func(s *session, a *analysis, d *document, p *placeParams) (any, error){
+	"textDocument/hover": func(s *session, a *analysis, d *document, p *placeParams) (any, error) {
 		if h := a.hover(d, d.offset(p.Position, s.style.encoding), s.style.encoding, s.hoverFormat); h != nil {
-			return h
+			return h, nil
 		}
-		return nil
+		return nil, nil
 	},
-	"textDocument/completion": func(s *session, a *analysis, d *document, p *placeParams) any {
-		return a.complete(d, d.offset(p.Position, s.style.encoding), p.Context.TriggerCharacter, s.style)
+	"textDocument/completion": func(s *session, a *analysis, d *document, p *placeParams) (any, error) {
+		return a.complete(d, d.offset(p.Position, s.style.encoding), p.Context.TriggerCharacter, s.style), nil
 	},
-	"textDocument/definition": func(s *session, a *analysis, d *document, p *placeParams) any {
-		return a.locations(a.definition(d, d.offset(p.Position, s.style.encoding)), s.style.encoding)
+	"textDocument/definition": func(s *session, a *analysis, d *document, p *placeParams) (any, error) {
+		return a.locations(a.definition(d, d.offset(p.Position, s.style.encoding)), s.style.encoding), nil
 	},
-	"textDocument/references": func(s *session, a *analysis, d *document, p *placeParams) any {
-		return a.locations(a.references(d, d.offset(p.Position, s.style.encoding), p.Context.IncludeDeclaration), s.style.encoding)
+	"textDocument/references": func(s *session, a *analysis, d *document, p *placeParams) (any, error) {
+		return a.locations(a.references(d, d.offset(p.Position, s.style.encoding), p.Context.IncludeDeclaration), s.style.encoding), nil
 	},
-	"textDocument/documentSymbol": func(s *session, a *analysis, d *document, _ *placeParams) any {
-		return a.outline(d.name).symbols(s.style.encoding)
+	"textDocument/documentSymbol": func(s *session, a *analysis, d *document, _ *placeParams) (any, error) {
+		return a.outline(d.name).symbols(s.style.encoding), nil
+	},
+	"textDocument/formatting": func(s *session, _ *analysis, d *document, _ *placeParams) (any, error) {
+		return d.formatted(s.style.encoding)
 	},
 }
 
@@ -257,6 +260,7 @@ func (s *session) capabilities() capabilities {
 		DefinitionProvider:     true,
 		ReferencesProvider:     true,
 		DocumentSymbolProvider: true,
+		FormattingProvider:     true,
 	}
 }
 

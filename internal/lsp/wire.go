@@ -28,6 +28,7 @@ const (
 	codeInternal       = -32603
 	codeNotInitialized = -32002
 	codeCancelled      = -32800
+	codeFailed         = -32803
 )
 
 // rpcError is an error that goes to the client.
