@@ -27,6 +27,7 @@ var pure = map[string][]string{
 	"internal/status":  nil,
 	"internal/ha":      {"confparse", "confparse/syntax", "vrrp", "vip", "internal/status"},
 	"internal/advice":  {"confparse", "confparse/syntax"},
+	"internal/manual":  {"confparse"},
 	"internal/lb":      {"confparse", "confparse/syntax", "ipvsctl", "checker", "internal/status"},
 }
 
