@@ -72,19 +72,32 @@ func (r *reader) checkTracking() {
 	told, scripts := map[string]bool{}, r.scripts()
 	for _, i := range r.cfg.Instances {
 		r.trackedTwice(i)
-		weighted := false
 		for _, t := range i.TrackScripts {
-			weighted = weighted || t.Weight != 0
 			r.smallWeight(i, scripts[t.Name], t, told)
 		}
 		if n := r.scope(i).at("track_script"); n != nil && len(n.Body) == 0 {
 			r.warn(i, "track_script", "", "empty track_script block%s", r.firstUnused(i))
 		}
-		if i.Priority == ownerPriority && weighted && r.has(i, "track_script") {
-			r.warn(i, "priority", "use priority 254 or less",
-				"priority 255 means address owner; track_script weights have no effect")
-			i.TrackScripts = unweighted(i.TrackScripts)
+		r.ownersTrackers(i)
+	}
+}
+
+// ownersTrackers drops the trackers with a weight of an address owner, whose
+// priority never changes.
+func (r *reader) ownersTrackers(i *Instance) {
+	if i.Priority != ownerPriority {
+		return
+	}
+	for _, l := range []struct {
+		keyword string
+		list    *[]Track
+	}{{"track_script", &i.TrackScripts}, {"track_interface", &i.TrackInterfaces}, {"track_file", &i.TrackFiles},
+		{"track_process", &i.TrackProcesses}, {"track_bfd", &i.TrackBFDs}} {
+		kept := unweighted(*l.list)
+		if len(kept) < len(*l.list) && r.has(i, l.keyword) {
+			r.warn(i, "priority", "use priority 254 or less", "priority 255 means address owner; %s weights have no effect", l.keyword)
 		}
+		*l.list = kept
 	}
 }
 
@@ -109,7 +122,7 @@ func (r *reader) firstUnused(i *Instance) string {
 // trackedTwice drops trackers that a block names again, and the instance's own
 // interface.
 func (r *reader) trackedTwice(i *Instance) {
-	for _, list := range []*[]Track{&i.TrackInterfaces, &i.TrackScripts} {
+	for _, list := range []*[]Track{&i.TrackInterfaces, &i.TrackScripts, &i.TrackFiles, &i.TrackProcesses, &i.TrackBFDs} {
 		seen := map[string]bool{}
 		kept := (*list)[:0]
 		for _, t := range *list {

@@ -27,6 +27,7 @@ func (r *reader) complete() {
 	r.checkRouters()
 	r.checkAddresses()
 	r.checkTracking()
+	r.checkDelays()
 	for _, o := range r.pending {
 		r.completeService(o)
 	}

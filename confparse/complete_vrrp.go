@@ -39,6 +39,8 @@ func (r *reader) completeInstance(i *Instance) {
 	r.completeSource(i)
 	r.completeVIPs(i)
 	r.completePreempt(i)
+	r.completeLink(i)
+	r.completeHMAC(i)
 	r.completeStrict(i)
 	if i.VRID == 0 {
 		if !r.has(i, "virtual_router_id") {
@@ -213,6 +215,10 @@ func (r *reader) completeAuth(i *Instance) {
 	case i.AuthType == AuthAH && i.IPv6:
 		r.fail(i, "auth_type", "it is ignored", "auth_type AH works with IPv4 only")
 	case i.AuthType != AuthNone && i.AuthPass != "":
+		if i.AuthType == AuthAH && i.Master && i.Priority != ownerPriority {
+			r.note(i, "state", "", "with auth_type AH an instance begins as BACKUP")
+			i.Master = false
+		}
 		return
 	}
 	i.AuthType, i.AuthPass = AuthNone, ""

@@ -158,10 +158,8 @@ func hmacKey(s *stmt, h *HMAC) {
 }
 
 func hmacEnd(r *reader, h *HMAC, n *syntax.Node) {
-	for _, k := range h.Keys {
-		if k.ID == h.Active {
-			return
-		}
+	if h.has(h.Active) {
+		return
 	}
 	why := "auth_hmac has no active_key: adverts are not signed"
 	if h.Active != 0 {
