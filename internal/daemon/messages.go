@@ -12,15 +12,16 @@ import (
 // toChild is what the parent tells a child: exactly one field is set, but for
 // those that come with another.
 type toChild struct {
-	HA     *ha.Plan      // start or go on with this plan
-	Resume []string      // with HA: instances that were MASTER when the last process died
-	LB     *lb.Plan      // the same for the LVS process
-	State  *lb.State     // with LB: what the last process knew
-	Flush  bool          // with LB: empty the IPVS table first (lvs_flush)
-	Script *scriptResult // a tracked script ended
-	Report bool          // send a Report
-	Stop   bool          // hand over, clean up and end
-	Keep   bool          // with Stop: leave what stands (-V, -I)
+	HA     *ha.Plan       // start or go on with this plan
+	Resume []string       // with HA: instances that were MASTER when the last process died
+	LB     *lb.Plan       // the same for the LVS process
+	State  *lb.State      // with LB: what the last process knew
+	Flush  bool           // with LB: empty the IPVS table first (lvs_flush)
+	Script *scriptResult  // a tracked script ended
+	Files  map[string]int // with HA or alone: numbers in tracked files, by name
+	Report bool           // send a Report
+	Stop   bool           // hand over, clean up and end
+	Keep   bool           // with Stop: leave what stands (-V, -I)
 }
 
 // scriptResult is how a run of the plan's tracked script ended.

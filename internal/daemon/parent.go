@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"keepgo/internal/ha"
 	"keepgo/internal/lb"
 	"keepgo/internal/notify"
+	"keepgo/internal/watch"
 )
 
 // Exit statuses of keepalived (its lib/scheduler.h).
@@ -42,6 +44,8 @@ type parent struct {
 	masters map[string]bool // instances that are MASTER, for a replaced process
 	servers *lb.State       // what the LVS process knew last, for a replaced one
 	tracked *tracker
+	files   *watch.Files
+	numbers map[string]int // in the tracked files, by name
 	scripts *notify.Queue
 
 	requests []*request
@@ -57,6 +61,7 @@ func Run(o Options) int {
 		log:     newLogger("Keepalived", o),
 		events:  make(chan func(), 16),
 		masters: map[string]bool{},
+		numbers: map[string]int{},
 		stopped: make(chan struct{}),
 	}
 	files, err := createPIDFiles(o)
@@ -94,6 +99,10 @@ func (p *parent) start(files pidFiles) error {
 	p.tracked = newTracker(func(name string, ok bool) {
 		p.events <- func() { p.scriptEnded(name, ok) }
 	}, p.log.printf)
+	if p.files, err = watch.NewFiles(p.log.printf); err != nil {
+		return err
+	}
+	p.initFiles()
 	if err := p.listen(); err != nil {
 		p.log.printf("%v; there is no status while this daemon runs", err)
 	}
@@ -116,6 +125,8 @@ func (p *parent) run() {
 			p.signal(s)
 		case f := <-p.events:
 			f()
+		case <-p.files.Ready():
+			p.vrrp.tell(toChild{Files: p.takeNumbers()})
 		case <-p.stopped:
 			p.scripts.Drain(stopLimit)
 			os.Remove(p.opts.Control)
@@ -164,6 +175,8 @@ func (p *parent) apply() {
 		p.log.printf("%s configures neither a vrrp_instance nor a virtual_server: there is nothing to run", p.opts.File)
 	}
 	p.tracked.set(trackedScripts(p.cfg))
+	p.files.Set(trackedFiles(p.cfg))
+	p.takeNumbers()
 	p.vrrp.need(vrrp)
 	p.lvs.need(lvs)
 }
@@ -183,6 +196,7 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 			m.Resume = append(m.Resume, name)
 		}
 	}
+	m.Files = maps.Clone(p.numbers)
 	messages := []toChild{m}
 	for i, s := range p.cfg.Scripts {
 		if ok, known := p.tracked.result(s.Name); known {
@@ -273,6 +287,33 @@ func (p *parent) notifies(e notify.Edge) *confparse.Notify {
 		}
 	}
 	return nil
+}
+
+// takeNumbers notes what the tracked files say, and returns what is new.
+func (p *parent) takeNumbers() map[string]int {
+	news := p.files.Take()
+	maps.Copy(p.numbers, news)
+	return news
+}
+
+// initFiles makes the tracked files that are to be made.
+func (p *parent) initFiles() {
+	for _, f := range p.cfg.TrackFiles {
+		if f.Init {
+			if err := watch.Init(f.Path, f.Value, f.Overwrite); err != nil {
+				p.log.printf("%s: %v", f.Pos, err)
+			}
+		}
+	}
+}
+
+// trackedFiles are the files to watch.
+func trackedFiles(cfg *confparse.Config) []watch.File {
+	var files []watch.File
+	for _, f := range cfg.TrackFiles {
+		files = append(files, watch.File{Name: f.Name, Path: f.Path})
+	}
+	return files
 }
 
 // scriptEnded passes a tracked script's result on.

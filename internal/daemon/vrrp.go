@@ -120,13 +120,15 @@ func (l *vrrpLoop) rearm() error {
 func (l *vrrpLoop) told(m toChild) {
 	switch {
 	case m.HA != nil && l.node == nil:
-		l.begin(m.HA, m.Resume)
+		l.begin(m.HA, m)
 	case m.HA != nil:
 		l.learn(m.HA)
 		l.step(ha.Event{Kind: ha.EventReload, Plan: m.HA})
 		l.up.send(fromChild{Ready: true})
 	case m.Script != nil && l.node != nil:
 		l.step(ha.Event{Kind: ha.EventScript, Script: m.Script.Script, OK: m.Script.OK})
+	case m.Files != nil && l.node != nil:
+		l.filesSay(m.Files)
 	case m.Report:
 		l.report()
 	}
@@ -134,16 +136,24 @@ func (l *vrrpLoop) told(m toChild) {
 
 // begin starts the first plan: what an earlier life left on the interfaces goes,
 // unless it is resumed.
-func (l *vrrpLoop) begin(plan *ha.Plan, resume []string) {
+func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	l.learn(plan)
 	l.node = ha.New(plan)
-	l.node.Resume(resume)
+	l.node.Resume(m.Resume)
 	for _, k := range l.links.Links() {
 		l.node.Step(l.clock.now(), ha.Event{Kind: ha.EventLink, Link: l.view(k.Name)}, nil)
 	}
+	l.filesSay(m.Files)
 	l.links.Clean(l.node.Leftovers())
 	l.step(ha.Event{Kind: ha.EventStart})
 	l.up.send(fromChild{Ready: true})
+}
+
+// filesSay lets the node hear the numbers in tracked files.
+func (l *vrrpLoop) filesSay(values map[string]int) {
+	for name, value := range values {
+		l.step(ha.Event{Kind: ha.EventFile, Name: name, Value: value})
+	}
 }
 
 // learn notes the addresses that are never a source of adverts.
