@@ -16,9 +16,11 @@ type kernel struct {
 	left   vip.Set         // what an earlier process left
 }
 
-// claim replaces what an owner wants.
+// claim replaces what an owner wants; what it takes over is no leftover any
+// more.
 func (n *Node) claim(owner int, set vip.Set) {
 	n.kernel.claims[owner] = set
+	n.forget(set)
 	n.settle()
 }
 
@@ -30,10 +32,14 @@ func (n *Node) orphan() {
 
 // clean removes leftovers.
 func (n *Node) clean(set vip.Set) {
+	n.forget(set)
+	n.settle()
+}
+
+func (n *Node) forget(set vip.Set) {
 	n.kernel.left = slices.DeleteFunc(n.kernel.left, func(a vip.Address) bool {
 		return slices.ContainsFunc(set, func(b vip.Address) bool { return a.Key() == b.Key() })
 	})
-	n.settle()
 }
 
 // settle makes what stands agree with claims and leftovers, on the interfaces

@@ -73,23 +73,23 @@ func (n *Node) read(text string) error {
 	n.config, n.plan = cfg, ha.Build(cfg)
 	for i := range n.plan.Instances {
 		in := &n.plan.Instances[i]
-		n.plug(in.Key.Link)
+		n.Plug(in.Key.Link)
 		for _, t := range in.Links {
-			n.plug(t.Link)
+			n.Plug(t.Link)
 		}
 		for _, a := range in.Addresses {
-			n.plug(a.Link)
+			n.Plug(a.Link)
 		}
 	}
 	for _, a := range n.plan.Static {
-		n.plug(a.Link)
+		n.Plug(a.Link)
 	}
 	return nil
 }
 
-// plug adds an interface with addresses of its own, unless it is there: the
+// Plug adds an interface with addresses of its own, unless it is there: the
 // first wire's are 10.0.0.x, the second's 10.0.1.x.
-func (n *Node) plug(name string) {
+func (n *Node) Plug(name string) {
 	if _, known := n.links[name]; known || name == "" {
 		return
 	}
