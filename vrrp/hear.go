@@ -57,7 +57,7 @@ func (r *Router) follow(now Time, h Heard) {
 	r.master = h
 	r.want = Backup
 	r.listening = false
-	r.deadline = now + r.masterDown()
+	r.deadline = r.wait(now, r.masterDown())
 }
 
 // hearAsMaster is RFC 9568 section 6.4.3.

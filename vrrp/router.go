@@ -123,9 +123,6 @@ func (r *Router) tick(now Time, acts []Action) []Action {
 		return acts
 	case r.state == Master:
 		return r.beat(now, acts)
-	case r.quiet(now):
-		r.deadline = r.wait(now, r.masterDown())
-		return acts
 	case r.state == Init:
 		return r.claim(now, ReasonOwner, acts)
 	}
@@ -275,7 +272,7 @@ func (r *Router) yield(now Time, acts []Action) []Action {
 	if r.state != Master {
 		return acts
 	}
-	r.deadline = now + r.masterDown()
+	r.deadline = r.wait(now, r.masterDown())
 	return r.become(Backup, Action{Reason: ReasonGroup}, acts)
 }
 
@@ -297,7 +294,7 @@ func (r *Router) wake(now Time, acts []Action) []Action {
 	}
 	late := now - r.deadline
 	r.listening = true
-	r.deadline = now + r.interval + r.skew()
+	r.deadline = r.wait(now, r.interval+r.skew())
 	if r.state != Master {
 		return acts
 	}

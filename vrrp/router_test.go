@@ -112,3 +112,18 @@ func TestResume(t *testing.T) {
 		t.Errorf("a resumed master does %+v, next %v", acts, r.Next())
 	}
 }
+
+// TestLoweredOwner: while another owner goes on, nobody gives 255 back.
+func TestLoweredOwner(t *testing.T) {
+	r, rival := master(t, config(2, Owner)), heard(addr1, Owner)
+	for _, at := range []Time{0, sec, 2 * sec, 4 * sec} {
+		r, _ = r.Step(at, rival, nil)
+	}
+	r, _ = r.Step(4*sec, Event{Kind: EventPriority, Priority: Owner}, nil)
+	if r.State() != Backup || r.Priority() != Owner-1 {
+		t.Errorf("%v with priority %d, want BACKUP with 254", r.State(), r.Priority())
+	}
+	if r, _ = r.Step(5*sec, heard(addr1, 0), nil); r.Priority() != Owner {
+		t.Errorf("priority %d after the other has stopped", r.Priority())
+	}
+}

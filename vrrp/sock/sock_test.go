@@ -294,6 +294,7 @@ func TestOpenErrors(t *testing.T) {
 		{Config{Source: source, Receive: none, Group: group4}, "needs an interface"},
 		{Config{Source: source, Receive: none, Link: "x0", IfIndex: 9, Group: group6}, "no multicast group"},
 		{Config{Source: source, Receive: none, Link: "x0", IfIndex: 9, Group: source}, "no multicast group"},
+		{Config{Source: group6, Receive: none, Unicast: true, AH: true}, "is for IPv4"},
 	}
 	for _, c := range cases {
 		if _, err := Open(c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -336,15 +337,17 @@ func TestNoAllocs(t *testing.T) {
 	for name, c := range map[string]struct {
 		cfg Config
 		dst netip.Addr
+		pkt []byte
 	}{
-		"multicast4": {a.multicast4(), group4},
-		"unicast4":   {a.unicast4(), b.addr4},
-		"multicast6": {a.multicast6(), group6},
-		"unicast6":   {a.unicast6(), b.addr6},
+		"multicast4": {a.multicast4(), group4, advert},
+		"unicast4":   {a.unicast4(), b.addr4, advert},
+		"multicast6": {a.multicast6(), group6, advert},
+		"unicast6":   {a.unicast6(), b.addr6, advert},
+		"AH":         {sealed(a.multicast4()), group4, sealedOf(51, a)},
 	} {
 		conn, _ := a.open(t, c.cfg)
 		n := testing.AllocsPerRun(100, func() {
-			if err := conn.Send(advert, c.dst); err != nil {
+			if err := conn.Send(c.pkt, c.dst); err != nil {
 				t.Error(err)
 			}
 		})
