@@ -7,10 +7,15 @@ GO ?= go
 # with an emulator to boot it in.
 PACKAGES = keepalived ipvsadm iproute2 kmod qemu-system-x86 linux-image-amd64 busybox-static
 
-.PHONY: build test tools vet
+.PHONY: build man test tools vet
 
 build:
 	$(GO) build -o keepgo ./cmd/keepgo
+
+# The man page is made of the table of keywords.
+man:
+	mkdir -p packaging/man
+	$(GO) run ./cmd/keepgo manual --man > packaging/man/keepgo.conf.5
 
 test: tools vet
 	$(GO) test -timeout 20m ./...

@@ -38,6 +38,9 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return dumpFlags(&dumpOptions{}) }, runDump},
 		{"lsp", "[-i ID]", "a language server for editors",
 			func() *pflag.FlagSet { return lspFlags(&syntax.Env{}) }, runLSP},
+		{"manual", "[KEYWORD|BLOCK]", "tell all about a keyword; --man writes keepgo.conf(5)",
+			func() *pflag.FlagSet { return manualFlags(new(bool)) }, runManual},
+		{"completion", "bash|zsh|fish", "what a shell needs to complete these", nil, runCompletion},
 		{"version", "", "say which keepgo this is", nil, runVersion},
 		{"help", "", "say this", nil, runHelp},
 	}
