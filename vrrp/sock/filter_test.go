@@ -1,6 +1,7 @@
 package sock
 
 import (
+	stdos "os"
 	"runtime"
 	"testing"
 	"time"
@@ -170,4 +171,19 @@ func allocated() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.TotalAlloc
+}
+
+// TestEcho: what the network brings back of our own is counted, and not heard,
+// where the kernel lets it in at all.
+func TestEcho(t *testing.T) {
+	a, b := wire(t)
+	must(t, netns.Set(a.ns))
+	must(t, stdos.WriteFile("/proc/sys/net/ipv4/conf/all/accept_local", []byte("1"), 0))
+	us, got := a.open(t, sealed(a.multicast4()))
+	mirror, _ := b.open(t, sealed(b.multicast4()))
+	must(t, mirror.Send(sealedOf(51, a), group4))
+	must(t, mirror.Send(sealedOf(52, b), group4))
+	if r := receive(t, got); r.Src != b.addr4 || us.Stats().Own != 1 {
+		t.Errorf("heard %v, %d of our own", r.Src, us.Stats().Own)
+	}
 }
