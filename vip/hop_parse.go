@@ -91,8 +91,9 @@ func (d *routeDraft) finishHops(l *line) error {
 	if d.TrackGroup != "" && (len(d.Hops) == 0 || d.Hops[0].Link == "") {
 		return l.fail("", "%s: 'track_group' needs 'dev'", d.dst)
 	}
-	if len(d.Hops) == 1 {
-		d.Hops[0].Weight = 1 // alone it takes all
+	if len(d.Hops) == 1 { // alone it takes all, and its realms are the route's
+		h := &d.Hops[0]
+		d.Realms, h.Realms, h.Weight = max(d.Realms, h.Realms), 0, 1
 	}
 	return d.finishType(l)
 }

@@ -225,7 +225,7 @@ func (r Route) writeRest(b *strings.Builder) {
 		b.WriteString(" track_group " + r.TrackGroup)
 	}
 	for _, h := range r.Hops {
-		if len(r.Hops) > 1 || h.Realms != 0 {
+		if len(r.Hops) > 1 {
 			b.WriteString(" nexthop")
 		}
 		h.write(b, len(r.Hops) > 1)

@@ -23,10 +23,12 @@ func (d *Door) learn(batch []change) {
 			d.linkSeen(c.link, now)
 		case c.config.index != 0:
 			d.forwardingSeen(c.config, now)
+		case c.policy.body != nil:
+			d.policySeen(c.policy, now)
 		case c.addrGone:
 			d.addrGone(c.addr, c.port, now)
 		default:
-			d.addrSeen(c.addr)
+			d.addrSeen(c.addr, now)
 		}
 	}
 }
@@ -46,6 +48,12 @@ func (d *Door) linkSeen(l Link, now time.Time) {
 	if !known || renamed || l.Admin && !old.Admin || l.Up && !old.Up {
 		d.state.missingOn(l.Name, now)
 	}
+	if old.Name != l.Name || old.Admin != l.Admin || old.Up != l.Up || old.Table != l.Table {
+		d.state.recheck(now)
+	}
+	if pr := d.state.policy.promoted[l.Name]; pr != nil && (!known || renamed) {
+		d.setPromote(l.Name, pr, true)
+	}
 }
 
 // forwardingSeen notes that a link became one of a router, or ceased to be:
@@ -60,6 +68,7 @@ func (d *Door) forwardingSeen(c linkConfig, now time.Time) {
 func (d *Door) linkGone(index int) {
 	if old, known := d.links.remove(index); known {
 		d.nameGone(old, false)
+		d.state.recheck(time.Now())
 	}
 }
 
@@ -71,8 +80,7 @@ func (d *Door) nameGone(old Link, renamed bool) {
 			continue
 		}
 		if renamed {
-			op := vip.Op{Kind: vip.Remove, Address: e.address}
-			d.state.queue = append(d.state.queue, request{op: op, index: old.Index, owner: e.owners[0]})
+			d.state.queue = append(d.state.queue, request{kind: vip.Remove, entry: e, index: old.Index, owner: e.owners[0]})
 		}
 		d.state.misses(e, time.Time{})
 	}
@@ -88,8 +96,11 @@ func (d *Door) wanted(a standing) (*entry, Link) {
 	return d.state.entries[vip.Key{Link: link.Name, Prefix: a.prefix, Peer: a.peer}], link
 }
 
-func (d *Door) addrSeen(a standing) {
+func (d *Door) addrSeen(a standing, now time.Time) {
 	e, _ := d.wanted(a)
+	if a.flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0 {
+		d.state.recheckMissing(now) // routes may have waited for it
+	}
 	switch {
 	case e != nil && a.flags&unix.IFA_F_DADFAILED != 0:
 		d.duplicate(e, a.index)
@@ -114,13 +125,13 @@ func (d *Door) duplicate(e *entry, index int) {
 		d.state.stands(e, index) // though of no use
 		return
 	}
-	op := vip.Op{Kind: vip.Remove, Address: e.address}
-	d.state.queue = append(d.state.queue, request{op: op, index: index, owner: e.owners[0]})
+	d.state.queue = append(d.state.queue, request{kind: vip.Remove, entry: e, index: index, owner: e.owners[0]})
 	d.state.loses(e, 0, time.Now())
 }
 
 func (d *Door) addrGone(a standing, port uint32, now time.Time) {
 	e, link := d.wanted(a)
+	d.state.recheck(now)
 	switch {
 	case e != nil && link.Admin:
 		d.state.loses(e, port, now)
@@ -133,7 +144,8 @@ func (d *Door) addrGone(a standing, port uint32, now time.Time) {
 
 // load reads the links, then the addresses, as they are now.
 func (d *Door) load() error {
-	err := d.commands.dump(unix.RTM_GETLINK, linkmsgLen, d.links.reset, func(m message) {
+	now := time.Now()
+	err := d.commands.dump(unix.RTM_GETLINK, make([]byte, linkmsgLen), d.links.reset, func(m message) {
 		if l, ok := decodeLink(m.body); ok && m.kind == unix.RTM_NEWLINK {
 			d.links.put(l)
 		}
@@ -141,9 +153,9 @@ func (d *Door) load() error {
 	if err != nil {
 		return fmt.Errorf("reading the interfaces: %w", err)
 	}
-	err = d.commands.dump(unix.RTM_GETADDR, addrmsgLen, d.state.forget, func(m message) {
+	err = d.commands.dump(unix.RTM_GETADDR, make([]byte, addrmsgLen), d.state.forget, func(m message) {
 		if a, ok := decodeAddr(m.body); ok && m.kind == unix.RTM_NEWADDR {
-			d.addrSeen(a)
+			d.addrSeen(a, now)
 		}
 	})
 	if err != nil {
@@ -179,4 +191,5 @@ func (d *Door) resync(now time.Time) {
 		d.state.touched = append(d.state.touched, l.Index)
 		d.state.missingOn(l.Name, now)
 	}
+	d.state.policy.forget(&d.state, now)
 }

@@ -81,6 +81,18 @@ func (t *linkTable) indexed(index int) (Link, bool) {
 	return Link{}, false
 }
 
+// index is the index of a link; 0 if there is none of that name.
+func (t *linkTable) index(name string) int {
+	l, _ := t.named(name)
+	return l.Index
+}
+
+// name is the name of a link; "" if there is none of that index.
+func (t *linkTable) name(index int) string {
+	l, _ := t.indexed(index)
+	return l.Name
+}
+
 func (t *linkTable) all() []Link {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

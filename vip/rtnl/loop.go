@@ -66,25 +66,29 @@ func (d *Door) wait(now time.Time) time.Duration {
 func (d *Door) takeWants() {
 	d.box.Lock()
 	owners, wants, clean := d.box.owners, d.box.wants, d.box.clean
-	if len(owners)+len(clean) == 0 {
+	if len(owners) == 0 && clean.Empty() {
 		d.box.Unlock()
 		return
 	}
-	d.box.owners, d.box.wants, d.box.clean = nil, make(map[int]vip.Set), nil
+	d.box.owners, d.box.wants, d.box.clean = nil, make(map[int]vip.Want), vip.Want{}
 	d.box.Unlock()
 	for _, owner := range owners {
 		d.want(owner, wants[owner])
 	}
-	for _, a := range clean {
-		d.cleanUp(a)
-	}
+	d.cleanUp(clean)
 	d.flush()
 }
 
-// want queues the difference between what owner wanted and wants now.
-func (d *Door) want(owner int, want vip.Set) {
+// want queues the difference between what owner wanted and wants now: what goes
+// in the order rules, routes, addresses, then what comes the other way round.
+func (d *Door) want(owner int, want vip.Want) {
 	s := &d.state
-	for _, op := range vip.Diff(s.claims[owner], want) {
+	have := s.claims[owner]
+	want.Rules = numbered(want.Rules)
+	d.promote(owner, have.Promote, want.Promote)
+	addRules := d.dropRules(owner, have.Rules, want.Rules)
+	addRoutes := d.dropRoutes(owner, have.Routes, want.Routes)
+	for _, op := range vip.Diff(have.Addresses, want.Addresses) {
 		if op.Kind == vip.Remove {
 			if e := s.release(owner, op.Address); e != nil {
 				d.queueRemove(e, owner)
@@ -93,45 +97,76 @@ func (d *Door) want(owner int, want vip.Set) {
 			d.queueAdd(e, false)
 		}
 	}
+	s.marks = append(s.marks, mark{owner, len(s.queue)})
+	d.addRoutes(owner, addRoutes)
+	d.addRules(owner, addRules)
 	s.claims[owner] = want
-	if len(want) == 0 {
+	if want.Empty() {
 		delete(s.claims, owner)
 	}
-	s.marks = append(s.marks, mark{owner, len(s.queue)})
 }
 
-// queueAdd asks for an address, or notes that its link is missing.
+// queueAdd asks for an entry, or notes that its link is missing.
 func (d *Door) queueAdd(e *entry, repair bool) {
+	index, err := d.place(e)
+	if err != nil {
+		d.refused(e, err, time.Time{})
+		return
+	}
+	d.state.queue = append(d.state.queue, request{kind: vip.Add, entry: e, index: index, repair: repair})
+}
+
+// place is the index under which an entry will stand, or why it cannot now.
+func (d *Door) place(e *entry) (int, error) {
+	switch {
+	case e.rule != nil:
+		return 1, nil
+	case e.route != nil:
+		return 1, d.placeRoute(e)
+	}
 	link, ok := d.links.named(e.address.Link)
 	if !ok {
-		d.refused(e, fmt.Errorf("there is no interface %s; the address is added when it appears", e.address.Link), time.Time{})
-		return
+		return 0, fmt.Errorf("there is no interface %s; the address is added when it appears", e.address.Link)
 	}
 	d.links.removeAddress(link.Index, e.key.Prefix) // no longer the link's own
-	d.state.queue = append(d.state.queue, request{op: vip.Op{Kind: vip.Add, Address: e.address}, index: link.Index, entry: e, repair: repair})
+	return link.Index, nil
 }
 
-// queueRemove asks for the removal of an address nobody wants any more, even
-// of one that seems to be gone: it may have come back unseen.
+// queueRemove asks for the removal of an entry nobody wants any more, even of
+// one that seems to be gone: it may have come back unseen.
 func (d *Door) queueRemove(e *entry, owner int) {
 	index := e.index
-	if index == 0 {
-		link, ok := d.links.named(e.address.Link)
-		if !ok {
+	switch {
+	case e.route != nil && d.placeRoute(e) != nil:
+		return // it went with its link
+	case e.rank() == 0 && index == 0:
+		if index = d.links.index(e.address.Link); index == 0 {
 			return
 		}
-		index = link.Index
 	}
-	d.state.queue = append(d.state.queue, request{op: vip.Op{Kind: vip.Remove, Address: e.address}, index: index, owner: owner})
+	d.state.queue = append(d.state.queue, request{kind: vip.Remove, entry: e, index: index, owner: owner})
 }
 
-// cleanUp queues the removal of a leftover.
-func (d *Door) cleanUp(a vip.Address) {
-	if d.state.entries[kernelKey(a)] != nil {
-		return
+// cleanUp queues the removal of leftovers.
+func (d *Door) cleanUp(all vip.Want) {
+	p := &d.state.policy
+	for _, r := range all.Rules {
+		if p.rules[r.Key()] == nil {
+			d.queueRemove(&entry{rule: &r}, NoOwner)
+		}
 	}
-	if link, ok := d.links.named(a.Link); ok {
-		d.state.queue = append(d.state.queue, request{op: vip.Op{Kind: vip.Remove, Address: a}, index: link.Index, owner: NoOwner})
+	for _, r := range all.Routes {
+		if p.routes[r.String()] == nil {
+			e := &entry{route: &r}
+			p.file(e)
+			d.queueRemove(e, NoOwner)
+			p.unfile(e)
+		}
+	}
+	for _, a := range all.Addresses {
+		if d.state.entries[kernelKey(a)] == nil {
+			d.queueRemove(&entry{address: a}, NoOwner)
+		}
 	}
 }
 
@@ -151,6 +186,9 @@ func (d *Door) flush() {
 	d.tellApplied(len(s.queue))
 	clear(s.queue)
 	s.queue, s.marks = s.queue[:0], s.marks[:0]
+	if len(s.doubts) > 0 {
+		d.verify(now)
+	}
 }
 
 // tellApplied tells the owners whose requests all lie before done.
@@ -166,29 +204,35 @@ func (d *Door) tellApplied(done int) {
 
 // answered notes the kernel's answer to one request.
 func (d *Door) answered(r *request, now time.Time) {
+	e := r.entry
 	switch {
-	case r.op.Kind == vip.Remove:
+	case r.kind == vip.Remove:
 		if r.err != nil && !gone(r.err) {
-			d.notify(Event{Kind: Failed, Owner: r.owner, Address: r.op.Address, Err: explain(r.op, r.err)})
+			ev := e.event(Failed, r.owner)
+			ev.Err = explain(r.kind, e, r.err)
+			d.notify(ev)
 		}
+	case errors.Is(r.err, unix.EEXIST) && doubtful(e):
+		d.state.doubts = append(d.state.doubts, e)
 	case r.err == nil || errors.Is(r.err, unix.EEXIST):
 		d.added(r, now)
 	case r.err == errLost:
-		d.state.misses(r.entry, now.Add(firstPause))
-	case errors.Is(r.err, unix.ENODEV):
-		d.refused(r.entry, explain(r.op, r.err), time.Time{})
+		d.state.misses(e, now.Add(firstPause))
+	case errors.Is(r.err, unix.ENODEV) || errors.Is(r.err, unix.ENETDOWN):
+		d.refused(e, explain(r.kind, e, r.err), time.Time{})
 	default:
-		d.refused(r.entry, explain(r.op, r.err), now.Add(r.entry.patience()))
+		d.refused(e, explain(r.kind, e, r.err), now.Add(e.patience()))
 	}
 }
 
-// gone are the answers to the removal of what is not there.
+// gone are the answers to the removal of what is not there: of addresses,
+// links, routes and rules.
 func gone(err error) bool {
-	return errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV)
+	return errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT)
 }
 
-// added notes that an address stands, and tells of it when it had been absent.
-// An address that was there all along (EEXIST) is adopted: nothing was wrong.
+// added notes that an entry stands, and tells of it when it had been absent.
+// What was there all along (EEXIST) is adopted: nothing was wrong.
 func (d *Door) added(r *request, now time.Time) {
 	e := r.entry
 	refusals, taken, port := e.refusals, e.taken, e.port
@@ -205,22 +249,29 @@ func (d *Door) added(r *request, now time.Time) {
 		e.repaired = now
 	}
 	d.tellRestored(e, port)
+	if e.rank() == 0 {
+		d.state.recheckMissing(now) // routes may have waited for it
+	}
 }
 
 func (d *Door) tellRestored(e *entry, port uint32) {
 	for _, owner := range e.owners {
-		d.notify(Event{Kind: Restored, Owner: owner, Address: e.address, Port: port})
+		ev := e.event(Restored, owner)
+		ev.Port = port
+		d.notify(ev)
 	}
 }
 
-// refused notes that an address cannot stand now, and tells its owners once.
+// refused notes that an entry cannot stand now, and tells its owners once.
 func (d *Door) refused(e *entry, err error, due time.Time) {
 	d.state.misses(e, due)
 	if e.refusals++; e.refusals > 1 {
 		return
 	}
 	for _, owner := range e.owners {
-		d.notify(Event{Kind: Failed, Owner: owner, Address: e.address, Err: err})
+		ev := e.event(Failed, owner)
+		ev.Err = err
+		d.notify(ev)
 	}
 }
 
@@ -229,8 +280,11 @@ func (d *Door) repair(now time.Time) {
 	if at := d.state.resyncAt; !at.IsZero() && !at.After(now) {
 		d.resync(now)
 	}
+	if at := d.state.policy.recheckAt; !at.IsZero() && !at.After(now) {
+		d.lookAtRoutes(now)
+	}
 	for _, e := range d.state.takeDue(now) {
-		d.queueAdd(e, true)
+		d.putBack(e)
 	}
 	if len(d.state.queue) > 0 {
 		d.flush()

@@ -1,7 +1,8 @@
-// Package rtnl keeps addresses on interfaces through rtnetlink(7). It is told
-// what each owner wants, makes the kernel agree without asking it first, and
-// puts back what others take away. It also follows the links of its network
-// namespace. Why an address is wanted is not known here.
+// Package rtnl keeps addresses, routes and rules through rtnetlink(7). It is
+// told what each owner wants, makes the kernel agree without asking it first,
+// and puts back what others take away, or the kernel drops without a word. It
+// also follows the links of its network namespace. Why anything is wanted is
+// not known here.
 package rtnl
 
 import (
@@ -17,14 +18,16 @@ type EventKind uint8
 
 // The kinds of Event, with the fields they carry.
 const (
-	// Applied: a Set of Owner was carried out; Set is what of it stands now.
+	// Applied: the addresses of a Set of Owner were carried out; Set is what of
+	// them stands now. Routes and rules follow at once.
 	Applied EventKind = iota
-	// Restored: Address of Owner was gone, or could not be added before, and
-	// stands now. Port is the netlink port of who removed it, most often its
-	// process number; 0 if unknown, as for every IPv6 address.
+	// Restored: Address, Route or Rule of Owner was gone, or could not be added
+	// before, and stands now. Port is the netlink port of who removed it, most
+	// often its process number; 0 if unknown, as for every IPv6 address, or if
+	// the kernel dropped it by itself.
 	Restored
-	// Failed: Address of Owner could not be added or removed, Err says why and
-	// what to do. An address that is wanted is tried again; Err is told once.
+	// Failed: Address, Route or Rule of Owner could not be added or removed, Err
+	// says why and what to do. What is wanted is tried again; Err is told once.
 	Failed
 	// LinkChanged: Link is new, or its state or its own addresses changed.
 	LinkChanged
@@ -40,8 +43,10 @@ const (
 type Event struct {
 	Kind    EventKind
 	Owner   int
-	Set     vip.Set // not to be changed
-	Address vip.Address
+	Set     vip.Set     // not to be changed
+	Address vip.Address // valid if Route and Rule are nil
+	Route   *vip.Route  // not to be changed
+	Rule    *vip.Rule   // not to be changed
 	Port    uint32
 	Err     error
 	Link    Link
@@ -61,6 +66,8 @@ type Link struct {
 	// Forwarding is net.ipv6.conf.LINK.forwarding: whether the host is a
 	// router there (R flag of RFC 4861 section 4.4).
 	Forwarding bool
+	Promote    bool   // net.ipv4.conf.LINK.promote_secondaries
+	Table      uint32 // of a VRF; else 0
 }
 
 // DefaultReceiveBuffer is the size of the event socket's buffer in bytes: room
@@ -77,7 +84,7 @@ type Options struct {
 	ReceiveBuffer int
 }
 
-// Door is the way to the addresses of one network namespace.
+// Door is the way to the addresses, routes and rules of one network namespace.
 type Door struct {
 	notify   func(Event)
 	commands *commander
@@ -91,8 +98,8 @@ type Door struct {
 	box struct { // what callers want and the goroutine has not taken yet
 		sync.Mutex
 		owners []int // in the order they came
-		wants  map[int]vip.Set
-		clean  vip.Set
+		wants  map[int]vip.Want
+		clean  vip.Want
 	}
 	links linkTable
 	state state // the goroutine's own
@@ -115,7 +122,7 @@ func Open(o Options) (*Door, error) {
 		wake:    make(chan struct{}, 1),
 		state:   newState(),
 	}
-	d.box.wants = make(map[int]vip.Set)
+	d.box.wants = make(map[int]vip.Want)
 	var err error
 	if d.listener, err = newListener(o.ReceiveBuffer); err != nil {
 		return nil, err
@@ -124,6 +131,7 @@ func Open(o Options) (*Door, error) {
 		d.listener.file.Close()
 		return nil, err
 	}
+	d.commands.index = d.links.index
 	if err := d.load(); err != nil {
 		d.commands.close()
 		d.listener.file.Close()
@@ -134,11 +142,15 @@ func Open(o Options) (*Door, error) {
 	return d, nil
 }
 
-// Set replaces what an owner wants. It never blocks; a want that was not
-// carried out yet is forgotten for the newer one. An address two owners want
-// stands until neither does, as the first of them described it. The door
-// keeps want: it must not be changed afterwards.
-func (d *Door) Set(owner int, want vip.Set) {
+// Set is SetAll for an owner of nothing but addresses.
+func (d *Door) Set(owner int, want vip.Set) { d.SetAll(owner, vip.Want{Addresses: want}) }
+
+// SetAll replaces what an owner wants. It never blocks; a want that was not
+// carried out yet is forgotten for the newer one. What two owners want stands
+// until neither does, as the first of them described it. Addresses come first,
+// then routes, then rules, and go the other way round. The door keeps want: it
+// must not be changed afterwards.
+func (d *Door) SetAll(owner int, want vip.Want) {
 	d.box.Lock()
 	if _, waits := d.box.wants[owner]; !waits {
 		d.box.owners = append(d.box.owners, owner)
@@ -148,11 +160,17 @@ func (d *Door) Set(owner int, want vip.Set) {
 	d.poke()
 }
 
-// Clean removes leftovers of an earlier run: those addresses of set that nobody
-// wants. That most of them do not stand is no error. It never blocks.
-func (d *Door) Clean(set vip.Set) {
+// Clean is CleanAll for nothing but addresses.
+func (d *Door) Clean(set vip.Set) { d.CleanAll(vip.Want{Addresses: set}) }
+
+// CleanAll removes leftovers of an earlier run: what of all nobody wants. That
+// most of it does not stand is no error. It never blocks.
+func (d *Door) CleanAll(all vip.Want) {
 	d.box.Lock()
-	d.box.clean = append(d.box.clean, set...)
+	c := &d.box.clean
+	c.Addresses = append(c.Addresses, all.Addresses...)
+	c.Routes = append(c.Routes, all.Routes...)
+	c.Rules = append(c.Rules, all.Rules...)
 	d.box.Unlock()
 	d.poke()
 }
@@ -164,8 +182,8 @@ func (d *Door) poke() {
 	}
 }
 
-// Close carries out what was Set last and stops. The addresses that are wanted
-// then stay: to withdraw them, Set every owner to nil before.
+// Close carries out what was Set last and stops. What is wanted then stays: to
+// withdraw it, Set every owner to nil before.
 func (d *Door) Close() error {
 	var err error
 	d.closed.Do(func() {

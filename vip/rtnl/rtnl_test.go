@@ -423,7 +423,7 @@ func TestKernelRecordsWhoAdded(t *testing.T) {
 	w.must(err)
 	defer c.close()
 	found := false
-	w.must(c.dump(unix.RTM_GETADDR, addrmsgLen, func() {}, func(m message) {
+	w.must(c.dump(unix.RTM_GETADDR, make([]byte, addrmsgLen), func() {}, func(m message) {
 		s, _ := decodeAddr(m.body)
 		if s.prefix == netip.MustParsePrefix("10.1.0.1/32") {
 			found = true

@@ -3,8 +3,6 @@ package rtnl
 import (
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -24,10 +22,6 @@ const (
 	maxDumps = 8
 )
 
-// Groups of linux/rtnetlink.h whose notifications the door follows.
-const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR |
-	1<<(unix.RTNLGRP_IPV6_NETCONF-1)
-
 // errLost says that the kernel's answer did not fit into the receive buffer.
 var errLost = errors.New("the kernel's answer was lost")
 
@@ -41,9 +35,10 @@ func dial(groups uint32, buffer int) (fd int, port uint32, err error) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
 	}
-	// Both only make answers shorter or clearer; kernels before 4.12 lack them.
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
-	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
+	// All only make answers shorter or clearer; kernels before 4.20 lack some.
+	for _, option := range []int{unix.NETLINK_CAP_ACK, unix.NETLINK_EXT_ACK, unix.NETLINK_GET_STRICT_CHK} {
+		_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, option, 1)
+	}
 	if err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err == nil {
 		port, err = ownPort(fd)
 	}
@@ -88,22 +83,34 @@ func recv(fd int, buf []byte) ([]byte, error) {
 
 // request is one change for the kernel and, afterwards, its answer.
 type request struct {
-	op     vip.Op
-	index  int
-	err    error  // nil, a unix.Errno, or errLost; with the kernel's own words where it has some
-	entry  *entry // of an addition
-	owner  int    // of a removal
-	repair bool   // the address is missing, not new
+	kind   vip.OpKind
+	entry  *entry
+	index  int   // of the link of an address
+	err    error // nil, a unix.Errno, or errLost; with the kernel's own words where it has some
+	owner  int   // of a removal
+	repair bool  // the addition of what is missing, not new
+}
+
+// encode appends the request as a message.
+func (r *request) encode(b []byte, index func(string) int, flags uint16, seq uint32) []byte {
+	switch e := r.entry; {
+	case e.rule != nil:
+		return appendRule(b, r.kind, e.rule, flags, seq)
+	case e.route != nil:
+		return appendRoute(b, r.kind, e.route, index, flags, seq)
+	}
+	return appendOp(b, vip.Op{Kind: r.kind, Address: r.entry.address}, r.index, flags, seq)
 }
 
 // commander sends requests and dumps. The kernel handles a request within the
 // send, so its answers are there when the send returns: nothing here waits.
 type commander struct {
-	fd   int
-	port uint32
-	seq  uint32
-	out  []byte
-	in   []byte
+	fd    int
+	port  uint32
+	seq   uint32
+	out   []byte
+	in    []byte
+	index func(string) int // of a link
 }
 
 func newCommander() (*commander, error) {
@@ -128,8 +135,13 @@ func (c *commander) do(reqs []request) {
 		}
 		c.seq++
 		reqs[i].err = nil
-		c.out = appendOp(c.out, reqs[i].op, reqs[i].index, flags, c.seq)
+		c.out = reqs[i].encode(c.out, c.index, flags, c.seq)
 	}
+	c.carryOut(reqs, first)
+}
+
+// carryOut sends what was encoded and fills in the answers.
+func (c *commander) carryOut(reqs []request, first uint32) {
 	if err := c.send(); err != nil {
 		setErrors(reqs, err)
 		return
@@ -141,6 +153,32 @@ func (c *commander) do(reqs []request) {
 			}
 		}
 	}
+}
+
+// promote sets net.ipv4.conf.LINK.promote_secondaries: IFLA_INET_CONF of
+// linux/if_link.h, under AF_INET. Unlike the file in /proc it is found from
+// every network namespace.
+func (c *commander) promote(index int, on bool) error {
+	c.seq++
+	b := appendHeader(c.out[:0], unix.RTM_SETLINK, unix.NLM_F_ACK, c.seq)
+	link := len(b)
+	b = append(b, make([]byte, linkmsgLen)...)
+	host.PutUint32(b[link+4:], uint32(index))
+	value := uint32(0)
+	if on {
+		value = 1
+	}
+	b = nested(b, unix.IFLA_AF_SPEC|unix.NLA_F_NESTED, func(b []byte) []byte {
+		return nested(b, unix.AF_INET|unix.NLA_F_NESTED, func(b []byte) []byte {
+			return nested(b, unix.IFLA_INET_CONF|unix.NLA_F_NESTED, func(b []byte) []byte {
+				return appendUint32Attribute(b, confPromote, value)
+			})
+		})
+	})
+	c.out = finish(b, 0)
+	reqs := make([]request, 1)
+	c.carryOut(reqs, c.seq)
+	return reqs[0].err
 }
 
 func setErrors(reqs []request, err error) {
@@ -209,14 +247,15 @@ func decodeError(m message) error {
 	return unix.Errno(errno)
 }
 
-// dump hands every message of a kind to each. When the list changed while it
-// was read, it starts again after calling reset.
-func (c *commander) dump(kind uint16, bodyLen int, reset func(), each func(message)) error {
+// dump hands every message of a kind to each; body is what the request holds,
+// often only zeros. When the list changed while it was read, it starts again
+// after calling reset.
+func (c *commander) dump(kind uint16, body []byte, reset func(), each func(message)) error {
 	for range maxDumps {
 		reset()
 		c.seq++
 		c.out = appendHeader(c.out[:0], kind, unix.NLM_F_DUMP, c.seq)
-		c.out = finish(append(c.out, make([]byte, bodyLen)...), 0)
+		c.out = finish(append(c.out, body...), 0)
 		if err := c.send(); err != nil {
 			return err
 		}
@@ -247,83 +286,4 @@ func (c *commander) readDump(each func(message)) (again bool, err error) {
 			each(m)
 		}
 	}
-}
-
-// listener reads notifications.
-type listener struct {
-	file *os.File
-	conn syscall.RawConn
-	buf  []byte
-}
-
-func newListener(buffer int) (*listener, error) {
-	fd, _, err := dial(groups, buffer)
-	if err != nil {
-		return nil, err
-	}
-	file := os.NewFile(uintptr(fd), "rtnetlink events")
-	conn, err := file.SyscallConn()
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return &listener{file, conn, make([]byte, maxRead)}, nil
-}
-
-// change is one notification; exactly one of its parts is set.
-type change struct {
-	lost bool // notifications were dropped: what is known may be wrong
-
-	link     Link // Index is set
-	linkGone bool
-
-	config linkConfig // index is set
-
-	addr     standing // index is set
-	addrGone bool
-	port     uint32 // who asked for the change of an IPv4 address
-}
-
-// maxChanges bounds what one read hands on at once.
-const maxChanges = 1024
-
-// read waits for notifications and returns all that are there. It fails when
-// the listener is closed.
-func (l *listener) read() ([]change, error) {
-	var out []change
-	err := l.conn.Read(func(fd uintptr) bool {
-		for len(out) < maxChanges {
-			b, err := recv(int(fd), l.buf)
-			switch {
-			case err == unix.EAGAIN:
-				return len(out) > 0
-			case err != nil:
-				out = append(out, change{lost: true})
-				return true
-			}
-			out = appendChanges(out, b)
-		}
-		return true
-	})
-	return out, err
-}
-
-func appendChanges(out []change, b []byte) []change {
-	for m, rest, ok := nextMessage(b); ok; m, rest, ok = nextMessage(rest) {
-		switch m.kind {
-		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-			if link, ok := decodeLink(m.body); ok {
-				out = append(out, change{link: link, linkGone: m.kind == unix.RTM_DELLINK})
-			}
-		case unix.RTM_NEWNETCONF:
-			if config, ok := decodeConfig(m.body); ok {
-				out = append(out, change{config: config})
-			}
-		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-			if addr, ok := decodeAddr(m.body); ok {
-				out = append(out, change{addr: addr, addrGone: m.kind == unix.RTM_DELADDR, port: m.port})
-			}
-		}
-	}
-	return out
 }

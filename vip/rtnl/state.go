@@ -9,8 +9,8 @@ import (
 	"keepgo/vip"
 )
 
-// Two hands that fight over an address must not spin: the first repair is made
-// at once, each further one later, until the address was left alone for calm.
+// Two hands that fight over an entry must not spin: the first repair is made at
+// once, each further one later, until the entry was left alone for calm.
 const (
 	firstPause = 100 * time.Millisecond
 	longPause  = time.Second
@@ -21,13 +21,16 @@ const (
 // to lastPause: most often a person has to do something first.
 const lastPause = 30 * time.Second
 
-// entry is an address that at least one owner wants.
+// entry is an address, a route or a rule that at least one owner wants.
 type entry struct {
 	address vip.Address
-	key     vip.Key
-	owners  []int
-	order   uint64 // of the claim: addresses are put back in the order they came
-	index   int    // of the link it stands on; 0 while it does not stand
+	key     vip.Key    // of an address
+	route   *vip.Route // or nil; its Table is the VRF's once that is known
+	rule    *vip.Rule  // or nil
+
+	owners []int
+	order  uint64 // of the claim: entries are put back in the order they came
+	index  int    // while it stands: of the link of an address, 1 for others; else 0
 
 	due      time.Time // when to try again; zero: not before the link changes
 	repaired time.Time
@@ -35,6 +38,23 @@ type entry struct {
 	taken    bool   // somebody removed it
 	port     uint32 // who
 	refusals int    // failed tries since it stood last
+}
+
+// rank is the place in the order of addition: what comes later needs what
+// comes before.
+func (e *entry) rank() int {
+	switch {
+	case e.rule != nil:
+		return 2
+	case e.route != nil:
+		return 1
+	}
+	return 0
+}
+
+// event is an event that tells of the entry.
+func (e *entry) event(kind EventKind, owner int) Event {
+	return Event{Kind: kind, Owner: owner, Address: e.address, Route: e.route, Rule: e.rule}
 }
 
 // pause is the time from the last repair, one of strikes, to the next.
@@ -49,14 +69,16 @@ func (e *entry) patience() time.Duration {
 
 // state is what is wanted and what of it stands. It belongs to one goroutine.
 type state struct {
-	claims  map[int]vip.Set
-	entries map[vip.Key]*entry
+	claims  map[int]vip.Want
+	entries map[vip.Key]*entry // the addresses
+	policy  policy             // the routes and rules
 	byLink  map[string]map[*entry]struct{}
 	waiting map[*entry]struct{} // do not stand and have a due time
 	counter uint64
 
-	queue []request
-	marks []mark
+	queue  []request
+	marks  []mark
+	doubts []*entry // seem to stand, though perhaps another does in their place
 
 	touched  []int // links to tell of
 	resyncAt time.Time
@@ -67,7 +89,8 @@ type mark struct{ owner, end int }
 
 func newState() state {
 	return state{
-		claims:  make(map[int]vip.Set),
+		claims:  make(map[int]vip.Want),
+		policy:  newPolicy(),
 		entries: make(map[vip.Key]*entry),
 		byLink:  make(map[string]map[*entry]struct{}),
 		waiting: make(map[*entry]struct{}),
@@ -89,13 +112,10 @@ func kernelKey(a vip.Address) vip.Key {
 func (s *state) claim(owner int, a vip.Address) *entry {
 	k := kernelKey(a)
 	if e := s.entries[k]; e != nil {
-		if !slices.Contains(e.owners, owner) {
-			e.owners = append(e.owners, owner)
-		}
+		e.join(owner)
 		return nil
 	}
-	s.counter++
-	e := &entry{address: a, key: k, owners: []int{owner}, order: s.counter}
+	e := s.enter(&entry{address: a, key: k}, owner)
 	s.entries[k] = e
 	if s.byLink[a.Link] == nil {
 		s.byLink[a.Link] = make(map[*entry]struct{})
@@ -108,11 +128,7 @@ func (s *state) claim(owner int, a vip.Address) *entry {
 // was the last who did.
 func (s *state) release(owner int, a vip.Address) *entry {
 	e := s.entries[kernelKey(a)]
-	if e == nil {
-		return nil
-	}
-	e.owners = slices.DeleteFunc(e.owners, func(o int) bool { return o == owner })
-	if len(e.owners) > 0 {
+	if e == nil || !e.leave(owner) {
 		return nil
 	}
 	delete(s.entries, e.key)
@@ -124,13 +140,32 @@ func (s *state) release(owner int, a vip.Address) *entry {
 	return e
 }
 
-// stands notes that an address is there.
+// enter makes owner the first who wants e.
+func (s *state) enter(e *entry, owner int) *entry {
+	s.counter++
+	e.order, e.owners = s.counter, []int{owner}
+	return e
+}
+
+func (e *entry) join(owner int) {
+	if !slices.Contains(e.owners, owner) {
+		e.owners = append(e.owners, owner)
+	}
+}
+
+// leave reports whether nobody wants e any more.
+func (e *entry) leave(owner int) bool {
+	e.owners = slices.DeleteFunc(e.owners, func(o int) bool { return o == owner })
+	return len(e.owners) == 0
+}
+
+// stands notes that an entry is there.
 func (s *state) stands(e *entry, index int) {
 	e.index, e.refusals = index, 0
 	delete(s.waiting, e)
 }
 
-// misses notes that an address is not there, and when to try again. A zero due
+// misses notes that an entry is not there, and when to try again. A zero due
 // waits for the link.
 func (s *state) misses(e *entry, due time.Time) {
 	e.index, e.due = 0, due
@@ -141,7 +176,7 @@ func (s *state) misses(e *entry, due time.Time) {
 	}
 }
 
-// loses notes that somebody removed an address, and plans its repair.
+// loses notes that somebody removed an entry, and plans its repair.
 func (s *state) loses(e *entry, port uint32, now time.Time) {
 	if now.Sub(e.repaired) > calm {
 		e.strikes = 0
@@ -163,7 +198,8 @@ func (s *state) missingOn(link string, now time.Time) {
 	}
 }
 
-// takeDue takes out the entries to try now, in the order they were claimed.
+// takeDue takes out the entries to try now: addresses, then routes, then rules,
+// each in the order they were claimed.
 func (s *state) takeDue(now time.Time) []*entry {
 	var due []*entry
 	for e := range s.waiting {
@@ -172,13 +208,18 @@ func (s *state) takeDue(now time.Time) []*entry {
 			delete(s.waiting, e)
 		}
 	}
-	slices.SortFunc(due, func(a, b *entry) int { return cmp.Compare(a.order, b.order) })
+	slices.SortFunc(due, func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.order, b.order))
+	})
 	return due
 }
 
 // next is the earliest time at which something is due; zero for none.
 func (s *state) next() time.Time {
 	next := s.resyncAt
+	if at := s.policy.recheckAt; !at.IsZero() && (next.IsZero() || at.Before(next)) {
+		next = at
+	}
 	for e := range s.waiting {
 		if next.IsZero() || e.due.Before(next) {
 			next = e.due
@@ -187,9 +228,9 @@ func (s *state) next() time.Time {
 	return next
 }
 
-// applied is the part of an owner's claims that stands.
+// applied is the part of an owner's addresses that stands.
 func (s *state) applied(owner int) vip.Set {
-	set := s.claims[owner]
+	set := s.claims[owner].Addresses
 	for i, a := range set {
 		if s.standing(a) {
 			continue

@@ -91,11 +91,11 @@ func TestAppliedIsWhatStands(t *testing.T) {
 	for i, a := range set {
 		s.claim(1, a).index = i % 2
 	}
-	s.claims[1] = set
+	s.claims[1] = vip.Want{Addresses: set}
 	if got := s.applied(1); !slices.Equal(got, vip.Set{set[1], set[3]}) {
 		t.Errorf("got %v", names(got))
 	}
-	if !slices.Equal(s.claims[1], many("eth0", 4)) {
+	if !slices.Equal(s.claims[1].Addresses, many("eth0", 4)) {
 		t.Error("the owner's own set was changed")
 	}
 }

@@ -17,6 +17,7 @@ const (
 	netconfmsgLen     = 4      // struct netconfmsg of linux/netconf.h, padded
 	netconfIfIndex    = 1      // NETCONFA_IFINDEX
 	netconfForwarding = 2      // NETCONFA_FORWARDING
+	confPromote       = 20     // IPV4_DEVCONF_PROMOTE_SECONDARIES of linux/ip.h
 	protoKeepalived   = 18     // RTPROT_KEEPALIVED of linux/rtnetlink.h
 )
 
@@ -241,26 +242,51 @@ func decodeLink(body []byte) (l Link, ok bool) {
 		case a.kind == unix.IFLA_ADDRESS && ether && len(a.value) == 6:
 			l.HardwareAddr = [6]byte(a.value)
 		case a.kind == unix.IFLA_AF_SPEC:
-			l.Forwarding = decodeForwarding(a.value)
+			l.Forwarding = linkConf(a.value, unix.AF_INET6, unix.IFLA_INET6_CONF, confForwarding) != 0
+			l.Promote = linkConf(a.value, unix.AF_INET, unix.IFLA_INET_CONF, confPromote) != 0
+		case a.kind == unix.IFLA_LINKINFO:
+			l.Table = decodeVRF(a.value)
 		}
 	}
 	return l, l.Name != "" && l.Index > 0
 }
 
-// decodeForwarding finds net.ipv6.conf.LINK.forwarding in IFLA_AF_SPEC: the
-// first number of IFLA_INET6_CONF under AF_INET6 (linux/ipv6.h, DEVCONF_FORWARDING).
-func decodeForwarding(b []byte) bool {
+// confForwarding is the place of net.ipv6.conf.LINK.forwarding, counted from
+// one (DEVCONF_FORWARDING of linux/ipv6.h).
+const confForwarding = 1
+
+// linkConf finds one of the numbers that a family keeps for each link in
+// IFLA_AF_SPEC.
+func linkConf(b []byte, family, list uint16, place int) uint32 {
 	for a, rest, ok := nextAttribute(b); ok; a, rest, ok = nextAttribute(rest) {
-		if a.kind != unix.AF_INET6 {
+		if a.kind != family {
 			continue
 		}
 		for c, rest, ok := nextAttribute(a.value); ok; c, rest, ok = nextAttribute(rest) {
-			if c.kind == unix.IFLA_INET6_CONF && len(c.value) >= 4 {
-				return host.Uint32(c.value) != 0
+			if c.kind == list && len(c.value) >= 4*place {
+				return host.Uint32(c.value[4*(place-1):])
 			}
 		}
 	}
-	return false
+	return 0
+}
+
+// decodeVRF finds the table of a VRF in IFLA_LINKINFO.
+func decodeVRF(b []byte) (table uint32) {
+	vrf := false
+	for a, rest, ok := nextAttribute(b); ok; a, rest, ok = nextAttribute(rest) {
+		switch a.kind {
+		case unix.IFLA_INFO_KIND:
+			vrf = cString(a.value) == "vrf"
+		case unix.IFLA_INFO_DATA:
+			for c, rest, ok := nextAttribute(a.value); vrf && ok; c, rest, ok = nextAttribute(rest) {
+				if c.kind == unix.IFLA_VRF_TABLE {
+					table = number32(c.value)
+				}
+			}
+		}
+	}
+	return table
 }
 
 // linkConfig is a change of net.ipv6.conf.LINK.forwarding.

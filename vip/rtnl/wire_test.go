@@ -106,7 +106,7 @@ func TestDecodeError(t *testing.T) {
 }
 
 func TestHints(t *testing.T) {
-	v6 := vip.Op{Kind: vip.Add, Address: address("eth0", "2001:db8::1/64")}
+	v6 := &entry{address: address("eth0", "2001:db8::1/64")}
 	for errno, want := range map[unix.Errno]string{
 		unix.EPERM:  "CAP_NET_ADMIN",
 		unix.EACCES: "net.ipv6.conf.eth0.disable_ipv6",
@@ -114,12 +114,12 @@ func TestHints(t *testing.T) {
 		unix.ENODEV: "when the interface is there",
 		unix.ENOMEM: "out of memory",
 	} {
-		text := explain(v6, errno).Error()
+		text := explain(vip.Add, v6, errno).Error()
 		if !strings.HasPrefix(text, "cannot add 2001:db8::1/64 to eth0: ") || !strings.Contains(text, want) {
 			t.Errorf("%v: %s", errno, text)
 		}
 	}
-	if text := explain(vip.Op{Kind: vip.Remove, Address: v6.Address}, unix.EBUSY).Error(); text != "cannot remove 2001:db8::1/64 from eth0: device or resource busy" {
+	if text := explain(vip.Remove, v6, unix.EBUSY).Error(); text != "cannot remove 2001:db8::1/64 from eth0: device or resource busy" {
 		t.Error(text)
 	}
 }
@@ -138,7 +138,7 @@ func FuzzNotifications(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, c := range appendChanges(nil, b) {
 			kinds := 0
-			for _, set := range []bool{c.link.Index != 0, c.config.index != 0, c.addr.prefix.IsValid()} {
+			for _, set := range []bool{c.link.Index != 0, c.config.index != 0, c.addr.prefix.IsValid(), c.policy.body != nil} {
 				if set {
 					kinds++
 				}
