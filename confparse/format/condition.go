@@ -1,6 +1,7 @@
 package format
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -8,8 +9,8 @@ import (
 // alternatives are conditional lines that follow each other. Each condition
 // sees its own lines alone, so that "@a x {" and "@b y {" open one block.
 type alternatives struct {
-	base  []place
-	stack map[string][]place // by condition
+	base  *place
+	inner map[string]*place // by condition
 }
 
 // conditional takes a line "@id rest". The condition stands at the left edge,
@@ -21,23 +22,23 @@ func (s *source) conditional(t string) {
 		s.add(outLine{code: trimRight(t)})
 		return
 	}
-	if s.alts.stack == nil {
-		s.alts = alternatives{base: s.open, stack: map[string][]place{}}
+	if s.alts.inner == nil {
+		s.alts = alternatives{base: s.open, inner: map[string]*place{}}
 	}
-	mine, seen := s.alts.stack[id]
+	mine, seen := s.alts.inner[id]
 	if !seen {
-		mine = slices.Clone(s.alts.base)
+		mine = s.alts.base
 	}
 	s.open = mine
 	at := len(s.out)
 	s.apart(t[len(head):], len(head)+1)
-	s.alts.stack[id] = s.open
+	s.alts.inner[id] = s.open
 	if s.err != nil || len(s.out) == at {
 		return
 	}
 	l := &s.out[at]
 	stop := (len(id)/len(indent) + 1) * len(indent) // the first behind the condition
-	pad := max(stop, len(indent)*l.depth) - len(id)
+	pad := max(stop, len(indent)*min(l.depth, maxIndent)) - len(id)
 	l.code, l.depth, l.kind = id+strings.Repeat(" ", pad)+l.code, 0, fixed
 }
 
@@ -59,13 +60,15 @@ func (s *source) apart(t string, col int) {
 // settle ends a run of conditional lines. What they leave open is what the one
 // leaves open that opens or closes the most.
 func (s *source) settle() {
-	if s.alts.stack == nil {
+	if s.alts.inner == nil {
 		return
 	}
+	base := s.alts.base.depth()
 	best := s.alts.base
-	for _, stack := range s.alts.stack {
-		if d := len(stack) - len(s.alts.base); d*d > (len(best)-len(s.alts.base))*(len(best)-len(s.alts.base)) {
-			best = stack
+	for _, id := range slices.Sorted(maps.Keys(s.alts.inner)) {
+		inner := s.alts.inner[id]
+		if d, most := inner.depth()-base, best.depth()-base; d*d > most*most {
+			best = inner
 		}
 	}
 	s.open, s.alts = best, alternatives{}

@@ -29,8 +29,8 @@ func Source(name string, text []byte) ([]byte, error) {
 		}
 	}
 	s.settle()
-	if n := len(s.open); n > 0 {
-		return nil, s.fault(s.open[n-1], "this '{' is never closed", "add '}'")
+	if s.open != nil {
+		return nil, s.fault(*s.open, "this '{' is never closed", "add '}'")
 	}
 	return s.text(mark), nil
 }
@@ -42,14 +42,26 @@ type source struct {
 	out    []outLine
 	err    error
 
-	open  []place // braces not closed yet
+	open  *place // the innermost brace not closed yet
 	alts  alternatives
 	nets  map[string]int // braces that definitions leave open
 	multi string         // the definition of several lines being read
 }
 
-// place is where a brace stands.
-type place struct{ line, col int }
+// place is where a brace stands, and the one around it.
+type place struct {
+	line, col int
+	outer     *place
+	level     int
+}
+
+// depth is how many braces are open.
+func (p *place) depth() int {
+	if p == nil {
+		return 0
+	}
+	return p.level
+}
 
 // outLine is a line of the outcome.
 type outLine struct {
@@ -74,6 +86,9 @@ func (s *source) fault(at place, why, hint string) error {
 		Severity: syntax.Failure, Err: fmt.Errorf("%s", why), Hint: hint}
 }
 
+// maxIndent is how deep lines are indented; no block nests so deep.
+const maxIndent = 32
+
 // text is the outcome.
 func (s *source) text(mark bool) []byte {
 	for len(s.out) > 0 && s.out[len(s.out)-1].kind == empty {
@@ -85,7 +100,7 @@ func (s *source) text(mark bool) []byte {
 	}
 	for _, l := range s.out {
 		if l.kind != empty {
-			b.WriteString(strings.Repeat(indent, l.depth))
+			b.WriteString(strings.Repeat(indent, min(l.depth, maxIndent)))
 		}
 		b.WriteString(l.code + l.comment + "\n")
 	}
@@ -111,7 +126,7 @@ func (s *source) line(text string) {
 		s.add(outLine{kind: empty})
 		return
 	case t[0] == '#' || t[0] == '!':
-		s.add(outLine{depth: len(s.open), code: trimRight(t), kind: remark})
+		s.add(outLine{depth: s.open.depth(), code: trimRight(t), kind: remark})
 		return
 	}
 	code := t[:comment(t)]
@@ -192,11 +207,11 @@ func (s *source) plain(t string, col int) {
 	code := trimRight(t[:end])
 	if m := definition.FindStringSubmatch(code); m != nil {
 		s.nets[m[1]] = s.net(code[len(m[0]):])
-		s.add(outLine{depth: len(s.open), code: trimRight(t)})
+		s.add(outLine{depth: s.open.depth(), code: trimRight(t)})
 		return
 	}
 	if includes.MatchString(code) {
-		s.add(outLine{depth: len(s.open), code: trimRight(t)})
+		s.add(outLine{depth: s.open.depth(), code: trimRight(t)})
 		return
 	}
 	tokens, closed := scan(t[:end])
@@ -222,7 +237,7 @@ func exact(code string) bool {
 
 // keep writes a line whole, and counts its braces.
 func (s *source) keep(text, code, note string, col int) {
-	depth := len(s.open)
+	depth := s.open.depth()
 	all := braces(code)
 	for _, b := range all {
 		if b != '}' {
@@ -234,20 +249,22 @@ func (s *source) keep(text, code, note string, col int) {
 	if len(all) == 0 {
 		depth += min(n, 0)
 	}
-	s.move(n, place{s.number, col})
+	s.move(n, place{line: s.number, col: col})
 	s.add(outLine{depth: max(depth, 0), code: text, comment: note})
 }
 
 // move opens or closes n braces.
 func (s *source) move(n int, at place) {
 	for ; n > 0; n-- {
-		s.open = append(s.open, at)
+		s.open = &place{at.line, at.col, s.open, s.open.depth() + 1}
 	}
-	if len(s.open)+n < 0 {
-		s.err = s.fault(at, "'}' without a matching '{'", "delete it")
-		return
+	for ; n < 0; n++ {
+		if s.open == nil {
+			s.err = s.fault(at, "'}' without a matching '{'", "delete it")
+			return
+		}
+		s.open = s.open.outer
 	}
-	s.open = s.open[:len(s.open)+n]
 }
 
 // joined is a line with one blank where there were several.
@@ -302,7 +319,7 @@ func (s *source) pieces(tokens []token, note string, col int) {
 		words := joined(tokens[i:end])
 		switch {
 		case n < 0:
-			l := outLine{depth: len(s.open), code: words, comment: mine, kind: header}
+			l := outLine{depth: s.open.depth(), code: words, comment: mine, kind: header}
 			if strings.Contains(tokens[len(tokens)-1].text, "$") {
 				l.kind = fixed // several lines may come of it, at the end of a line alone
 			}
@@ -310,13 +327,13 @@ func (s *source) pieces(tokens []token, note string, col int) {
 			return
 		case tokens[end].brace == '{':
 			s.opening(words, mine)
-			s.move(1, place{s.number, col})
+			s.move(1, place{line: s.number, col: col})
 			end++
 		case n > 0:
-			s.add(outLine{depth: len(s.open), code: words})
+			s.add(outLine{depth: s.open.depth(), code: words})
 		default:
-			if s.move(-1, place{s.number, col}); s.err == nil {
-				s.add(outLine{depth: len(s.open), code: "}", comment: mine})
+			if s.move(-1, place{line: s.number, col: col}); s.err == nil {
+				s.add(outLine{depth: s.open.depth(), code: "}", comment: mine})
 			}
 			end++
 		}
@@ -327,7 +344,7 @@ func (s *source) pieces(tokens []token, note string, col int) {
 // opening writes the head of a block. A '{' without words joins the statement
 // before it.
 func (s *source) opening(words, note string) {
-	l := outLine{depth: len(s.open), code: "{", comment: note}
+	l := outLine{depth: s.open.depth(), code: "{", comment: note}
 	if words != "" {
 		l.code = words + " {"
 		s.add(l)

@@ -133,3 +133,20 @@ func TestSourceKeepsMeaning(t *testing.T) {
 		tidy(t, file(text), "k.conf", text)
 	})
 }
+
+// TestSourceBounds: hostile text costs no more than its length.
+func TestSourceBounds(t *testing.T) {
+	const n = 50_000
+	for name, text := range map[string]string{
+		"deep":       strings.Repeat("a {\n", n) + strings.Repeat("}\n", n),
+		"conditions": strings.Repeat("a {\n", n) + strings.Repeat("@x a\n@y a\n", n) + strings.Repeat("}\n", n),
+		"one line":   strings.Repeat("a { ", n) + strings.Repeat("} ", n),
+		"remarks":    strings.Repeat("a\n#\n", n) + strings.Repeat("{\n#\n", n) + strings.Repeat("}\n", n),
+		"references": "$A=" + strings.Repeat("$A ", n) + "\n" + strings.Repeat("$A\n", n),
+	} {
+		got, err := format.Source("k.conf", []byte(text))
+		if err != nil || len(got) > 150*len(text) {
+			t.Errorf("%s: %d bytes of %d, %v", name, len(got), len(text), err)
+		}
+	}
+}
