@@ -1,0 +1,522 @@
+package rtnl
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keepgo/vip"
+)
+
+var hostNames = vip.ReadNames(os.DirFS("/"), vip.NameDirs...)
+
+func route(t testing.TB, line string) vip.Route {
+	t.Helper()
+	r, err := vip.ParseRoute(strings.Fields(line), hostNames)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return r
+}
+
+func rule(t testing.TB, line string) vip.Rule {
+	t.Helper()
+	r, err := vip.ParseRule(strings.Fields(line), hostNames)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return r
+}
+
+// ip runs ip(8) in the world's namespace, which is the thread's.
+func (w *world) ip(args ...string) string {
+	w.t.Helper()
+	out, err := exec.Command("ip", args...).CombinedOutput()
+	if err != nil {
+		w.t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// newRoutedWorld has addresses on v0, so that gateways are in reach.
+func newRoutedWorld(t testing.TB) *world {
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("needs ip(8)")
+	}
+	w := newWorld(t, Options{})
+	w.ip("address", "add", "10.0.0.1/24", "dev", "v0")
+	w.ip("address", "add", "fd00::1/64", "dev", "v0", "nodad")
+	return w
+}
+
+// setAll makes the door want all and waits until it was carried out: the next
+// owner's turn comes after all of this one's.
+func (w *world) setAll(owner int, all vip.Want) {
+	w.t.Helper()
+	w.door.SetAll(owner, all)
+	w.settled()
+}
+
+const bystander = 1 << 20
+
+func (w *world) settled() {
+	w.t.Helper()
+	w.door.Set(bystander, nil)
+	w.expect("the turn of the next", func(e Event) bool {
+		if e.Kind == Failed {
+			w.t.Errorf("told of %v", e.Err)
+		}
+		return e.Kind == Applied && e.Owner == bystander
+	})
+}
+
+// routes lists the routes of protocol 18 in all tables, as ip(8) shows them.
+func (w *world) routes() []string {
+	w.t.Helper()
+	var out []string
+	for _, family := range []string{"-4", "-6"} {
+		for line := range strings.Lines(strings.ReplaceAll(w.ip(family, "-d", "route", "show", "table", "all", "proto", "18"), "\n\t", " ")) {
+			out = append(out, strings.TrimSpace(line))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out) // ip(8) lists IPv6 routes of all tables twice
+}
+
+func (w *world) rules() []string {
+	w.t.Helper()
+	var out []string
+	for _, family := range []string{"-4", "-6"} {
+		for line := range strings.Lines(w.ip(family, "rule", "show")) {
+			if strings.Contains(line, "proto keepalived") {
+				out = append(out, strings.TrimSpace(line))
+			}
+		}
+	}
+	return out
+}
+
+// until waits for the kernel to agree.
+func (w *world) until(what string, ok func() bool) {
+	w.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s: never; routes %v, rules %v", what, w.routes(), w.rules())
+		}
+		runtime.Gosched()
+	}
+}
+
+// optionLines holds every option of a route that the running kernel takes, and
+// how ip(8) shows it.
+var optionLines = []struct{ line, shown string }{
+	{"10.9.0.0/24 via 10.0.0.2", "unicast 10.9.0.0/24 via 10.0.0.2 dev v0 table main scope global"},
+	{"10.9.1.0/24 dev v0 scope link src 10.0.0.1", "unicast 10.9.1.0/24 dev v0 table main scope link src 10.0.0.1"},
+	{"10.9.2.0/24 via 10.0.0.2 tos 0x10 table 300 metric 7", "unicast 10.9.2.0/24 tos 0x10 via 10.0.0.2 dev v0 table 300 scope global metric 7"},
+	{"10.9.3.0/24 via 10.0.0.2 realms 3/4", "unicast 10.9.3.0/24 via 10.0.0.2 dev v0 table main scope global realms 3/4"},
+	{"10.9.4.0/24 nexthop via 10.0.0.2 weight 2 nexthop via 10.0.0.3 realms 5",
+		"unicast 10.9.4.0/24 table main scope global nexthop via 10.0.0.2 dev v0 weight 2"},
+	{"10.9.5.0/24 via 10.77.0.1 dev v0 onlink", "unicast 10.9.5.0/24 via 10.77.0.1 dev v0 table main scope global onlink"},
+	{"10.9.6.0/24 via inet6 fd00::2", "unicast 10.9.6.0/24 via inet6 fd00::2 dev v0 table main scope global"},
+	{"10.9.7.0/24 dev v0 features ecn quickack 1 fastopen_no_cookie 1 congctl reno hoplimit 5 initcwnd 4 initrwnd 6 reordering 4 ssthresh 9 cwnd 5 window 100 mtu lock 1400 advmss 1300",
+		"unicast 10.9.7.0/24 dev v0 table main scope global mtu lock 1400 window 100 ssthresh 9 cwnd 5 advmss 1300 reordering 4 hoplimit 5 initcwnd 4 features ecn initrwnd 6 quickack 1 congctl reno fastopen_no_cookie 1"},
+	{"10.9.8.0/24 dev v0 rtt 300ms rttvar lock 1s rto_min 20ms", "unicast 10.9.8.0/24 dev v0 table main scope global rtt 300ms rttvar lock 1s rto_min lock 20ms"},
+	{"10.9.9.0/24 encap ip id 5 dst 1.2.3.4 src 1.2.3.5 tos 8 ttl 9 dev v0", "unicast 10.9.9.0/24 encap ip id 5 src 1.2.3.5 dst 1.2.3.4 ttl 9 tos 8 dev v0 table main scope global"},
+	{"10.9.10.0/24 encap ip6 id 5 dst fd00::9 tc 3 hoplimit 4 dev v0", "unicast 10.9.10.0/24 encap ip6 id 5 src :: dst fd00::9 hoplimit 4 tc 3 dev v0 table main scope global"},
+	{"10.9.11.0/24 via 10.0.0.2 ttl-propagate enabled", "unicast 10.9.11.0/24 via 10.0.0.2 dev v0 table main scope global"},
+	{"blackhole 10.9.12.0/24", "blackhole 10.9.12.0/24 table main scope global"},
+	{"unreachable 10.9.13.0/24 metric 7", "unreachable 10.9.13.0/24 table main scope global metric 7"},
+	{"prohibit 10.9.14.0/24", "prohibit 10.9.14.0/24 table main scope global"},
+	{"throw 10.9.15.0/24", "throw 10.9.15.0/24 table main scope global"},
+	{"local 10.9.16.1 dev v0", "local 10.9.16.1 dev v0 table main scope host"},
+	{"broadcast 10.9.17.255 dev v0", "broadcast 10.9.17.255 dev v0 table main scope link"},
+	{"multicast 239.1.0.0/16 dev v0", "multicast 239.1.0.0/16 dev v0 table main scope global"},
+	{"default via 10.0.0.2 metric 9 append", "unicast default via 10.0.0.2 dev v0 table main scope global metric 9"},
+	{"10.9.18.0/24 via 10.0.0.2 add", "unicast 10.9.18.0/24 via 10.0.0.2 dev v0 table main scope global"},
+	{"fd01::/64 via fd00::2", "unicast fd01::/64 via fd00::2 dev v0 table main scope global metric 1024 pref medium"},
+	{"fd02::/64 dev v0 pref high expires 1000", "unicast fd02::/64 dev v0 table main scope global metric 1024 expires "},
+	{"fd03::/64 from fd05::/64 via fd00::2 metric 3 src fd00::1", "unicast fd03::/64 from fd05::/64 via fd00::2 dev v0 table main scope global src fd00::1 metric 3 pref medium"},
+	{"fd04::/64 nexthop via fd00::2 weight 2 nexthop via fd00::3 weight 5", "unicast fd04::/64 table main scope global metric 1024 pref medium nexthop via fd00::2 dev v0 weight 2"},
+	{"blackhole fd06::/64", "blackhole fd06::/64 dev lo table main scope global metric 1024 pref medium"},
+	{"fd07::/64 dev v0 mtu 1300 congctl lock reno table 400", "unicast fd07::/64 dev v0 table 400 scope global metric 1024 mtu 1300 congctl lock reno pref medium"},
+	{"fd08::/64 encap ip6 id 7 dst fd00::9 dev v0", "unicast fd08::/64 encap ip6 id 7 src :: dst fd00::9 hoplimit 0 tc 0 dev v0 table main scope global metric 1024 pref medium"},
+	{"inet6 default via fe80::9 dev v0 pref low", "unicast default via fe80::9 dev v0 table main scope global metric 1024 pref low"},
+}
+
+func TestEveryRouteOption(t *testing.T) {
+	w := newRoutedWorld(t)
+	var all vip.Want
+	for _, o := range optionLines {
+		all.Routes = append(all.Routes, route(t, o.line))
+	}
+	w.setAll(1, all)
+	shown := make([]string, 0, len(optionLines))
+	for _, line := range w.routes() {
+		shown = append(shown, strings.Join(strings.Fields(line), " "))
+	}
+	for _, o := range optionLines {
+		if !slices.ContainsFunc(shown, func(s string) bool { return strings.HasPrefix(s, o.shown) }) {
+			t.Errorf("%s\nis not shown as %s", o.line, o.shown)
+		}
+	}
+	if t.Failed() {
+		t.Log(strings.Join(shown, "\n"))
+	}
+	readsBackAsItself(t, w, all.Routes)
+	again, err := Open(Options{Notify: w.note}) // another run adopts all of it
+	w.must(err)
+	again.SetAll(1, all)
+	again.Set(bystander, nil)
+	w.expect("the end of the second run", func(e Event) bool {
+		if e.Kind == Failed || e.Kind == Restored {
+			t.Errorf("adopting: %v %v", e.Route, e.Err)
+		}
+		return e.Kind == Applied && e.Owner == bystander
+	})
+	w.must(again.Close())
+	w.setAll(1, vip.Want{})
+	if left := w.routes(); len(left) != 0 {
+		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// readsBackAsItself reads the kernel's table with the door's own eyes.
+func readsBackAsItself(t *testing.T, w *world, routes []vip.Route) {
+	t.Helper()
+	c, err := newCommander()
+	w.must(err)
+	defer c.close()
+	var stand []vip.Route
+	for _, six := range []bool{false, true} {
+		body := make([]byte, rtmsgLen)
+		body[0] = familyOf(six)
+		w.must(c.dump(26, body, func() {}, func(m message) { // RTM_GETROUTE
+			if r, ok := decodeRoute(m.body, w.door.links.name); ok {
+				stand = append(stand, r)
+			}
+		}))
+	}
+	for _, r := range routes {
+		if !slices.ContainsFunc(stand, r.StandsAs) {
+			i := slices.IndexFunc(stand, func(k vip.Route) bool { return k.Key() == r.Key() })
+			if i < 0 {
+				t.Errorf("%s is not read back", r)
+				continue
+			}
+			t.Errorf("%s\nis read back as %s", r, stand[i])
+		}
+	}
+}
+
+var ruleLines = []struct{ line, shown string }{
+	{"from 10.1.0.0/16 table 100 preference 50", "50: from 10.1.0.0/16 lookup 100 proto keepalived"},
+	{"to 10.3.0.1/16 blackhole pref 51", "51: from all to 10.3.0.1/16 blackhole proto keepalived"},
+	{"from 10.4.0.0/16 iif v0 oif nosuch tos 0x10 fwmark 24/12 pref 39 goto 40", "39: from 10.4.0.0/16 tos 0x10 fwmark 0x18/0xc iif v0 oif nosuch [detached] goto 40 [unresolved] proto keepalived"},
+	{"fwmark 5 table 100 realms 3/4 pref 52", "52: from all fwmark 0x5 lookup 100 realms 3/4 proto keepalived"},
+	{"from 10.5.0.0/16 l3mdev pref 53", "53: from 10.5.0.0/16 lookup [l3mdev-table] proto keepalived"},
+	{"to 10.6.0.0/16 uidrange 5-10 ipproto tcp sport 80-90 dport 5 table 100 suppress_prefixlength 3 suppress_ifgroup 5 pref 54",
+		"54: from all to 10.6.0.0/16 uidrange 5-10 ipproto tcp sport 80-90 dport 5 lookup 100 suppress_prefixlength 3 suppress_ifgroup 5 proto keepalived"},
+	{"tunnel-id 5 table 1000 pref 55", "55: from all tun_id 5 lookup 1000 proto keepalived"},
+	{"not from 10.8.0.0/16 nop pref 56", "56: not from 10.8.0.0/16 nop proto keepalived"},
+	{"from 10.9.0.0/16 type unreachable pref 57", "57: from 10.9.0.0/16 unreachable proto keepalived"},
+	{"to 10.2.3.4 prohibit pref 58", "58: from all to 10.2.3.4 prohibit proto keepalived"},
+	{"from fd00::/16 table 100 pref 59", "59: from fd00::/16 lookup 100 proto keepalived"},
+	{"inet6 fwmark 9 sport 5 table main sup_pl 0 pref 60", "60: from all fwmark 0x9 sport 5 lookup main suppress_prefixlength 0 proto keepalived"},
+	{"from 10.10.0.0/16 table 7", "16384: from 10.10.0.0/16 lookup 7 proto keepalived"},
+	{"from 10.11.0.0/16 table 7", "16383: from 10.11.0.0/16 lookup 7 proto keepalived"},
+}
+
+func TestEveryRuleOption(t *testing.T) {
+	w := newRoutedWorld(t)
+	var all vip.Want
+	for _, o := range ruleLines {
+		all.Rules = append(all.Rules, rule(t, o.line))
+	}
+	w.setAll(1, all)
+	var shown []string
+	for _, line := range w.rules() {
+		shown = append(shown, strings.Join(strings.Fields(line), " "))
+	}
+	for _, o := range ruleLines {
+		if !slices.Contains(shown, o.shown) {
+			t.Errorf("%s\nis not shown as %s", o.line, o.shown)
+		}
+	}
+	if t.Failed() {
+		t.Log(strings.Join(shown, "\n"))
+	}
+	again, err := Open(Options{Notify: w.note})
+	w.must(err)
+	again.SetAll(1, all)
+	again.Set(bystander, nil)
+	w.expect("the end of the second run", func(e Event) bool {
+		if e.Kind == Failed || e.Kind == Restored {
+			t.Errorf("adopting: %v %v", e.Rule, e.Err)
+		}
+		return e.Kind == Applied && e.Owner == bystander
+	})
+	w.must(again.Close())
+	if got := w.rules(); len(got) != len(ruleLines) {
+		t.Errorf("%d rules after a second run, %d are wanted", len(got), len(ruleLines))
+	}
+	w.setAll(1, vip.Want{})
+	if left := w.rules(); len(left) != 0 {
+		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// The order shows where a route needs the owner's own address, and a rule is
+// shown with it by ip -j.
+func TestOrderOfASet(t *testing.T) {
+	w := newWorld(t, Options{})
+	all := vip.Want{
+		Addresses: vip.Set{address("v0", "10.5.0.1/24")},
+		Routes:    []vip.Route{route(t, "10.6.0.0/24 via 10.5.0.9 src 10.5.0.1"), route(t, "default via 10.5.0.9 table 100")},
+		Rules:     []vip.Rule{rule(t, "from 10.5.0.1 table 100")},
+	}
+	w.setAll(1, all)
+	var shown []struct{ Dst, Gateway, Prefsrc string }
+	w.must(json.Unmarshal([]byte(w.ip("-j", "route", "show", "proto", "18")), &shown))
+	if len(shown) != 1 || shown[0].Dst != "10.6.0.0/24" || shown[0].Gateway != "10.5.0.9" || shown[0].Prefsrc != "10.5.0.1" {
+		t.Errorf("routes %+v", shown)
+	}
+	var rules []struct {
+		Priority   int
+		Src, Table string
+	}
+	w.must(json.Unmarshal([]byte(w.ip("-j", "rule", "show", "pref", "16384")), &rules))
+	if len(rules) != 1 || rules[0].Src != "10.5.0.1" || rules[0].Table != "100" {
+		t.Errorf("rules %+v", rules)
+	}
+	w.setAll(1, vip.Want{})
+	if len(w.routes())+len(w.rules())+len(w.kernel("v0")) != 0 {
+		t.Errorf("left behind: %v %v %v", w.routes(), w.rules(), w.kernel("v0"))
+	}
+}
+
+func TestForeignHandsOnRoutesAndRules(t *testing.T) {
+	w := newRoutedWorld(t)
+	w.setAll(7, vip.Want{
+		Routes: []vip.Route{route(t, "10.9.0.0/24 via 10.0.0.2"), route(t, "fd01::/64 via fd00::2"), route(t, "10.9.1.0/24 via 10.0.0.2 protocol 5"),
+			route(t, "fd02::/64 nexthop via fd00::2 weight 2 nexthop via fd00::3")},
+		Rules: []vip.Rule{rule(t, "from 10.9.0.0/24 table 100")},
+	})
+	before := fmt.Sprint(w.routes(), w.rules())
+	for _, tt := range []struct{ told, hand string }{
+		{"10.9.0.0/24", "route del 10.9.0.0/24"},
+		{"10.9.0.0/24", "route replace 10.9.0.0/24 via 10.0.0.9"},
+		{"10.9.1.0/24", "route del 10.9.1.0/24"},
+		{"fd01::/64", "-6 route del fd01::/64"},
+		{"fd02::/64", "-6 route del fd02::/64"},
+		{"fd02::/64", "-6 route del fd02::/64 via fd00::3"},
+		{"from 10.9.0.0/24", "rule del from 10.9.0.0/24"},
+	} {
+		w.ip(strings.Fields(tt.hand)...)
+		e := w.expectKind(Restored)
+		if e.Owner != 7 || e.Port == 0 {
+			t.Errorf("%s: owner %d, port %d", tt.hand, e.Owner, e.Port)
+		}
+		if e.Route != nil && e.Route.Dst.String() != tt.told || e.Rule != nil && !strings.HasPrefix(e.Rule.String(), tt.told) || e.Route == nil && e.Rule == nil {
+			t.Errorf("%s: told of %v %v", tt.hand, e.Route, e.Rule)
+		}
+		if strings.Contains(tt.hand, "replace") {
+			w.ip("route", "del", "10.9.0.0/24", "via", "10.0.0.9")
+		}
+	}
+	if after := fmt.Sprint(w.routes(), w.rules()); after != before {
+		t.Errorf("before %s\nafter  %s", before, after)
+	}
+}
+
+func TestNoTrackIsLeftAlone(t *testing.T) {
+	w := newRoutedWorld(t)
+	w.setAll(1, vip.Want{
+		Routes: []vip.Route{route(t, "10.9.0.0/24 via 10.0.0.2 no_track"), route(t, "10.9.1.0/24 via 10.0.0.2")},
+		Rules:  []vip.Rule{rule(t, "from 10.9.0.0/24 table 100 no_track")},
+	})
+	w.ip("rule", "del", "from", "10.9.0.0/24")
+	w.ip("route", "del", "10.9.0.0/24")
+	w.ip("route", "del", "10.9.1.0/24")
+	if e := w.expectKind(Restored); e.Route == nil || e.Route.NoTrack {
+		t.Errorf("told of %+v", e)
+	}
+	if got := w.routes(); len(got) != 1 || len(w.rules()) != 0 {
+		t.Errorf("routes %v, rules %v", got, w.rules())
+	}
+}
+
+func TestRoutesDroppedInSilence(t *testing.T) {
+	w := newRoutedWorld(t)
+	w.running("v0", "v1")
+	w.setAll(1, vip.Want{Routes: []vip.Route{route(t, "10.9.0.0/24 via 10.0.0.2"), route(t, "10.9.1.0/24 dev v0 metric 5"), route(t, "fd01::/64 dev v0"),
+		route(t, "10.9.2.0/24 nexthop dev v0 nexthop dev v1")}})
+	back := func() bool { return len(w.routes()) == 4 }
+	restored := func() {
+		w.until("all of them back", back)
+		w.expectKind(Restored)
+	}
+
+	w.must(w.hand.LinkSetDown(w.link("v0")))
+	w.until("gone with the link", func() bool { return len(w.routes()) < 4 })
+	w.must(w.hand.LinkSetUp(w.link("v0")))
+	restored()
+
+	w.ip("address", "add", "10.8.0.1/24", "dev", "v1")
+	w.ip("address", "del", "10.8.0.1/24", "dev", "v1") // v1's last: all IPv4 routes over it go
+	restored()
+
+	w.ip("link", "del", "v0")
+	w.until("gone with the link", func() bool { return len(w.routes()) == 0 })
+	w.pair("v0", "v1")
+	w.ip("address", "add", "10.0.0.1/24", "dev", "v0")
+	restored()
+}
+
+// An owner that withdraws the last address of a link takes the routes of others
+// along.
+func TestOwnWithdrawalTakesNoRoutesAlong(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.setAll(1, vip.Want{Routes: []vip.Route{route(t, "10.9.1.0/24 dev v0")}})
+	w.set(2, vip.Set{address("v0", "10.5.0.1/24")})
+	w.set(2, nil)
+	w.expectKind(Restored)
+	if got := w.routes(); len(got) != 1 {
+		t.Errorf("routes %v", got)
+	}
+}
+
+func TestRouteWaitsForItsGateway(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.door.SetAll(1, vip.Want{Routes: []vip.Route{route(t, "10.9.0.0/24 via 10.0.0.2"), route(t, "10.9.1.0/24 dev later")}})
+	for range 2 {
+		e := w.expectKind(Failed)
+		t.Log(e.Err)
+		if e.Route == nil || e.Owner != 1 {
+			t.Errorf("told %+v", e)
+		}
+	}
+	if w.ip("address", "add", "10.0.0.1/24", "dev", "v0"); w.expectKind(Restored).Route.Dst.String() != "10.9.0.0/24" {
+		t.Error("another route came back")
+	}
+	w.pair("later", "peer")
+	if w.expectKind(Restored).Route.Dst.String() != "10.9.1.0/24" {
+		t.Error("another route came back")
+	}
+}
+
+func TestAnotherRouteInItsPlace(t *testing.T) {
+	w := newRoutedWorld(t)
+	w.ip("route", "add", "10.9.0.0/24", "via", "10.0.0.9")
+	w.ip("-6", "route", "add", "fd01::/64", "via", "fd00::2", "mtu", "1300")
+	w.ip("rule", "add", "not", "from", "10.9.0.0/24", "table", "100", "pref", "5", "protocol", "18")
+	w.door.SetAll(1, vip.Want{Routes: []vip.Route{route(t, "10.9.0.0/24 via 10.0.0.2 add"), route(t, "fd01::/64 via fd00::2")},
+		Rules: []vip.Rule{rule(t, "from 10.9.0.0/24 table 100 pref 5")}})
+	for range 3 {
+		e := w.expectKind(Failed)
+		t.Log(e.Err)
+		if e.Err == nil || !strings.Contains(e.Err.Error(), "stands there") {
+			t.Errorf("told %v", e.Err)
+		}
+	}
+	w.ip("route", "del", "10.9.0.0/24")
+	w.ip("-6", "route", "del", "fd01::/64")
+	w.ip("rule", "del", "pref", "5")
+	w.until("all there", func() bool { return len(w.routes()) == 2 && len(w.rules()) == 1 })
+}
+
+func TestTwoOwnersOfARoute(t *testing.T) {
+	w := newRoutedWorld(t)
+	all := vip.Want{Routes: []vip.Route{route(t, "10.9.0.0/24 via 10.0.0.2")}, Rules: []vip.Rule{rule(t, "from 10.9.0.0/24 table 100 pref 7")}}
+	w.setAll(1, all)
+	w.setAll(2, all)
+	w.setAll(1, vip.Want{})
+	if len(w.routes()) != 1 || len(w.rules()) != 1 {
+		t.Errorf("the second owner lost it: %v %v", w.routes(), w.rules())
+	}
+	w.setAll(2, vip.Want{})
+	if len(w.routes())+len(w.rules()) != 0 {
+		t.Errorf("nobody wants %v %v", w.routes(), w.rules())
+	}
+}
+
+func TestCleanAll(t *testing.T) {
+	w := newRoutedWorld(t)
+	w.ip("route", "add", "10.9.0.0/24", "via", "10.0.0.2", "proto", "18")
+	w.ip("rule", "add", "from", "10.9.0.0/24", "table", "100", "pref", "5", "protocol", "18")
+	all := vip.Want{Routes: []vip.Route{route(t, "10.9.0.0/24 via 10.0.0.2"), route(t, "10.9.1.0/24 dev nosuch"), route(t, "10.9.2.0/24 dev v0")},
+		Rules: []vip.Rule{rule(t, "from 10.9.0.0/24 table 100 pref 5"), rule(t, "from 10.9.0.0/24 table 100 pref 6")}}
+	w.door.SetAll(1, vip.Want{Routes: all.Routes[2:]})
+	w.door.CleanAll(all)
+	w.settled()
+	if len(w.routes()) != 1 || len(w.rules()) != 0 {
+		t.Errorf("left %v %v", w.routes(), w.rules())
+	}
+}
+
+func TestManyRoutes(t *testing.T) {
+	w := newRoutedWorld(t)
+	var all vip.Want
+	for i := range 600 {
+		all.Routes = append(all.Routes, route(t, fmt.Sprintf("10.%d.%d.0/24 via 10.0.0.2", 100+i/256, i%256)))
+	}
+	w.setAll(1, all)
+	if got := len(w.routes()); got != 600 {
+		t.Errorf("%d routes", got)
+	}
+	w.ip("route", "flush", "proto", "18")
+	w.until("all back", func() bool { return len(w.routes()) == 600 })
+	w.setAll(1, vip.Want{})
+	if got := len(w.routes()); got != 0 {
+		t.Errorf("%d routes are left", got)
+	}
+}
+
+func TestPromoteSecondaries(t *testing.T) {
+	w := newWorld(t, Options{})
+	const path = "/proc/sys/net/ipv4/conf/v0/promote_secondaries"
+	is := func(want string) {
+		t.Helper()
+		if got, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(got)) != want {
+			t.Errorf("promote_secondaries is %s, %v; want %s", got, err, want)
+		}
+	}
+	w.sysctl("net/ipv4/conf/v0/promote_secondaries", "0")
+	w.must(w.hand.LinkSetMTU(w.link("v0"), 1400)) // has the link described anew
+	w.expect("v0 without it", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v0" && e.Link.MTU == 1400 })
+	all := vip.Want{Promote: []string{"v0"}}
+	w.setAll(1, all)
+	w.setAll(2, all)
+	is("1")
+	w.setAll(1, vip.Want{})
+	is("1")
+	w.setAll(2, vip.Want{})
+	is("0")
+	w.sysctl("net/ipv4/conf/v1/promote_secondaries", "1")
+	w.must(w.hand.LinkSetMTU(w.link("v1"), 1400))
+	w.expect("v1 with it", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v1" && e.Link.MTU == 1400 })
+	w.setAll(1, vip.Want{Promote: []string{"v1", "nosuch"}})
+	w.setAll(1, vip.Want{})
+	if got, err := os.ReadFile("/proc/sys/net/ipv4/conf/v1/promote_secondaries"); err != nil || strings.TrimSpace(string(got)) != "1" {
+		t.Errorf("what was on before is %s, %v", got, err)
+	}
+}
+
+func TestRepairsOfRoutesSlowDown(t *testing.T) {
+	w := newRoutedWorld(t)
+	w.setAll(1, vip.Want{Routes: []vip.Route{route(t, "10.9.0.0/24 via 10.0.0.2")}})
+	start := time.Now()
+	for range 3 { // at once, after 100 ms, after 200 ms
+		w.ip("route", "del", "10.9.0.0/24")
+		w.expectKind(Restored)
+	}
+	if d := time.Since(start); d < 300*time.Millisecond {
+		t.Errorf("three repairs within %v", d)
+	}
+}
