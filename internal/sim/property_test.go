@@ -32,6 +32,7 @@ type chaos struct {
 	sites []*site
 
 	reloading bool
+	disturbed bool // some advert may not have been heard in time
 	healed    time.Duration // when everything was mended; 0 before
 	shared    map[string]time.Duration
 }
@@ -152,7 +153,12 @@ func (c *chaos) parted(e sim.Event) {
 }
 
 func (c *chaos) play() {
-	for range rapid.IntRange(0, 25).Draw(c.t, "events") {
+	for _, s := range c.sites {
+		if rapid.Bool().Draw(c.t, "runs") {
+			c.process("start", s)
+		}
+	}
+	for range rapid.IntRange(0, 30).Draw(c.t, "events") {
 		c.happen()
 		c.advance(time.Duration(rapid.SampledFrom([]int{0, 1, 10, 300, 1000, 2000, 4000, 8000}).Draw(c.t, "ms")) * time.Millisecond)
 		for _, s := range c.sites {
@@ -186,11 +192,12 @@ func (c *chaos) happen() {
 	case s.Running():
 		kinds = append(kinds, "stop", "crash", "poweroff", "reload", "freeze", "suspend", "link", "link", "address", "script", "script")
 	case s.crashed > 0 && c.world.Now()-s.crashed < 300*time.Millisecond:
-		kinds = []string{"resume"}
+		kinds = []string{"resume", "resume", "link"}
 	default:
 		kinds = append(kinds, "start", "start", "start", "link", "script")
 	}
 	kind := rapid.SampledFrom(kinds).Draw(c.t, "event")
+	c.disturbed = c.disturbed || slices.Contains([]string{"cut", "one way", "lose", "freeze", "suspend", "crash", "reload", "address"}, kind)
 	switch kind {
 	case "cut", "one way", "lose", "heal":
 		c.wire(kind, s)
@@ -289,6 +296,9 @@ func (c *chaos) reload(s *site) {
 	c.reloading = true
 	c.must(s.Reload(c.conf.text(i)))
 	c.reloading = false
+	if !c.conf.grouped {
+		delete(s.told, "group G")
+	}
 	for _, st := range s.States() { // a new one that waits has said nothing yet
 		if st.State == "INIT" {
 			delete(s.told, st.Name[3:])

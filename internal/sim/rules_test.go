@@ -171,6 +171,15 @@ func (c *chaos) checkMaster(in *drawnInstance) {
 			master = s
 		}
 	}
+	for _, v := range in.vips {
+		a := netip.MustParsePrefix(in.vip(v)).Addr()
+		if holders := c.world.Holders(a); len(holders) != 1 && master != nil {
+			c.fail("%s stands on %v", a, holders)
+		}
+		if last := c.world.LastAnnounced(a); master != nil && !c.disturbed && last != master.Name() {
+			c.fail("hosts look for %s at %s, it stands on %s", a, last, master.Name())
+		}
+	}
 	if master == nil {
 		if len(able) > 0 {
 			c.fail("%s: nobody is MASTER, %s could", in.name, able[0].Name())
