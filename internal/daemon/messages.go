@@ -17,6 +17,7 @@ type toChild struct {
 	LB     *lb.Plan       // the same for the LVS process
 	State  *lb.State      // with LB: what the last process knew
 	Flush  bool           // with LB: empty the IPVS table first (lvs_flush)
+	States string         // with HA: where to keep what must be put back after a crash
 	Script *scriptResult  // a tracked script ended
 	Files  map[string]int // with HA or alone: numbers in tracked files, by name
 	Report bool           // send a Report

@@ -190,7 +190,7 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 		}
 		return []toChild{m}
 	}
-	m := toChild{HA: ha.Build(p.cfg)}
+	m := toChild{HA: ha.Build(p.cfg), States: stateFile(p.opts)}
 	if replaced {
 		for name := range p.masters {
 			m.Resume = append(m.Resume, name)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"runtime/debug"
@@ -29,13 +30,14 @@ type inbound struct {
 // vrrpLoop is the VRRP process: one goroutine that lets the node hear what
 // happens and carries out what it wants. Every door keeps its own pace.
 type vrrpLoop struct {
-	up     *link[fromChild, toChild]
-	log    func(format string, args ...any)
-	clock  *clock
-	node   *ha.Node
-	links  *rtnl.Door
-	arp    *garp.Pacer
-	herald *herald
+	up      *link[fromChild, toChild]
+	log     func(format string, args ...any)
+	clock   *clock
+	node    *ha.Node
+	links   *rtnl.Door
+	arp     *garp.Pacer
+	herald  *herald
+	devices *devices
 
 	wires map[ha.Wire]*wire
 	free  chan *inbound
@@ -60,10 +62,11 @@ func runVRRP(up *link[fromChild, toChild]) error {
 	debug.SetGCPercent(400)
 	l := &vrrpLoop{
 		up: up, log: logTo(up),
-		wires: map[ha.Wire]*wire{},
-		free:  make(chan *inbound, packets),
-		heard: make(chan *inbound, packets),
-		dirty: newDirtySet(),
+		wires:   map[ha.Wire]*wire{},
+		free:    make(chan *inbound, packets),
+		heard:   make(chan *inbound, packets),
+		dirty:   newDirtySet(),
+		devices: newDevices(logTo(up)),
 	}
 	for range packets {
 		l.free <- new(inbound)
@@ -96,6 +99,8 @@ func (l *vrrpLoop) run() error {
 			l.receive(in)
 		case <-l.dirty.C:
 			l.linksChanged()
+		case <-l.devices.C:
+			l.devicesChanged()
 		case m, open := <-l.up.in:
 			if !open || m.Stop {
 				return l.stop(open && m.Keep)
@@ -145,7 +150,9 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	}
 	l.filesSay(m.Files)
 	l.links.Clean(l.node.Leftovers())
+	l.devices.file = m.States
 	l.step(ha.Event{Kind: ha.EventStart})
+	l.devices.clean()
 	l.up.send(fromChild{Ready: true})
 }
 
@@ -189,6 +196,11 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 	for i := range acts {
 		if a := &acts[i]; a.Kind == ha.ActSettle {
 			l.links.Set(a.ID, l.node.Addresses(a.ID))
+		}
+	}
+	for i := range acts {
+		if a := &acts[i]; a.Kind == ha.ActDevice {
+			l.devices.set(a.ID, l.node.Device(a.ID))
 		}
 	}
 	for i := range acts {
@@ -275,16 +287,18 @@ func (l *vrrpLoop) rewire() {
 			delete(l.wires, key)
 		}
 	}
-	for key, ttl := range wanted {
-		if l.wires[key] != nil {
-			continue
+	for key, use := range wanted {
+		if l.wires[key] == nil {
+			conn, err := l.open(key, use.TTL)
+			if err != nil {
+				l.log("%v", err)
+				continue
+			}
+			l.wires[key] = &wire{conn: conn}
 		}
-		conn, err := l.open(key, ttl)
-		if err != nil {
+		if err := l.wires[key].conn.SetVRIDs(use.VRIDs); err != nil {
 			l.log("%v", err)
-			continue
 		}
-		l.wires[key] = &wire{conn: conn}
 	}
 }
 
@@ -327,6 +341,20 @@ func (l *vrrpLoop) linksChanged() {
 	}
 }
 
+// devicesChanged lets the node hear which devices stand. One that was adopted
+// may carry addresses of an earlier life.
+func (l *vrrpLoop) devicesChanged() {
+	for _, ev := range l.devices.take() {
+		if l.node == nil {
+			continue
+		}
+		l.step(ev)
+		if ev.Link.Name != "" && l.node.Addresses(ev.ID) == nil {
+			l.links.Clean(l.node.Placed(ev.ID))
+		}
+	}
+}
+
 // view is a link as the node sees it.
 func (l *vrrpLoop) view(name string) ha.Link {
 	k, ok := l.links.LinkByName(name)
@@ -361,7 +389,7 @@ func (l *vrrpLoop) stop(keep bool) error {
 	if l.node != nil && !keep {
 		l.step(ha.Event{Kind: ha.EventStop})
 	}
-	err := l.links.Close()
+	err := errors.Join(l.links.Close(), l.devices.close())
 	for _, w := range l.wires {
 		w.conn.Close()
 	}

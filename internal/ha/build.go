@@ -42,7 +42,7 @@ func Build(cfg *confparse.Config) *Plan {
 	index := map[string]int{}
 	for i, c := range cfg.Instances {
 		index[c.Name] = i
-		p.Instances = append(p.Instances, build(c, known))
+		p.Instances = append(p.Instances, build(c, &cfg.Global, known))
 	}
 	for _, g := range cfg.SyncGroups {
 		p.group(g, index, known)
@@ -75,7 +75,7 @@ func identity(c confparse.Command) string {
 }
 
 // build plans one instance.
-func build(c *confparse.Instance, known trackers) Instance {
+func build(c *confparse.Instance, g *confparse.Global, known trackers) Instance {
 	unicast := len(c.Peers) > 0
 	in := Instance{
 		Key:        Key{Link: c.Interface, VRID: c.VRID, IPv6: c.IPv6, Unicast: unicast},
@@ -85,6 +85,7 @@ func build(c *confparse.Instance, known trackers) Instance {
 		TTL:        vrrp.TTL,
 		Group:      c.Group,
 		Addresses:  append(addresses(c.Addresses), addresses(c.Excluded)...),
+		Device:     device(c, g),
 		Announce:   announce(c.GARP),
 		Deleted:    c.NotifyDeleted,
 		Priorities: c.NotifyPriorityChanges,

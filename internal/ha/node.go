@@ -33,6 +33,7 @@ const (
 	EventScript                   // Event.Script ended, well or not (Event.OK)
 	EventFile                     // the tracked file Event.Name says Event.Value
 	EventProcess                  // the tracked process Event.Name is as it should be, or not (Event.OK)
+	EventDevice                   // the device of Event.ID stands as Event.Link; without a name it is gone
 	EventReload                   // Event.Plan replaces the plan
 	EventStop                     // hand over and end
 )
@@ -42,6 +43,7 @@ type Event struct {
 	Kind   EventKind
 	Packet *Packet
 	Link   Link
+	ID     int
 	Script int
 	Name   string
 	Value  int
@@ -62,6 +64,7 @@ const (
 	ActNotify                     // tell Edge
 	ActLog                        // write Text
 	ActWires                      // the set of sockets needed changed
+	ActDevice                     // Device(ID) is the interface that should be there for ID
 )
 
 // Action is one thing to do.
@@ -89,12 +92,15 @@ type member struct {
 	next   vrrp.Time // router.Next(), kept here for the heap
 	slot   int       // place in the heap
 
+	device stands
+	link   string     // the interface adverts leave through
+	index  int        // of that interface, 0 while there is none
 	source netip.Addr // what adverts are sent from
-	index  int        // of its interface, 0 while there is none
 	cause  string     // why it is in FAULT, "" while nothing is wrong
 	// started: every script that may hold it back has ended once.
 	started bool
 	resumed bool // it was MASTER when its last process died
+	gone    bool // the plan does not have it any more
 	since   vrrp.Time
 	reason  string
 	master  netip.Addr // whom it last heard as master
@@ -170,10 +176,11 @@ func (n *Node) adopt(plan *Plan, old map[Key]*member) {
 func (n *Node) indexLinks() {
 	n.byLink = map[string][]*member{}
 	for _, m := range n.members {
-		seen := map[string]bool{m.plan.Key.Link: true}
+		seen := map[string]bool{m.plan.Key.Link: true, m.device.name: true}
 		for _, t := range m.plan.Links {
 			seen[t.Link] = true
 		}
+		delete(seen, "")
 		for link := range seen {
 			n.byLink[link] = append(n.byLink[link], m)
 		}
@@ -192,7 +199,26 @@ func (n *Node) Addresses(id int) vip.Set {
 		return n.plan.Static
 	}
 	if m := n.byID[id]; m != nil && m.router.State() == vrrp.Master {
-		return m.plan.Addresses
+		return m.placed()
+	}
+	return nil
+}
+
+// Device is the interface of its own that an instance should have, nil for
+// none.
+func (n *Node) Device(id int) *Device {
+	m := n.byID[id]
+	if m == nil || m.gone || !n.running {
+		return nil
+	}
+	return m.plan.Device
+}
+
+// Placed is where an instance's addresses belong, whether or not they should
+// stand now.
+func (n *Node) Placed(id int) vip.Set {
+	if m := n.byID[id]; m != nil {
+		return m.placed()
 	}
 	return nil
 }
@@ -243,6 +269,8 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 		return n.file(now, ev.Name, ev.Value, acts)
 	case EventProcess:
 		return n.process(now, ev.Name, ev.OK, acts)
+	case EventDevice:
+		return n.made(now, ev.ID, ev.Link.Name, ev.Link.Index, ev.Link.Source6, acts)
 	case EventReload:
 		return n.reload(now, ev.Plan, acts)
 	case EventStop:
@@ -281,20 +309,21 @@ func (n *Node) delay() {
 	}
 }
 
-// enter lets a new member begin, unless a script has to end first.
+// enter lets a new member begin, unless a script has to end or its device has
+// to be made first.
 func (n *Node) enter(now vrrp.Time, m *member, acts []Action) []Action {
 	m.since, m.reason = now, "waiting for the first result of its scripts"
-	if m.resumed {
-		return n.resume(now, m, acts)
+	if m.plan.Device != nil {
+		m.reason = "waiting for its interface"
+		acts = append(acts, Action{Kind: ActDevice, ID: m.id})
 	}
 	return n.reconsider(now, m, acts)
 }
 
 // resume goes on as MASTER where nothing forbids it. What is not known yet, as
 // the result of a script, does not count against it.
-func (n *Node) resume(now vrrp.Time, m *member, acts []Action) []Action {
+func (n *Node) resume(now vrrp.Time, m *member, v verdict, acts []Action) []Action {
 	m.resumed = false
-	v := n.judge(m)
 	if v.cause != "" {
 		return n.wake(now, m, v, acts)
 	}
@@ -340,6 +369,11 @@ func (n *Node) stop(now vrrp.Time, acts []Action) []Action {
 	n.running = false
 	if len(n.plan.Static) > 0 {
 		acts = append(acts, Action{Kind: ActSettle})
+	}
+	for _, m := range n.members {
+		if m.plan.Device != nil {
+			acts = append(acts, Action{Kind: ActDevice, ID: m.id})
+		}
 	}
 	for _, m := range n.members {
 		acts = append(acts, Action{Kind: ActNotify, Edge: m.edge("STOP")})

@@ -48,6 +48,10 @@ type Instance struct {
 	TTL    uint8
 	Group  netip.Addr // multicast destination
 
+	// Device is the interface of its own that the instance has for its
+	// addresses, above Key.Link; nil without use_vmac and use_ipvlan.
+	Device *Device
+
 	Addresses vip.Set // all that stand while MASTER
 	Announce  Announce
 	// Deleted: its removal by a reload is told as DELETED instead of FAULT.
@@ -61,6 +65,23 @@ type Instance struct {
 	Scripts   []Track
 	Files     []Track
 	Processes []Track
+}
+
+// Device is an interface made for one instance: a VMAC or an ipvlan.
+type Device struct {
+	IPVLAN   bool
+	Parent   string
+	Name     string // "" makes one of Prefix and the VRID
+	Prefix   string
+	VRID     uint8
+	IPv6     bool
+	MAC      [6]byte // of a VMAC; zero means that of RFC 9568 section 7.3
+	Mode     string  // of an ipvlan: bridge, private or vepa
+	Group    string  // link group by name or number, "" for the parent's
+	NoIPv6   bool
+	Address  netip.Prefix // of an ipvlan
+	Notify   bool         // netlink_notify_msg
+	XmitBase bool         // adverts leave through the parent (vmac_xmit_base)
 }
 
 // Announce is the schedule of gratuitous ARP and unsolicited NA.

@@ -44,16 +44,22 @@ func (n *Node) Wire(id int) (w Wire, ok bool) {
 
 func (m *member) wire() (Wire, bool) {
 	k := m.plan.Key
-	w := Wire{Link: k.Link, Index: m.index, IPv6: k.IPv6, Unicast: k.Unicast, AH: m.codec.AH(), Source: m.source, Group: m.plan.Group}
+	w := Wire{Link: m.link, Index: m.index, IPv6: k.IPv6, Unicast: k.Unicast, AH: m.codec.AH(), Source: m.source, Group: m.plan.Group}
 	return w, m.source.IsValid() && (m.index != 0 || k.Link == "") && m.plan.Unusable == ""
 }
 
-// Wires are the sockets needed now, each with the TTL to send with.
-func (n *Node) Wires() map[Wire]uint8 {
-	wires := map[Wire]uint8{}
+// Use is what a socket is needed for.
+type Use struct {
+	TTL   uint8   // to send with
+	VRIDs []uint8 // of those who listen
+}
+
+// Wires are the sockets needed now.
+func (n *Node) Wires() map[Wire]Use {
+	wires := map[Wire]Use{}
 	for _, m := range n.members {
 		if w, ok := m.wire(); ok {
-			wires[w] = m.plan.TTL
+			wires[w] = Use{TTL: m.plan.TTL, VRIDs: append(wires[w].VRIDs, m.plan.Key.VRID)}
 		}
 	}
 	return wires

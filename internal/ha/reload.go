@@ -54,6 +54,10 @@ func (n *Node) retire(now vrrp.Time, plan *Plan, acts []Action) []Action {
 		}
 		was := m.router.State()
 		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventStop}, acts)
+		m.gone = true
+		if m.plan.Device != nil {
+			acts = append(acts, Action{Kind: ActDevice, ID: m.id})
+		}
 		if state := m.farewell(was); state != "" {
 			acts = append(acts, Action{Kind: ActNotify, Edge: m.edge(state)})
 		}
@@ -76,6 +80,7 @@ func (m *member) farewell(was vrrp.State) string {
 // renew brings a kept member in line with its new plan.
 func (n *Node) renew(now vrrp.Time, m *member, was *Instance, acts []Action) []Action {
 	acts = n.reconfigure(now, m, acts)
+	acts = n.replace(m, was, acts)
 	if !slices.Equal(was.Addresses, m.plan.Addresses) {
 		acts = append(acts, Action{Kind: ActSettle, ID: m.id})
 		if m.router.State() == vrrp.Master && grew(was.Addresses, m.plan.Addresses) {
@@ -84,6 +89,19 @@ func (n *Node) renew(now vrrp.Time, m *member, was *Instance, acts []Action) []A
 	}
 	acts = n.reconsider(now, m, acts)
 	return n.regroup(now, m, acts)
+}
+
+// replace asks for another device where the plan has another. One that is not
+// wanted any more is forgotten at once.
+func (n *Node) replace(m *member, was *Instance, acts []Action) []Action {
+	old, now := was.Device, m.plan.Device
+	if old == nil && now == nil || old != nil && now != nil && *old == *now {
+		return acts
+	}
+	if now == nil {
+		m.device = stands{}
+	}
+	return append(acts, Action{Kind: ActDevice, ID: m.id}, Action{Kind: ActSettle, ID: m.id})
 }
 
 // regroup mends a member's FAULT where it hangs on a group that changed.

@@ -14,6 +14,7 @@ type verdict struct {
 	cause   string
 	sum     int
 	pending bool
+	unmade  bool // what is awaited is its device
 }
 
 // judge recomputes an instance's verdict from the levels of everything it
@@ -23,6 +24,7 @@ func (n *Node) judge(m *member) verdict {
 	for _, t := range m.plan.Links {
 		v.weigh(t, n.links[t.Link].Up, "interface %s is down", t.Link)
 	}
+	n.judgeDevice(m, &v)
 	for _, t := range m.plan.Scripts {
 		s := n.scripts[t.Index]
 		if !s.known {
@@ -46,6 +48,25 @@ func (n *Node) judge(m *member) verdict {
 		v.cause = fmt.Sprintf("interface %s has no %s address to send from", m.plan.Key.Link, family(m.plan.Key.IPv6))
 	}
 	return v
+}
+
+// judgeDevice waits for a device that was never there, and faults without one
+// that was, or that is down.
+func (n *Node) judgeDevice(m *member, v *verdict) {
+	d := m.plan.Device
+	if d == nil {
+		return
+	}
+	link, known := n.links[m.device.name]
+	switch {
+	case !m.started && (m.device.name == "" || known && !link.Up):
+		v.pending, v.unmade = true, true // it is being made
+	case v.cause != "":
+	case m.device.name == "":
+		v.cause = "its interface above " + d.Parent + " is gone"
+	case known && !link.Up && slices.ContainsFunc(m.plan.Links, func(t Track) bool { return t.Link == d.Parent }):
+		v.cause = "interface " + m.device.name + " is down"
+	}
 }
 
 // weigh adds one tracker: weight 0 is a cause of FAULT while bad, a positive
@@ -96,7 +117,13 @@ func (n *Node) source(m *member) netip.Addr {
 	if s := m.plan.Router.Source; s.IsValid() {
 		return s
 	}
-	if m.plan.Key.IPv6 {
+	d := m.plan.Device
+	switch {
+	case d != nil && d.Address.IsValid():
+		return d.Address.Addr()
+	case d != nil && d.IPv6 && !d.XmitBase:
+		return m.device.source
+	case m.plan.Key.IPv6:
 		return n.links[m.plan.Key.Link].Source6
 	}
 	return n.links[m.plan.Key.Link].Source4
@@ -105,10 +132,13 @@ func (n *Node) source(m *member) netip.Addr {
 // reconsider brings a member in line with its verdict.
 func (n *Node) reconsider(now vrrp.Time, m *member, acts []Action) []Action {
 	v := n.judge(m)
-	if !m.started {
-		if v.pending {
-			return acts
-		}
+	switch {
+	case m.started:
+	case m.resumed && !v.unmade:
+		return n.resume(now, m, v, acts)
+	case v.pending && v.cause == "":
+		return acts
+	default:
 		return n.wake(now, m, v, acts)
 	}
 	acts = n.reprioritise(now, m, v.sum, acts)
@@ -150,17 +180,7 @@ func (n *Node) link(now vrrp.Time, l Link, acts []Action) []Action {
 	if was.Up != l.Up && len(n.byLink[l.Name]) > 0 {
 		acts = append(acts, Action{Kind: ActLog, Text: "Netlink reports " + l.Name + upDown(l.Up)})
 	}
-	rewire := false
-	for _, m := range n.byLink[l.Name] {
-		if m.plan.Key.Link == l.Name && n.resource(m) {
-			rewire = true
-			acts = n.reconfigure(now, m, acts)
-		}
-	}
-	if rewire {
-		n.indexWires()
-		acts = append(acts, Action{Kind: ActWires})
-	}
+	acts = n.rewire(now, n.byLink[l.Name], acts)
 	for _, m := range n.byLink[l.Name] {
 		acts = n.reconsider(now, m, acts)
 	}
@@ -174,12 +194,30 @@ func upDown(up bool) string {
 	return " down"
 }
 
-// resource takes over the interface's index and source address, and says
-// whether either changed.
+// rewire lets members take over what changed of the interfaces they speak
+// through.
+func (n *Node) rewire(now vrrp.Time, members []*member, acts []Action) []Action {
+	changed := false
+	for _, m := range members {
+		if n.resource(m) {
+			changed = true
+			acts = n.reconfigure(now, m, acts)
+		}
+	}
+	if !changed {
+		return acts
+	}
+	n.indexWires()
+	return append(acts, Action{Kind: ActWires})
+}
+
+// resource takes over the interface, its index and the source address, and
+// says whether any of them changed.
 func (n *Node) resource(m *member) bool {
-	source, index := n.source(m), n.links[m.plan.Key.Link].Index
-	changed := source != m.source || index != m.index
-	m.source, m.index = source, index
+	source := n.source(m)
+	link, index := n.speaks(m)
+	changed := source != m.source || index != m.index || link != m.link
+	m.source, m.index, m.link = source, index, link
 	return changed
 }
 

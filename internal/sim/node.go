@@ -265,7 +265,10 @@ func (n *Node) step(ev ha.Event) {
 		case ha.ActSend:
 			n.send(a.ID, a.Priority)
 		case ha.ActWires:
-			n.sockets = n.mind.Wires()
+			n.sockets = map[ha.Wire]uint8{}
+			for key, use := range n.mind.Wires() {
+				n.sockets[key] = use.TTL
+			}
 		}
 	}
 	for _, a := range acts {

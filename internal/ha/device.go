@@ -1,0 +1,84 @@
+package ha
+
+import (
+	"net/netip"
+
+	"keepgo/confparse"
+	"keepgo/vip"
+	"keepgo/vrrp"
+)
+
+// device plans the interface of an instance's own, if it has one.
+func device(c *confparse.Instance, g *confparse.Global) *Device {
+	d := &Device{Parent: c.Interface, VRID: c.VRID, IPv6: c.IPv6, Prefix: g.VMACPrefix}
+	switch {
+	case c.UseVMAC:
+		d.Name, d.Group, d.Notify, d.XmitBase = c.VMACName, c.VMAC.Group, c.VMAC.Notify, c.VMAC.XmitBase
+		if copy(d.MAC[:], c.VMAC.MAC) == 5 {
+			d.MAC[5] = c.VRID
+		}
+	case c.IPVLAN != nil:
+		d.IPVLAN = true
+		d.Name, d.Group, d.Mode, d.Address = c.IPVLAN.Name, c.IPVLAN.Group, c.IPVLAN.Mode, c.IPVLAN.Addr
+	default:
+		return nil
+	}
+	d.NoIPv6 = !c.IPv6
+	for _, a := range c.Excluded {
+		d.NoIPv6 = d.NoIPv6 && a.Prefix.Addr().Is4()
+	}
+	return d
+}
+
+// stands is the device of an instance as the kernel has it.
+type stands struct {
+	name   string // "" while there is none
+	index  int
+	source netip.Addr // the link-local address it was given
+}
+
+// made hears that an instance's device stands under a name, or with an empty
+// name that it is gone.
+func (n *Node) made(now vrrp.Time, id int, name string, index int, source netip.Addr, acts []Action) []Action {
+	m := n.byID[id]
+	if m == nil || m.plan.Device == nil || m.device == (stands{name, index, source}) {
+		return acts
+	}
+	m.device = stands{name, index, source}
+	n.indexLinks()
+	if !n.running {
+		return acts
+	}
+	acts = n.rewire(now, []*member{m}, acts)
+	acts = append(acts, Action{Kind: ActSettle, ID: m.id})
+	if m.router.State() == vrrp.Master {
+		acts = append(acts, Action{Kind: ActAnnounce, ID: m.id})
+	}
+	return n.reconsider(now, m, acts)
+}
+
+// speaks is the interface that adverts leave through, and its index.
+func (n *Node) speaks(m *member) (link string, index int) {
+	if d := m.plan.Device; d != nil && !d.XmitBase {
+		return m.device.name, m.device.index
+	}
+	return m.plan.Key.Link, n.links[m.plan.Key.Link].Index
+}
+
+// placed is the instance's addresses on the interfaces where they belong: those
+// of its own interface stand on its device.
+func (m *member) placed() vip.Set {
+	if m.plan.Device == nil {
+		return m.plan.Addresses
+	}
+	set := make(vip.Set, 0, len(m.plan.Addresses))
+	for _, a := range m.plan.Addresses {
+		if a.Link == m.plan.Key.Link && a.Prefix.Addr().Is6() == m.plan.Key.IPv6 {
+			a.Link = m.device.name
+		}
+		if a.Link != "" {
+			set = append(set, a)
+		}
+	}
+	return set
+}
