@@ -32,7 +32,7 @@ type chaos struct {
 	sites []*site
 
 	reloading bool
-	disturbed bool // some advert may not have been heard in time
+	disturbed bool          // some advert may not have been heard in time
 	healed    time.Duration // when everything was mended; 0 before
 	shared    map[string]time.Duration
 }
