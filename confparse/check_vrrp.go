@@ -126,6 +126,11 @@ func (r *reader) trackedTwice(i *Instance) {
 		seen := map[string]bool{}
 		kept := (*list)[:0]
 		for _, t := range *list {
+			if list == &i.TrackInterfaces && t.Name == i.Interface && t.Name != "" {
+				r.found(syntax.Warning, t.Pos, len(t.Name), "vrrp_instance "+clip(i.Name), "delete the line",
+					"%s is the instance's own interface, which is tracked anyway", clip(t.Name))
+				continue
+			}
 			if seen[t.Name] {
 				r.found(syntax.Failure, t.Pos, len(t.Name), "vrrp_instance "+clip(i.Name), "", "'%s' is tracked twice", clip(t.Name))
 				continue

@@ -27,6 +27,9 @@ func (r *reader) completeLink(i *Instance) {
 	if v := i.IPVLAN; v != nil && v.Addr.IsValid() && v.Addr.Addr().Is6() != i.IPv6 {
 		r.unusable(i, "use_ipvlan", "the address of use_ipvlan is not of the family of the instance")
 	}
+	if v := i.IPVLAN; v != nil && v.Addr.IsValid() && !i.Source.IsValid() {
+		i.Source = v.Addr.Addr()
+	}
 	if i.VRF != "" && (!unicast || i.Interface != "") {
 		r.fail(i, "vrf", "it is ignored", "vrf is for unicast instances without an interface")
 		i.VRF = ""

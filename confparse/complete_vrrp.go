@@ -91,15 +91,10 @@ func (r *reader) inheritGARP(i *Instance) {
 	def(r, i, "garp_master_repeat", &own.Repeat, g.Repeat)
 	def(r, i, "garp_master_refresh", &own.Refresh, g.Refresh)
 	def(r, i, "garp_master_refresh_repeat", &own.RefreshRepeat, g.RefreshRepeat)
-	lowerDelay, lowerRepeat := own.Delay, own.Repeat
-	if r.has(&r.globals, "vrrp_garp_lower_prio_delay") {
-		lowerDelay = g.LowerDelay
-	}
-	if r.has(&r.globals, "vrrp_garp_lower_prio_repeat") {
-		lowerRepeat = g.LowerRepeat
-	}
-	def(r, i, "garp_lower_prio_delay", &own.LowerDelay, lowerDelay)
-	def(r, i, "garp_lower_prio_repeat", &own.LowerRepeat, lowerRepeat)
+	def(r, i, "garp_lower_prio_delay", &own.LowerDelay, g.LowerDelay)
+	def(r, i, "garp_lower_prio_repeat", &own.LowerRepeat, g.LowerRepeat)
+	def(r, i, "garp_extra_if", &own.Extra, g.Extra)
+	def(r, i, "garp_extra_if", &own.ExtraAll, g.ExtraAll)
 	own.Repeat = max(own.Repeat, 1)
 	own.Interval, own.GNAInterval = g.Interval, g.GNAInterval
 }
@@ -371,7 +366,7 @@ func (r *reader) completeStrict(i *Instance) {
 	i.AuthType, i.AuthPass = AuthNone, ""
 	i.PreemptDelay, i.DownTimerAdverts = 0, 3
 	i.LowerPriorityNoAdvert, i.HigherPrioritySend = true, false
-	i.GARP.LowerRepeat = 0
+	i.GARP.LowerDelay, i.GARP.LowerRepeat = 0, 0
 	if !owner && (!r.has(i, "accept") || i.Version == 2) {
 		i.Accept = false
 		r.note(i, "", "write 'accept' in the instance, or drop strict mode",

@@ -51,7 +51,7 @@ func TestInheritInstance(t *testing.T) {
 		if i.Version != 3 || i.DownTimerAdverts != 5 || !i.HigherPrioritySend || !i.SMTPAlert {
 			t.Errorf("version %d, down timer %d, send %v, alert %v", i.Version, i.DownTimerAdverts, i.HigherPrioritySend, i.SMTPAlert)
 		}
-		want := confparse.GARP{Delay: time.Second, Repeat: 2, RefreshRepeat: 1, LowerDelay: time.Second, LowerRepeat: 2, Interval: time.Millisecond}
+		want := confparse.GARP{Delay: time.Second, Repeat: 2, RefreshRepeat: 1, LowerDelay: 7 * time.Second, LowerRepeat: 2, Interval: time.Millisecond}
 		if i.GARP != want {
 			t.Errorf("GARP = %+v, want %+v", i.GARP, want)
 		}

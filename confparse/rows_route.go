@@ -115,6 +115,9 @@ func (s *stmt) lineWords(what string, args map[string]int) bool {
 			s.fail(v, hint, "%s", why)
 			return false
 		}
+		if (w.Text == "dev" || w.Text == "oif" || w.Text == "iif") && !s.link(v) {
+			return false
+		}
 	}
 	return true
 }
