@@ -114,8 +114,8 @@ func protocolRows() []row[globals] {
 		action("vrrp_min_garp", "[<BOOL>]", minGARP, "Sends one gratuitous ARP a transition and no more.").in("true on yes, false off no").or("off").since("2.0.12"),
 		extra, extra.old("vrrp_vmac_garp_intvl").since("2.2.0"),
 		field("vrrp_down_timer_adverts", number[int](1, 100).or(3), func(g *G) *int { return &g.adverts }, "How many adverts a backup may miss.").since("2.2.3"),
-		field("vrrp_startup_delay", seconds(0.001, 4294).or(0), func(g *G) *time.Duration { return &g.StartupDelay }, "How long every instance waits after the start.").notYet().since("2.0.14"),
-		field("vrrp_delay_after_boot", seconds(0, 4294).or(0), func(g *G) *time.Duration { return &g.DelayAfterBoot }, "How long every instance waits after the boot of the host.").notYet().since("2.4.0"),
+		field("vrrp_startup_delay", seconds(0.001, 4294).or(0), func(g *G) *time.Duration { return &g.StartupDelay }, "How long every instance waits after the start.").since("2.0.14"),
+		field("vrrp_delay_after_boot", seconds(0, 4294).or(0), func(g *G) *time.Duration { return &g.DelayAfterBoot }, "How long every instance waits after the boot of the host.").since("2.4.0"),
 	}
 }
 
@@ -134,7 +134,7 @@ func defaultsRows() []row[globals] {
 		field("checker_log_all_failures", boolean(), func(g *G) *bool { return &g.logAll }, "Logs every failed check.").since("2.0.11"),
 		field("default_interface", link().or("eth0"), func(g *G) *string { return &g.DefaultInterface }, "The interface of static addresses without dev.").since("1.2.24"),
 		field("log_unknown_vrids", flag(), func(g *G) *bool { return &g.LogUnknownVRIDs }, "Logs adverts of routers that are not configured.").notYet().since("2.0.16"),
-		field("vmac_prefix", text("string").in("letters of an interface name").or("vrrp"), func(g *G) *string { return &g.VMACPrefix }, "How names of VMAC interfaces begin.").notYet().since("2.2.0"),
+		field("vmac_prefix", text("string").in("letters of an interface name").or("vrrp"), func(g *G) *string { return &g.VMACPrefix }, "How names of VMAC interfaces begin.").since("2.2.0"),
 		field("vmac_addr_prefix", text("string").in("letters of an interface name").or("vmac_prefix"), func(g *G) *string { return &g.VMACAddrPrefix }, "How names of the VMACs of use_vmac_addr begin.").notYet().since("2.2.0"),
 		action("dynamic_interfaces", "[allow_if_changes]", func(s *stmt, g *G) {
 			g.DynamicInterfaces = true

@@ -14,14 +14,14 @@ func linkRows() []row[Instance] {
 	type I = Instance
 	return []row[I]{
 		action("use_vmac", "[[name] <IFNAME>] [<MAC>] [netlink_notify_msg] [group <GROUP>]", useVMAC, "The addresses answer with the virtual MAC address.").
-			in("a MAC address of 5 or 6 octets, for one host").or("vrrp.<VRID>, 00:00:5e:00:01|02:<VRID>").notYet().
+			in("a MAC address of 5 or 6 octets, for one host").or("vrrp.<VRID>, 00:00:5e:00:01|02:<VRID>").
 			options(option("name", "<IFNAME>", "The interface; the word may be left out.").in("up to 15 characters").or("vrrp.<VRID>"),
 				option("netlink_notify_msg", "", "Provokes a message of the kernel about the interface below.").or("off"),
 				option("group", "<GROUP>", "The link group of the interface.").in("a name or a number").or("that of the interface below")).
 			item("<MAC>", "aa:bb:cc:dd:ee[:ff]", "of one host, and none that VRRP gives itself", "that of RFC 9568 section 7.3", "The address of the interface; to 5 octets the VRID is added.").since("1.2.3"),
 		field("use_vmac_addr", flag(), func(i *I) *bool { return &i.VMAC.Addresses }, "The same for addresses on other interfaces.").notYet().since("2.2.0"),
-		field("vmac_xmit_base", flag(), func(i *I) *bool { return &i.VMAC.XmitBase }, "Adverts go out through the interface below the VMAC.").notYet().since("1.2.10"),
-		action("use_ipvlan", "[[name] <IFNAME>] [<IP>] [bridge|private|vepa] [group <GROUP>]", useIPVLAN, "Runs on an ipvlan interface.").or("mode bridge").notYet().
+		field("vmac_xmit_base", flag(), func(i *I) *bool { return &i.VMAC.XmitBase }, "Adverts go out through the interface below the VMAC.").since("1.2.10"),
+		action("use_ipvlan", "[[name] <IFNAME>] [<IP>] [bridge|private|vepa] [group <GROUP>]", useIPVLAN, "Runs on an ipvlan interface.").or("mode bridge").
 			options(option("name", "<IFNAME>", "The interface; the word may be left out.").in("up to 15 characters").or("vrrp.<VRID>"),
 				option("bridge", "", "The interfaces below one hear each other.").or("default"), option("private", "", "They do not."), option("vepa", "", "The switch carries what they say to each other."),
 				option("group", "<GROUP>", "The link group of the interface.").or("that of the interface below")).

@@ -11,7 +11,7 @@ func Top() Block { return root }
 func topLevel() *block[document] {
 	type D = document
 	file := func(name string, rows []row[TrackFile]) row[D] {
-		return nested(name, "<NAME> { ... }", keywords(rows), trackFile, "A file whose number changes priorities and weights.").in("defined anywhere in the file").notYet()
+		return nested(name, "<NAME> { ... }", keywords(rows), trackFile, "A file whose number changes priorities and weights.").in("defined anywhere in the file")
 	}
 	return keywords([]row[D]{
 		nested("global_defs", "{ ... }", keywords(globalRows()), func(_ *stmt, d *D) *globals { return d.globals }, "What holds for everything.").since("1.1.0"),

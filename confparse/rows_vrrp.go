@@ -19,7 +19,7 @@ func instanceRows() []row[Instance] {
 				i.HMAC = &HMAC{Mode: "enforce"}
 			}
 			return i.HMAC
-		}, "Signs the adverts.").notYet().since("2.4.0"),
+		}, "Signs the adverts.").since("2.4.0"),
 	})
 }
 
@@ -30,7 +30,7 @@ func identityRows() []row[Instance] {
 		if n, ok := optional(number[uint8](1, 254), 0).read(s); ok {
 			i.TimerExpiredBackup, i.HighestOther = true, n
 		}
-	}, "A master that was late itself becomes backup; the number is the highest priority of the others.").in("1-254").or("off").notYet().since("2.2.8")
+	}, "A master that was late itself becomes backup; the number is the highest priority of the others.").in("1-254").or("off").since("2.2.8")
 	return []row[I]{
 		field("state", choice("state", []string{"MASTER", "BACKUP"}, []bool{true, false}).or("BACKUP"), func(i *I) *bool { return &i.Master }, "What the instance wants to be when it starts.").since("1.1.0"),
 		field("interface", link(), func(i *I) *string { return &i.Interface }, "The interface that adverts are sent on.").since("1.1.0"),
@@ -73,7 +73,7 @@ func unicastRows() []row[Instance] {
 			if s.switched("never") {
 				i.OldUnicastChecksum = NeverOldChecksum
 			}
-		}, "The checksum of keepalived before 1.3.7 for unicast adverts of version 3.").or("told by what is heard").notYet().since("1.3.7"),
+		}, "The checksum of keepalived before 1.3.7 for unicast adverts of version 3.").or("told by what is heard").since("1.3.7"),
 		field("v3_checksum_as_v2", boolean().or("v3_checksum_as_v2 of global_defs"), func(i *I) *bool { return &i.V3ChecksumAsV2 }, "Leaves the pseudo header out of the checksum of VRRPv3 over IPv4.").since("2.2.8"),
 	}
 }
@@ -121,7 +121,7 @@ func notifyRows() []row[Instance] {
 		notifyRow("notify_fault", func(n *Notify) **Command { return &n.Fault }, instanceNotify, "Runs on a fault.").since("1.1.0"),
 		notifyRow("notify_stop", func(n *Notify) **Command { return &n.Stop }, instanceNotify, "Runs when VRRP stops.").since("1.1.13"),
 		notifyRow("notify", func(n *Notify) **Command { return &n.Any }, instanceNotify, "Runs on every change, with its name and priority.").since("1.1.2"),
-		notifyRow("notify_master_rx_lower_pri", func(n *Notify) **Command { return &n.LowerPriority }, instanceNotify, "Runs when a master hears a lower priority.").notYet().since("2.0.6"),
+		notifyRow("notify_master_rx_lower_pri", func(n *Notify) **Command { return &n.LowerPriority }, instanceNotify, "Runs when a master hears a lower priority.").since("2.0.6"),
 		action("notify_deleted", "[<SCRIPT> [<USER> [<GROUP>]]]", notifyDeleted, "Runs when a reload takes the instance away.").since("2.1.0"),
 		field("smtp_alert", boolean().or("smtp_alert_vrrp"), func(i *I) *bool { return &i.SMTPAlert }, "Sends mails about the instance.").notYet().since("1.1.0"),
 		field("notify_priority_changes", boolean().or("that of the group, else vrrp_notify_priority_changes"), func(i *I) *bool { return &i.NotifyPriorityChanges }, "Tells the FIFOs of changes of the priority too.").notYet().since("2.0.16"),
@@ -255,7 +255,7 @@ func trackLists[T any](at func(*T) *tracks) []row[T] {
 	return []row[T]{
 		links.item("<IF>", "[weight <N> [reverse]]", "an interface", "weight 0", "An interface."),
 		named("track_script", "vrrp_script", "<SCRIPT>", 253, func(t *tracks) *[]Track { return t.scripts }, "Scripts that must succeed.").since("1.1.13"),
-		named("track_file", "track_file", "<FILE>", 254, func(t *tracks) *[]Track { return t.files }, "Files whose number changes the priority.").notYet().since("2.0.0"),
+		named("track_file", "track_file", "<FILE>", 254, func(t *tracks) *[]Track { return t.files }, "Files whose number changes the priority.").since("2.0.0"),
 		named("track_process", "vrrp_track_process", "<PROCESS>", 254, func(t *tracks) *[]Track { return t.processes }, "Processes that must run.").notYet().since("2.0.11"),
 		named("track_bfd", "bfd_instance", "<BFD>", 253, func(t *tracks) *[]Track { return t.bfds }, "BFD sessions that must be up.").notYet().since("2.0.0"),
 	}
