@@ -48,6 +48,7 @@ type vrrpLoop struct {
 	acts   []ha.Action
 	packet []byte
 	event  ha.Packet
+	graced bool // the tick that comes was put off
 }
 
 // wire is an open socket.
@@ -93,7 +94,9 @@ func (l *vrrpLoop) run() error {
 	for {
 		select {
 		case <-l.clock.C:
-			l.clock.fired()
+			if l.late() {
+				continue
+			}
 			l.step(ha.Event{Kind: ha.EventTick})
 		case in := <-l.heard:
 			l.receive(in)
@@ -113,9 +116,31 @@ func (l *vrrpLoop) run() error {
 	}
 }
 
+// lateness is how late a tick may be before the loop takes it that the process
+// was not scheduled, and grace the time it then gives the adverts that have
+// arrived meanwhile: a backup must hear its master before it believes that it
+// was silent.
+const (
+	lateness = 20 * time.Millisecond
+	grace    = 5 * time.Millisecond
+)
+
+// late tells that the tick is put off once for the sake of what waits in the
+// sockets.
+func (l *vrrpLoop) late() bool {
+	now, armed := l.clock.now(), l.clock.armed
+	l.clock.fired()
+	if l.graced || now-armed < lateness {
+		l.graced = false
+		return false
+	}
+	l.graced = true
+	return l.clock.arm(now+grace) == nil
+}
+
 // rearm sets the clock to the node's next deadline.
 func (l *vrrpLoop) rearm() error {
-	if l.node == nil {
+	if l.node == nil || l.graced {
 		return nil
 	}
 	return l.clock.arm(l.node.Next())
@@ -139,8 +164,7 @@ func (l *vrrpLoop) told(m toChild) {
 	}
 }
 
-// begin starts the first plan: what an earlier life left on the interfaces goes,
-// unless it is resumed.
+// begin starts the first plan.
 func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	l.learn(plan)
 	l.node = ha.New(plan)
@@ -149,7 +173,6 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 		l.node.Step(l.clock.now(), ha.Event{Kind: ha.EventLink, Link: l.view(k.Name)}, nil)
 	}
 	l.filesSay(m.Files)
-	l.links.Clean(l.node.Leftovers())
 	l.devices.file = m.States
 	l.step(ha.Event{Kind: ha.EventStart})
 	l.devices.clean()
@@ -194,12 +217,12 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 		l.announce(&acts[i])
 	}
 	for i := range acts {
-		if a := &acts[i]; a.Kind == ha.ActSettle {
+		switch a := &acts[i]; a.Kind {
+		case ha.ActSettle:
 			l.links.Set(a.ID, l.node.Addresses(a.ID))
-		}
-	}
-	for i := range acts {
-		if a := &acts[i]; a.Kind == ha.ActDevice {
+		case ha.ActClean:
+			l.links.Clean(l.node.Placed(a.ID))
+		case ha.ActDevice:
 			l.devices.set(a.ID, l.node.Device(a.ID))
 		}
 	}
@@ -341,16 +364,11 @@ func (l *vrrpLoop) linksChanged() {
 	}
 }
 
-// devicesChanged lets the node hear which devices stand. One that was adopted
-// may carry addresses of an earlier life.
+// devicesChanged lets the node hear which devices stand.
 func (l *vrrpLoop) devicesChanged() {
 	for _, ev := range l.devices.take() {
-		if l.node == nil {
-			continue
-		}
-		l.step(ev)
-		if ev.Link.Name != "" && l.node.Addresses(ev.ID) == nil {
-			l.links.Clean(l.node.Placed(ev.ID))
+		if l.node != nil {
+			l.step(ev)
 		}
 	}
 }

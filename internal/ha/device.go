@@ -49,6 +49,9 @@ func (n *Node) made(now vrrp.Time, id int, name string, index int, source netip.
 	if !n.running {
 		return acts
 	}
+	if m.router.State() != vrrp.Master && !m.resumed && name != "" { // it may have been adopted
+		acts = append(acts, Action{Kind: ActClean, ID: m.id})
+	}
 	acts = n.rewire(now, []*member{m}, acts)
 	acts = append(acts, Action{Kind: ActSettle, ID: m.id})
 	if m.router.State() == vrrp.Master {

@@ -65,6 +65,7 @@ const (
 	ActLog                        // write Text
 	ActWires                      // the set of sockets needed changed
 	ActDevice                     // Device(ID) is the interface that should be there for ID
+	ActClean                      // Placed(ID) may stand from an earlier life and must not
 )
 
 // Action is one thing to do.
@@ -232,18 +233,6 @@ func (n *Node) Resume(names []string) {
 	}
 }
 
-// Leftovers are the addresses that an earlier life may have left standing and
-// that must not: those of every instance that is not resumed.
-func (n *Node) Leftovers() vip.Set {
-	var set vip.Set
-	for _, m := range n.members {
-		if !m.resumed {
-			set = append(set, m.plan.Addresses...)
-		}
-	}
-	return set
-}
-
 // Planned is the plan of an instance, nil for one that is gone.
 func (n *Node) Planned(id int) *Instance {
 	if m := n.byID[id]; m != nil {
@@ -313,6 +302,9 @@ func (n *Node) delay() {
 // to be made first.
 func (n *Node) enter(now vrrp.Time, m *member, acts []Action) []Action {
 	m.since, m.reason = now, "waiting for the first result of its scripts"
+	if !m.resumed {
+		acts = append(acts, Action{Kind: ActClean, ID: m.id})
+	}
 	if m.plan.Device != nil {
 		m.reason = "waiting for its interface"
 		acts = append(acts, Action{Kind: ActDevice, ID: m.id})
@@ -325,7 +317,7 @@ func (n *Node) enter(now vrrp.Time, m *member, acts []Action) []Action {
 func (n *Node) resume(now vrrp.Time, m *member, v verdict, acts []Action) []Action {
 	m.resumed = false
 	if v.cause != "" {
-		return n.wake(now, m, v, acts)
+		return n.wake(now, m, v, append(acts, Action{Kind: ActClean, ID: m.id}))
 	}
 	m.started = true
 	m.reason = "goes on after its process was replaced"

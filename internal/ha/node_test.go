@@ -53,6 +53,8 @@ func (d *desk) words(a Action) string {
 		return fmt.Sprintf("%s sends %d", name, a.Priority)
 	case ActSettle:
 		return fmt.Sprintf("%s holds %d", name, len(d.node.Addresses(a.ID)))
+	case ActClean:
+		return fmt.Sprintf("%s cleans %d", name, len(d.node.Placed(a.ID)))
 	case ActAnnounce:
 		return name + " announces"
 	case ActSilence:
@@ -116,7 +118,8 @@ func same(t *testing.T, got, want string) {
 
 func TestTakeoverAndStop(t *testing.T) {
 	d := newDesk(t, &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1)}}, "eth0")
-	same(t, d.step(Event{Kind: EventStart}), `log (VI_1) Entering BACKUP STATE (init)
+	same(t, d.step(Event{Kind: EventStart}), `VI_1 cleans 1
+		log (VI_1) Entering BACKUP STATE (init)
 		notify VI_1 BACKUP 100`)
 	same(t, d.until(3700*time.Millisecond), `VI_1 sends 100
 		VI_1 holds 1
@@ -386,15 +389,22 @@ func TestReloadKeepsWhatStays(t *testing.T) {
 func TestResumeGoesOnSpeaking(t *testing.T) {
 	d := newDesk(t, &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1), instance("VI_2", 2)}}, "eth0")
 	d.node.Resume([]string{"VI_2"})
-	if got := d.node.Leftovers(); len(got) != 1 || got[0].Prefix.Addr().String() != "10.0.0.101" {
-		t.Errorf("leftovers %v", got)
-	}
-	same(t, d.step(Event{Kind: EventStart}), `log (VI_1) Entering BACKUP STATE (init)
+	same(t, d.step(Event{Kind: EventStart}), `VI_1 cleans 1
+		log (VI_1) Entering BACKUP STATE (init)
 		notify VI_1 BACKUP 100
 		log (VI_2) goes on after its process was replaced
 		VI_2 holds 1
 		VI_2 announces
 		VI_2 sends 100`)
+}
+
+func TestResumeThatMustNotBeCleansUp(t *testing.T) {
+	d := newDesk(t, &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1)}})
+	d.node.Resume([]string{"VI_1"})
+	same(t, d.step(Event{Kind: EventStart}), `VI_1 cleans 1
+		log (VI_1) interface eth0 is down
+		log (VI_1) Entering FAULT STATE (init)
+		notify VI_1 FAULT 100`)
 }
 
 func TestSyncGroupMovesTogether(t *testing.T) {

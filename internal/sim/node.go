@@ -145,7 +145,6 @@ func (n *Node) begin(masters []string) error {
 	for _, name := range n.names {
 		n.mind.Step(n.Clock(), ha.Event{Kind: ha.EventLink, Link: n.links[name]}, nil)
 	}
-	n.clean(n.mind.Leftovers())
 	n.step(ha.Event{Kind: ha.EventStart})
 	n.runs = nil
 	n.schedule()
@@ -272,8 +271,11 @@ func (n *Node) step(ev ha.Event) {
 		}
 	}
 	for _, a := range acts {
-		if a.Kind == ha.ActSettle {
+		switch a.Kind {
+		case ha.ActSettle:
 			n.claim(a.ID, n.mind.Addresses(a.ID))
+		case ha.ActClean:
+			n.clean(n.mind.Placed(a.ID))
 		}
 	}
 	for _, a := range acts {
