@@ -2,6 +2,7 @@ package ha
 
 import (
 	"fmt"
+	"slices"
 
 	"keepgo/vrrp"
 )
@@ -50,12 +51,16 @@ func (n *Node) fail(now vrrp.Time, m *member, acts []Action) []Action {
 }
 
 // recover takes a member out of FAULT, or all of its group once none of them
-// has a cause left.
+// has a cause left or waits for a script.
 func (n *Node) recover(now vrrp.Time, m *member, acts []Action) []Action {
 	if m.group == nil {
 		return n.step(now, m, vrrp.Event{Kind: vrrp.EventRecover}, acts)
 	}
-	return n.perform(now, m.group, m.group.core.Recover(m.place, nil), acts)
+	orders := m.group.core.Recover(m.place, nil)
+	if slices.ContainsFunc(m.group.members, func(o *member) bool { return !o.started }) {
+		return acts
+	}
+	return n.perform(now, m.group, orders, acts)
 }
 
 // ask puts a router's wish to become master to its group.

@@ -334,8 +334,13 @@ func (n *Node) wake(now vrrp.Time, m *member, v verdict, acts []Action) []Action
 	ev := vrrp.Event{Kind: vrrp.EventReconfigure, Config: n.config(m)}
 	ev.Priority = vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
 	acts = n.step(now, m, ev, acts)
-	if m.cause != "" {
+	switch g := m.group; {
+	case m.cause != "":
 		return n.fail(now, m, acts)
+	case g != nil && g.faulty():
+		return n.step(now, m, vrrp.Event{Kind: vrrp.EventFault}, acts)
+	case g != nil && m.router.State() == vrrp.Fault: // its group waited for it
+		return n.recover(now, m, acts)
 	}
 	return n.step(now, m, vrrp.Event{Kind: vrrp.EventStart}, acts)
 }

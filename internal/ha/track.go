@@ -197,18 +197,21 @@ func upDown(up bool) string {
 // rewire lets members take over what changed of the interfaces they speak
 // through.
 func (n *Node) rewire(now vrrp.Time, members []*member, acts []Action) []Action {
-	changed := false
+	var moved []*member
 	for _, m := range members {
 		if n.resource(m) {
-			changed = true
-			acts = n.reconfigure(now, m, acts)
+			moved = append(moved, m)
 		}
 	}
-	if !changed {
+	if len(moved) == 0 {
 		return acts
 	}
 	n.indexWires()
-	return append(acts, Action{Kind: ActWires})
+	acts = append(acts, Action{Kind: ActWires})
+	for _, m := range moved {
+		acts = n.reconfigure(now, m, acts)
+	}
+	return acts
 }
 
 // resource takes over the interface, its index and the source address, and
