@@ -156,6 +156,9 @@ func TestCrashIsCleanedUp(t *testing.T) {
 	if !w.exists("vrrp.51") {
 		t.Error("a leftover went before Clean")
 	}
+	if got := w.sysctls()["net/ipv4/conf/vrrp.51/accept_local"]; got != "1" {
+		t.Errorf("a leftover's accept_local is %s before Clean", got)
+	}
 	d.Clean()
 	w.until("vrrp.51 deleted", func() bool { return !w.exists("vrrp.51") })
 	if got := w.sysctls()["net/ipv4/conf/v0/arp_filter"]; got != "1" {
@@ -470,6 +473,23 @@ func TestHearingIsBounded(t *testing.T) {
 	w.must(sendFrom(w.link("v0").Attrs().Index, testFrame(mac, false))) // another frame
 	if err := hear(ear, testFrame(mac, false)); err == nil {
 		t.Error("heard what was not sent")
+	}
+}
+
+func BenchmarkHundredVMACs(b *testing.B) {
+	w := newWorld(b)
+	d := w.open()
+	for b.Loop() {
+		for i := range 100 {
+			d.Set(i, want(four(uint8(i+1))))
+		}
+		w.expect("the last", func(e Event) bool { return e.Kind == Made && e.Owner == 99 })
+		b.StopTimer()
+		for i := range 100 {
+			d.Set(i, Want{})
+		}
+		w.until("deletion", func() bool { return !w.exists("vrrp.100") })
+		b.StartTimer()
 	}
 }
 
