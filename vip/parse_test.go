@@ -3,7 +3,6 @@ package vip
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -63,7 +62,7 @@ func TestParseRoute(t *testing.T) {
 		{"10.1.0.0/255.255.0.0 dev eth0", "10.1.0.0/16 dev eth0"},
 		{"10.1.0.7 dev eth0", "10.1.0.7/32 dev eth0"},
 		{"2001:db8::7/32 dev eth0", "2001:db8::/32 dev eth0"},
-		{"10.1.0.0/16 dev eth0 tos AF11 table blue scope link priority 0x10", "10.1.0.0/16 tos 0x28 table 100 metric 16 scope 253 dev eth0"},
+		{"10.1.0.0/16 dev eth0 tos AF11 table blue scope link priority 0x10", "10.1.0.0/16 tos 40 table 100 metric 16 scope 253 dev eth0"},
 		{"local 10.1.0.1 dev eth0", "local 10.1.0.1/32 dev eth0"},
 		{"10.1.0.0/16 dev eth0 rtt 300ms rttvar lock 1.5s rto_min 20", "10.1.0.0/16 rtt 2400 rttvar lock 6000 rto_min lock 20 dev eth0"},
 		{"10.1.0.0/16 dev eth0 features ecn congctl lock reno mtu lock 1400", "10.1.0.0/16 mtu lock 1400 features ecn congctl lock reno dev eth0"},
@@ -72,7 +71,7 @@ func TestParseRoute(t *testing.T) {
 		{"10.1.0.0/16 nexthop via 10.0.0.1 weight 7", "10.1.0.0/16 via 10.0.0.1"},
 		{"10.1.0.0/16 nexthop via 10.0.0.1 dev a onlink weight 256 nexthop dev b realms 5",
 			"10.1.0.0/16 nexthop via 10.0.0.1 dev a weight 256 onlink nexthop dev b weight 1 realms 5"},
-		{"10.1.0.0/16 encap ip dst 1.2.3.4 tos AF11 ttl 9 dev eth0 tos 8", "10.1.0.0/16 tos 0x08 encap ip id 0 dst 1.2.3.4 tos 40 ttl 9 dev eth0"},
+		{"10.1.0.0/16 encap ip dst 1.2.3.4 tos AF11 ttl 9 dev eth0 tos 8", "10.1.0.0/16 tos 8 encap ip id 0 dst 1.2.3.4 tos 40 ttl 9 dev eth0"},
 		{"10.1.0.0/16 encap ip6 id 0x10 dst fd00::1 tc 3 hoplimit 4 flags 1 dev eth0", "10.1.0.0/16 encap ip6 id 16 dst fd00::1 tc 3 hoplimit 4 flags 1 dev eth0"},
 		{"10.1.0.0/16 encap mpls 100/0x10 via 10.0.0.1", "10.1.0.0/16 encap mpls 100/16 via 10.0.0.1"},
 		{"fd01::/64 encap ila 1:2:3:ffff via fd00::1", "fd01::/64 encap ila 1:2:3:ffff via fd00::1"},
@@ -367,8 +366,12 @@ func FuzzLines(f *testing.F) {
 	})
 }
 
-func TestPrefixText(t *testing.T) {
-	if got := prefixText(netip.MustParsePrefix("::/0")); got != "inet6 default" {
-		t.Error(got)
+func BenchmarkRouteString(b *testing.B) {
+	r, err := ParseRoute(strings.Fields("10.1.0.0/16 via 10.0.0.1 table 100"), testNames)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		_ = r.String()
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
+	"strconv"
 )
 
 // Route is one route with everything that can be said of it. Its text is
@@ -162,123 +162,144 @@ func (h Nexthop) standsAs(o Nexthop, only bool) bool {
 // String is the route as a line of virtual_routes with every part that differs
 // from its default.
 func (r Route) String() string {
-	var b strings.Builder
-	if t := nameOf(routeTypes, uint32(r.Type)); r.Type != rtnUnicast {
-		b.WriteString(t + " ")
+	b := make([]byte, 0, 64)
+	if r.Type != rtnUnicast {
+		b = append(b, nameOf(routeTypes, uint32(r.Type))+" "...)
 	}
-	b.WriteString(prefixText(r.Dst))
-	for _, p := range []struct {
-		show bool
-		text string
-	}{
-		{r.From.IsValid(), " from " + prefixText(r.From)},
-		{r.TOS != 0, fmt.Sprintf(" tos 0x%02x", r.TOS)},
-		{r.Table != tableMain && r.VRF == "", fmt.Sprint(" table ", r.Table)},
-		{r.VRF != "", " vrf " + r.VRF},
-		{r.Metric != 0, fmt.Sprint(" metric ", r.Metric)},
-		{r.Scope != defaultScope(r.Type), fmt.Sprint(" scope ", r.Scope)},
-		{r.Protocol != protoKeepalived, fmt.Sprint(" protocol ", r.Protocol)},
-		{r.Src.IsValid(), " src " + r.Src.String()},
-		{r.Realms != 0, " realms " + realmsText(r.Realms)},
-		{r.Expires != 0, fmt.Sprint(" expires ", r.Expires)},
-		{r.Pref != 0, " pref " + nameOf(routerPrefs, uint32(r.Pref))},
-		{r.TTLPropagate != 0, " ttl-propagate " + nameOf(onOff, uint32(r.TTLPropagate))},
-	} {
-		if p.show {
-			b.WriteString(p.text)
-		}
+	b = appendPrefix(b, r.Dst)
+	if r.From.IsValid() {
+		b = appendPrefix(append(b, " from "...), r.From)
 	}
-	r.writeMetrics(&b)
-	r.writeRest(&b)
-	return b.String()
+	b = appendNumber(b, " tos ", uint32(r.TOS), 0)
+	if r.VRF == "" {
+		b = appendNumber(b, " table ", r.Table, tableMain)
+	}
+	b = appendText(b, " vrf ", r.VRF)
+	b = appendNumber(b, " metric ", r.Metric, 0)
+	b = appendNumber(b, " scope ", uint32(r.Scope), uint32(defaultScope(r.Type)))
+	b = appendNumber(b, " protocol ", uint32(r.Protocol), protoKeepalived)
+	b = appendAddr(b, " src ", r.Src)
+	b = appendRealms(b, r.Realms)
+	b = appendNumber(b, " expires ", r.Expires, 0)
+	if r.Pref != 0 {
+		b = appendText(b, " pref ", nameOf(routerPrefs, uint32(r.Pref)))
+	}
+	if r.TTLPropagate != 0 {
+		b = appendText(b, " ttl-propagate ", nameOf(onOff, uint32(r.TTLPropagate)))
+	}
+	if r.Metrics != (Metrics{}) || r.Congestion != "" {
+		b = r.appendMetrics(b)
+	}
+	return string(r.appendRest(b))
 }
 
-func (r Route) writeMetrics(b *strings.Builder) {
+// appendNumber appends word and v unless v is its default; appendText,
+// appendAddr and appendRealms leave out what is not there.
+func appendNumber(b []byte, word string, v, preset uint32) []byte {
+	if v == preset {
+		return b
+	}
+	return strconv.AppendUint(append(b, word...), uint64(v), 10)
+}
+
+func appendText(b []byte, word, text string) []byte {
+	if text == "" {
+		return b
+	}
+	return append(append(b, word...), text...)
+}
+
+func appendAddr(b []byte, word string, a netip.Addr) []byte {
+	if !a.IsValid() {
+		return b
+	}
+	return a.AppendTo(append(b, word...))
+}
+
+func appendRealms(b []byte, realms uint32) []byte {
+	if realms == 0 {
+		return b
+	}
+	return append(append(b, " realms "...), realmsText(realms)...)
+}
+
+// appendPrefix writes the whole of a family as default, as routes are written.
+func appendPrefix(b []byte, p netip.Prefix) []byte {
+	switch {
+	case p.Bits() != 0 || !p.Addr().IsUnspecified():
+		return p.AppendTo(b)
+	case p.Addr().Is6():
+		b = append(b, "inet6 "...)
+	}
+	return append(b, "default"...)
+}
+
+func (r Route) appendMetrics(b []byte) []byte {
+	lock := func(index uint8) string {
+		if r.Metrics[rtaxLock]&(1<<index) != 0 {
+			return " lock "
+		}
+		return " "
+	}
 	for _, m := range metricWords {
-		v, lock := r.Metrics[m.index], ""
-		if r.Metrics[rtaxLock]&(1<<m.index) != 0 {
-			lock = "lock "
-		}
+		v := r.Metrics[m.index]
 		switch {
-		case v == 0 && lock == "":
+		case v == 0 && lock(m.index) == " ":
 		case m.index == rtaxFeatures:
-			b.WriteString(" features ecn")
+			b = append(b, " features"+lock(m.index)+"ecn"...)
 		default:
-			fmt.Fprintf(b, " %s %s%d", m.name, lock, v)
+			b = strconv.AppendUint(append(b, " "+m.name+lock(m.index)...), uint64(v), 10)
 		}
 	}
-	if r.Congestion != "" {
-		b.WriteString(" congctl ")
-		if r.Metrics[rtaxLock]&(1<<rtaxCongctl) != 0 {
-			b.WriteString("lock ")
-		}
-		b.WriteString(r.Congestion)
-	}
+	return appendText(b, " congctl"+lock(rtaxCongctl), r.Congestion)
 }
 
-func (r Route) writeRest(b *strings.Builder) {
-	b.WriteString([...]string{Prepend: "", AddUnique: " add", Append: " append"}[r.Placing])
+func (r Route) appendRest(b []byte) []byte {
+	b = append(b, [...]string{Prepend: "", AddUnique: " add", Append: " append"}[r.Placing]...)
 	if r.NoTrack {
-		b.WriteString(" no_track")
+		b = append(b, " no_track"...)
 	}
-	if r.TrackGroup != "" {
-		b.WriteString(" track_group " + r.TrackGroup)
-	}
-	for _, h := range r.Hops {
+	b = appendText(b, " track_group ", r.TrackGroup)
+	for i := range r.Hops {
 		if len(r.Hops) > 1 {
-			b.WriteString(" nexthop")
+			b = append(b, " nexthop"...)
 		}
-		h.write(b, len(r.Hops) > 1)
+		b = r.Hops[i].append(b, len(r.Hops) > 1)
 	}
+	return b
 }
 
-func (h Nexthop) write(b *strings.Builder, weight bool) {
-	h.Encap.write(b)
-	if h.Via.IsValid() {
-		b.WriteString(" via " + h.Via.String())
-	}
-	if h.Link != "" {
-		b.WriteString(" dev " + h.Link)
-	}
+func (h *Nexthop) append(b []byte, weight bool) []byte {
+	b = h.Encap.append(b)
+	b = appendAddr(b, " via ", h.Via)
+	b = appendText(b, " dev ", h.Link)
 	if weight {
-		fmt.Fprintf(b, " weight %d", h.Weight)
+		b = strconv.AppendUint(append(b, " weight "...), uint64(h.Weight), 10)
 	}
 	if h.Onlink {
-		b.WriteString(" onlink")
+		b = append(b, " onlink"...)
 	}
-	if h.Realms != 0 {
-		b.WriteString(" realms " + realmsText(h.Realms))
-	}
+	return appendRealms(b, h.Realms)
 }
 
-func (e Encap) write(b *strings.Builder) {
+func (e *Encap) append(b []byte) []byte {
+	words := [...]string{" encap ip id ", " tos ", " ttl "}
 	switch e.Kind {
+	case NoEncap:
+		return b
 	case EncapMPLS:
-		b.WriteString(" encap mpls " + e.Labels)
+		return appendText(b, " encap mpls ", e.Labels)
 	case EncapILA:
-		b.WriteString(" encap ila " + locatorText(e.ID))
-	case EncapIP, EncapIP6:
-		words := [...]string{"ip", "tos", "ttl"}
-		if e.Kind == EncapIP6 {
-			words = [...]string{"ip6", "tc", "hoplimit"}
-		}
-		fmt.Fprintf(b, " encap %s id %d", words[0], e.ID)
-		if e.Dst.IsValid() {
-			b.WriteString(" dst " + e.Dst.String())
-		}
-		if e.Src.IsValid() {
-			b.WriteString(" src " + e.Src.String())
-		}
-		if e.TOS != 0 {
-			fmt.Fprintf(b, " %s %d", words[1], e.TOS)
-		}
-		if e.TTL != 0 {
-			fmt.Fprintf(b, " %s %d", words[2], e.TTL)
-		}
-		if e.Flags != 0 {
-			fmt.Fprintf(b, " flags %d", e.Flags)
-		}
+		return appendText(b, " encap ila ", locatorText(e.ID))
+	case EncapIP6:
+		words = [...]string{" encap ip6 id ", " tc ", " hoplimit "}
 	}
+	b = strconv.AppendUint(append(b, words[0]...), e.ID, 10)
+	b = appendAddr(b, " dst ", e.Dst)
+	b = appendAddr(b, " src ", e.Src)
+	b = appendNumber(b, words[1], uint32(e.TOS), 0)
+	b = appendNumber(b, words[2], uint32(e.TTL), 0)
+	return appendNumber(b, " flags ", uint32(e.Flags), 0)
 }
 
 // defaultScope is what a route that names none gets: keepalived's universe,
@@ -291,17 +312,6 @@ func defaultScope(routeType uint8) uint8 {
 		return scopeLink
 	}
 	return scopeUniverse
-}
-
-// prefixText writes the whole of a family as default, as routes are written.
-func prefixText(p netip.Prefix) string {
-	if p.Bits() == 0 && p.Addr().IsUnspecified() {
-		if p.Addr().Is6() {
-			return "inet6 default"
-		}
-		return "default"
-	}
-	return p.String()
 }
 
 func realmsText(r uint32) string {

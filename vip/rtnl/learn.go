@@ -110,9 +110,22 @@ func (d *Door) addrSeen(a standing, now time.Time) {
 		if refusals > 0 { // somebody else did what we could not
 			d.tellRestored(e, 0)
 		}
+		d.checked(e, a)
 	case a.flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0:
 	case d.links.addAddress(a.index, a.prefix):
 		d.state.touched = append(d.state.touched, a.index)
+	}
+}
+
+// checked tells the owners of an address anew what stands once the kernel has
+// found that no other host has it.
+func (d *Door) checked(e *entry, a standing) {
+	if !e.checking || a.flags&unix.IFA_F_TENTATIVE != 0 {
+		return
+	}
+	e.checking = false
+	for _, owner := range e.owners {
+		d.notify(Event{Kind: Applied, Owner: owner, Set: d.state.applied(owner)})
 	}
 }
 

@@ -237,6 +237,7 @@ func (d *Door) added(r *request, now time.Time) {
 	e := r.entry
 	refusals, taken, port := e.refusals, e.taken, e.port
 	e.taken, e.port = false, 0
+	e.checking = r.err == nil && e.address.DAD && e.address.Prefix.Addr().Is6()
 	d.state.stands(e, r.index)
 	if !r.repair || (r.err != nil && refusals == 0) {
 		return

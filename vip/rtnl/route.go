@@ -371,12 +371,11 @@ func decodeHop(a attribute, h *vip.Nexthop, name func(int) string) {
 func decodeEncap(b []byte, e *vip.Encap) {
 	for a, rest, ok := nextAttribute(b); ok; a, rest, ok = nextAttribute(rest) {
 		switch {
-		case a.kind == tunnelID && len(a.value) == 8:
-			e.ID = binary.BigEndian.Uint64(a.value)
-		case a.kind == unix.MPLS_IPTUNNEL_DST && len(a.value)%4 == 0:
+		case a.kind == tunnelID: // which is ilaLocator and MPLS_IPTUNNEL_DST too
 			e.Labels = labelText(a.value)
-		}
-		switch {
+			if len(a.value) == 8 {
+				e.ID = binary.BigEndian.Uint64(a.value)
+			}
 		case a.kind == tunnelDst:
 			e.Dst = addressOf(a.value)
 		case a.kind == tunnelSrc:

@@ -19,7 +19,9 @@ type EventKind uint8
 // The kinds of Event, with the fields they carry.
 const (
 	// Applied: the addresses of a Set of Owner were carried out; Set is what of
-	// them stands now. Routes and rules follow at once.
+	// them stands now. Routes and rules follow at once. It is told again when an
+	// address has passed the duplicate address detection that was asked for
+	// (RFC 4862 section 5.4): before, it is not in Set.
 	Applied EventKind = iota
 	// Restored: Address, Route or Rule of Owner was gone, or could not be added
 	// before, and stands now. Port is the netlink port of who removed it, most

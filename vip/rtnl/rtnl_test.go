@@ -398,24 +398,6 @@ func TestRefusalIsToldOnceAndHealed(t *testing.T) {
 	}
 }
 
-func TestDuplicateAddress(t *testing.T) {
-	w := newWorld(t, Options{})
-	w.set(1, vip.Set{address("v1", "2001:db8::1/64"), address("v1", "2001:db8::2/64")})
-	w.add("v0", "2001:db8::2/64") // under detection when it is adopted
-	asked := address("v0", "2001:db8::1/64")
-	asked.DAD = true
-	w.set(2, vip.Set{asked, address("v0", "2001:db8::2/64")})
-	failed, restored := false, false
-	w.expect("both outcomes", func(e Event) bool {
-		failed = failed || e.Kind == Failed && e.Address == asked
-		restored = restored || e.Kind == Restored && e.Address.Prefix == netip.MustParsePrefix("2001:db8::2/64")
-		return failed && restored
-	})
-	if k := w.kernel("v0")["2001:db8::2/64"]; k.Flags&0x08 != 0 || k.Flags&0x02 == 0 { // IFA_F_DADFAILED, IFA_F_NODAD
-		t.Errorf("the adopted address: %+v", k)
-	}
-}
-
 func TestKernelRecordsWhoAdded(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.set(1, vip.Set{address("v0", "10.1.0.1/32")})

@@ -38,6 +38,7 @@ type entry struct {
 	taken    bool   // somebody removed it
 	port     uint32 // who
 	refusals int    // failed tries since it stood last
+	checking bool   // whether an IPv6 address is another host's is not known yet
 }
 
 // rank is the place in the order of addition: what comes later needs what
@@ -248,5 +249,5 @@ func (s *state) applied(owner int) vip.Set {
 
 func (s *state) standing(a vip.Address) bool {
 	e := s.entries[kernelKey(a)]
-	return e != nil && e.index != 0
+	return e != nil && e.index != 0 && !e.checking
 }

@@ -99,3 +99,36 @@ func TestAppliedIsWhatStands(t *testing.T) {
 		t.Error("the owner's own set was changed")
 	}
 }
+
+func TestRouteOfAVRF(t *testing.T) {
+	s := newState()
+	r := route(t, "10.9.0.0/24 vrf red dev v0")
+	e := s.claimRoute(1, r)
+	s.policy.inTable(e, 300)
+	key := r.Key()
+	key.Table = 300
+	if got := s.policy.byKey[key]; len(got) != 1 || got[0] != e || e.route.Table != 300 {
+		t.Errorf("found %v", got)
+	}
+	if s.claimRoute(2, r) != nil || s.releaseRoute(1, r) != nil || s.releaseRoute(2, r) != e {
+		t.Error("not the same route to two owners")
+	}
+	if len(s.policy.byKey)+len(s.policy.routes) != 0 {
+		t.Errorf("remembered: %+v", s.policy)
+	}
+}
+
+func TestLooksAtRoutesKeepTheirDistance(t *testing.T) {
+	s := newState()
+	if s.recheck(epoch); !s.next().IsZero() {
+		t.Error("a look at no routes is due")
+	}
+	s.claimRoute(1, route(t, "10.9.0.0/24 dev v0"))
+	if s.recheck(epoch); s.next() != epoch {
+		t.Error("the first look is not at once")
+	}
+	s.policy.recheckAt, s.policy.rechecked = time.Time{}, epoch
+	if s.recheck(epoch.Add(1)); s.next() != epoch.Add(firstPause) {
+		t.Errorf("the second look is due at %v", s.next().Sub(epoch))
+	}
+}
