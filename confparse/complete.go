@@ -151,8 +151,7 @@ func (r *reader) scripts() map[string]*Script {
 // gives trackers what their definition says.
 func (r *reader) resolveReferences() {
 	used := map[string]bool{}
-	for _, at := range r.order {
-		ref := r.refs[at]
+	for _, ref := range r.refs {
 		used[ref.word.Text] = used[ref.word.Text] || ref.kind == "vrrp_script"
 		r.resolve(ref)
 	}
@@ -189,21 +188,9 @@ func (r *reader) completeGroups() {
 	for _, i := range r.cfg.Instances {
 		instances[i.Name] = i
 	}
-	for _, g := range r.cfg.SyncGroups {
-		g.Members = g.Members[:0]
-	}
 	for _, m := range r.members {
-		name := m.word.Text
-		switch {
-		case instances[name] == nil:
-			r.found(syntax.Failure, m.word.Pos, len(name), m.path, r.nearInstance(name), "%s: no vrrp_instance '%s'",
-				"vrrp_sync_group "+clip(m.group.Name), clip(name))
-		case owner[name] != nil:
-			r.found(syntax.Failure, m.word.Pos, len(name), m.path, "an instance can be in one group only",
-				"vrrp_instance %s is already in vrrp_sync_group %s", clip(name), clip(owner[name].Name))
-		default:
-			owner[name] = m.group
-			m.group.Members = append(m.group.Members, name)
+		for _, w := range m.words {
+			r.join(m, w, instances[w.Text], owner)
 		}
 	}
 	kept := r.cfg.SyncGroups[:0]
@@ -217,6 +204,24 @@ func (r *reader) completeGroups() {
 		if i := instances[name]; !r.has(i, "notify_priority_changes") {
 			i.NotifyPriorityChanges = g.NotifyPriorityChanges
 		}
+	}
+}
+
+// join makes an instance a member of a group, unless it is in one already.
+func (r *reader) join(m members, w syntax.Word, i *Instance, owner map[string]*SyncGroup) {
+	name := w.Text
+	switch {
+	case r.count[syntax.Failure] >= maxFindings && (i == nil || owner[name] != nil):
+		r.count[syntax.Failure]++
+	case i == nil:
+		r.found(syntax.Failure, w.Pos, len(name), m.path, r.nearInstance(name), "%s: no vrrp_instance '%s'",
+			"vrrp_sync_group "+clip(m.group.Name), clip(name))
+	case owner[name] != nil:
+		r.found(syntax.Failure, w.Pos, len(name), m.path, "an instance can be in one group only",
+			"vrrp_instance %s is already in vrrp_sync_group %s", clip(name), clip(owner[name].Name))
+	default:
+		owner[name] = m.group
+		m.group.Members = append(m.group.Members, name)
 	}
 }
 

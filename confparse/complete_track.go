@@ -144,7 +144,7 @@ func (r *reader) inherit(list []Track, defined map[string]tracker) []Track {
 		if !known {
 			continue
 		}
-		ref := r.refs[t.Pos]
+		ref := r.refs[r.tracks[t.Pos]]
 		if !ref.weight {
 			t.Weight = o.weight
 		}

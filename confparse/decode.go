@@ -69,6 +69,10 @@ func (s *stmt) note(w syntax.Word, hint, format string, args ...any) {
 }
 
 func (s *stmt) tell(sev syntax.Severity, w syntax.Word, hint, format string, args ...any) {
+	if s.r.count[sev] >= maxFindings {
+		s.r.count[sev]++
+		return
+	}
 	n := len(w.Text)
 	if w.Quoted {
 		n += 2

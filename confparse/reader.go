@@ -34,7 +34,7 @@ type document struct {
 }
 
 func newReader(name string) *reader {
-	r := &reader{cfg: &Config{}, scopes: map[any]*scope{}, refs: map[syntax.Pos]reference{}, explicit: map[any]bool{},
+	r := &reader{cfg: &Config{}, scopes: map[any]*scope{}, tracks: map[syntax.Pos]int32{}, explicit: map[any]bool{},
 		sources: map[*Instance]sources{}, peers: map[*Instance][]peerPlace{}, groups: map[string]*ServerGroup{}, defined: map[string]map[string]syntax.Pos{}}
 	r.globals = globals{Global: &r.cfg.Global}
 	r.globals.reset()
@@ -110,23 +110,28 @@ type reader struct {
 	open       []*syntax.Node // blocks around the statement being read
 	stmts      []*stmt        // by the number of open blocks
 	within     *scope         // of the innermost open block
-	done       bool           // the statement of the top level is not needed any more
-	text       shape
-	top        document
-	topScope   *scope
-	scopes     map[any]*scope // where the objects came from, unless they are scoped
-	spare      []*scope
-	refs       map[syntax.Pos]reference
-	order      []syntax.Pos // of refs
-	members    []member
-	sources    map[*Instance]sources
-	peers      map[*Instance][]peerPlace
-	groups     map[string]*ServerGroup
-	pending    []*service                       // whose group is not known before the end
-	served     []served                         // all others
-	watches    []watch                          // checks that take their weight from a track_file
-	explicit   map[any]bool                     // services, servers and checkers that set what global_defs has a default for
-	defined    map[string]map[string]syntax.Pos // keyword, name: where
+	named      struct {       // the path of the block that was asked for last
+		node *syntax.Node
+		at   syntax.Pos // the node may have been used again
+		path string
+	}
+	done     bool // the statement of the top level is not needed any more
+	text     shape
+	top      document
+	topScope *scope
+	scopes   map[any]*scope // where the objects came from, unless they are scoped
+	spare    []*scope
+	refs     []reference
+	tracks   map[syntax.Pos]int32 // of the lines of trackers: their refs
+	members  []members
+	sources  map[*Instance]sources
+	peers    map[*Instance][]peerPlace
+	groups   map[string]*ServerGroup
+	pending  []*service                       // whose group is not known before the end
+	served   []served                         // all others
+	watches  []watch                          // checks that take their weight from a track_file
+	explicit map[any]bool                     // services, servers and checkers that set what global_defs has a default for
+	defined  map[string]map[string]syntax.Pos // keyword, name: where
 }
 
 // scope is the text of one object: which keywords it has and where. An object
@@ -170,7 +175,7 @@ func scopeOf[T any](r *reader, obj *T, b *block[T], n *syntax.Node) *scope {
 			return sc
 		}
 	}
-	sc := r.newScope(len(b.rows))
+	sc := r.newScope(len(b.rows), own)
 	sc.block, sc.node, sc.parent, sc.index = b, n, r.within, b.index
 	if first == nil {
 		*at = sc
@@ -205,9 +210,13 @@ func (r *reader) scope(obj any) *scope {
 	return *at
 }
 
-// newScope takes a scope that is not in use any more, or makes one.
-func (r *reader) newScope(rows int) *scope {
-	if n := len(r.spare); n > 0 && rows <= commonRows {
+// newScope takes a scope that is not in use any more, or makes one. Those that
+// will be taken back have room for every block.
+func (r *reader) newScope(rows int, again bool) *scope {
+	if !again || rows > commonRows {
+		return &scope{seen: make([]*syntax.Node, rows)}
+	}
+	if n := len(r.spare); n > 0 {
 		sc := r.spare[n-1]
 		r.spare = r.spare[:n-1]
 		seen := sc.seen[:rows]
@@ -215,7 +224,7 @@ func (r *reader) newScope(rows int) *scope {
 		*sc = scope{seen: seen}
 		return sc
 	}
-	return &scope{seen: make([]*syntax.Node, rows, max(rows, commonRows))}
+	return &scope{seen: make([]*syntax.Node, rows, commonRows)}
 }
 
 // commonRows is room for the keywords of every block that comes in numbers.
@@ -288,11 +297,17 @@ func headLen(n *syntax.Node) int {
 
 // path names the open blocks.
 func (r *reader) path() string {
-	names := make([]string, 0, len(r.open))
-	for _, n := range r.open {
-		names = append(names, header(n))
+	if len(r.open) == 0 {
+		return ""
 	}
-	return syntax.Path(names...)
+	if inner := r.open[len(r.open)-1]; r.named.node != inner || r.named.at != inner.Words[0].Pos {
+		names := make([]string, 0, len(r.open))
+		for _, n := range r.open {
+			names = append(names, header(n))
+		}
+		r.named.node, r.named.at, r.named.path = inner, inner.Words[0].Pos, syntax.Path(names...)
+	}
+	return r.named.path
 }
 
 // header is the beginning of a block as a message names it.

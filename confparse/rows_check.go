@@ -225,8 +225,7 @@ func (s *stmt) refer(kind string) string {
 
 // refers keeps that a word names something defined elsewhere.
 func (s *stmt) refers(kind string, w syntax.Word) {
-	s.r.refs[w.Pos] = reference{kind: kind, word: w, path: s.r.path()}
-	s.r.order = append(s.r.order, w.Pos)
+	s.r.refs = append(s.r.refs, reference{kind: kind, word: w, path: s.r.path()})
 }
 
 func dropRow[T any](rows []row[T], name string) []row[T] {

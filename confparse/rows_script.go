@@ -57,10 +57,7 @@ func groupRows() []row[SyncGroup] {
 	notify := func(g *G) *Notify { return &g.Notify }
 	return append([]row[G]{
 		list("group", "{ <INSTANCE> ... }", func(s *stmt, g *G) {
-			for _, w := range s.rest() {
-				g.Members = append(g.Members, w.Text)
-				s.r.members = append(s.r.members, member{g, w, s.r.path()})
-			}
+			s.r.members = append(s.r.members, members{g, s.rest(), s.r.path()})
 		}, "The instances of the group.").in("instances, each in one group at most").item("<INSTANCE>", "one or more per line", "", "", "The name of an instance.").since("1.1.0"),
 		notifyRow("notify_master", func(n *Notify) **Command { return &n.Master }, notify, "Runs on becoming master.").since("1.1.0"),
 		notifyRow("notify_backup", func(n *Notify) **Command { return &n.Backup }, notify, "Runs on becoming backup.").since("1.1.0"),
@@ -76,9 +73,9 @@ func groupRows() []row[SyncGroup] {
 	}), "2.0.0", nil)...)
 }
 
-// member is a name in a sync group and its place.
-type member struct {
+// members are the names on a line of a sync group and their place.
+type members struct {
 	group *SyncGroup
-	word  syntax.Word
+	words []syntax.Word
 	path  string
 }

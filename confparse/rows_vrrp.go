@@ -291,8 +291,8 @@ func track(s *stmt, into *[]Track, defined string, limit int64) {
 			}
 		})
 	}
-	s.r.refs[t.Pos] = ref
-	s.r.order = append(s.r.order, t.Pos)
+	s.r.tracks[t.Pos] = int32(len(s.r.refs))
+	s.r.refs = append(s.r.refs, ref)
 	*into = append(*into, t)
 }
 

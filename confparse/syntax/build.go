@@ -10,6 +10,8 @@ type builder struct {
 	nodes  []Node
 	kept   int // nodes of the slab that must stay
 	report func(*Error)
+	enough func() bool // a finding would be one too many
+	stop   func()      // no more is to be read
 
 	extra   int  // closing braces too many, found by a first pass
 	missing int  // closing braces too few
@@ -37,6 +39,9 @@ func (b *builder) repair(extra, missing int, g Grammar) {
 }
 
 func (b *builder) fail(at Pos, n int, hint, format string, args ...any) {
+	if b.enough() {
+		return
+	}
 	b.report(&Error{Pos: at, Len: n, Path: b.where(), Severity: Failure, Err: fmt.Errorf(format, args...), Hint: hint})
 }
 
@@ -119,9 +124,23 @@ func (b *builder) open(at Pos) {
 	b.begun = true
 }
 
+// maxOpen is how many blocks may be open inside one another.
+const maxOpen = 1000
+
 func (b *builder) push(f frame) {
+	if len(b.stack) == maxOpen {
+		b.tooDeep(f)
+	}
 	b.stack = append(b.stack, f)
 	b.last = nil
+}
+
+func (b *builder) tooDeep(f frame) {
+	at := f.node.Words
+	if len(at) > 0 {
+		b.fail(at[0].Pos, len(at[0].Text), "the rest is not read", "more than %d blocks are open inside one another", maxOpen)
+	}
+	b.stop()
 }
 
 func (b *builder) strayOpen(at Pos) {

@@ -137,7 +137,7 @@ func (p *parser) lex(l line) {
 	}
 	text := l.text
 	start, end := -1, 0 // text of the statement so far
-	for i := 0; i < len(text); {
+	for i := 0; i < len(text) && !p.full; {
 		c := text[i]
 		if blank(c) {
 			i++

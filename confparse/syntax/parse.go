@@ -120,7 +120,7 @@ func newParser(fsys fs.FS, env Env, each func(*Node) bool) *parser {
 	}
 	p := &parser{fsys: fsys, env: env, each: each, rank: map[string]int{}, told: map[Pos]bool{},
 		defs: map[string]*definition{}}
-	p.build.report = p.report
+	p.build.report, p.build.enough, p.build.stop = p.report, p.enough, func() { p.full = true }
 	return p
 }
 
@@ -153,20 +153,33 @@ func (p *parser) deliver() {
 	p.first = p.kept
 }
 
+// enough counts a finding that is one too many to keep.
+func (p *parser) enough() bool {
+	if len(p.errs) < maxErrors {
+		return false
+	}
+	p.dropped++
+	return true
+}
+
 // report keeps a finding, up to a bound.
 func (p *parser) report(e *Error) {
-	if len(p.errs) >= maxErrors {
-		p.dropped++
-		return
+	if !p.enough() {
+		p.errs = append(p.errs, e)
 	}
-	p.errs = append(p.errs, e)
 }
 
 func (p *parser) fail(at Pos, n int, hint, format string, args ...any) {
+	if p.enough() {
+		return
+	}
 	p.report(&Error{Pos: at, Len: n, Severity: Failure, Err: fmt.Errorf(format, args...), Hint: hint})
 }
 
 func (p *parser) warn(at Pos, n int, s Severity, hint, format string, args ...any) {
+	if p.enough() {
+		return
+	}
 	p.report(&Error{Pos: at, Len: n, Severity: s, Err: fmt.Errorf(format, args...), Hint: hint})
 }
 
