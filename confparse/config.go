@@ -341,17 +341,17 @@ type VirtualServer struct {
 type RealServer struct {
 	Pos        syntax.Pos
 	Addr       netip.Addr
-	Port       uint16
 	Weight     int
-	Forward    Forward
 	Upper      uint32 // uthreshold
 	Lower      uint32 // lthreshold
-	Inhibit    bool   // inhibit_on_failure
+	Port       uint16
+	Tunnel     TunnelOptions
+	Forward    Forward
+	Inhibit    bool // inhibit_on_failure
+	SMTPAlert  bool
 	NotifyUp   *Command
 	NotifyDown *Command
-	SMTPAlert  bool
 	SNMPName   string
-	Tunnel     TunnelOptions
 	Checkers   []*Checker
 }
 

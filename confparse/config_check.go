@@ -33,23 +33,23 @@ func (k CheckKind) String() string {
 // Checker is one checker block of a real_server, with the whole chain of
 // inheritance applied (checker, real_server, virtual_server, built in).
 type Checker struct {
-	Pos  syntax.Pos
-	Kind CheckKind
+	Pos syntax.Pos
 
 	Addr     netip.Addr // connect_ip, or the real server
-	Port     uint16     // connect_port, or the real server's
 	BindAddr netip.Addr
-	BindPort uint16
 	BindIf   string
 	FWMark   uint32
+	Port     uint16 // connect_port, or the real server's
+	BindPort uint16
+	Kind     CheckKind
+	Alpha    bool
+	LogAll   bool // log_all_failures
 
 	Timeout          time.Duration // connect_timeout, misc_timeout
 	DelayLoop        time.Duration
 	DelayBeforeRetry time.Duration
 	Warmup           time.Duration
 	Retry            int
-	Alpha            bool
-	LogAll           bool // log_all_failures
 
 	// What the kind needs beyond that; nil for the other kinds.
 	HTTP *HTTP

@@ -334,6 +334,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add("virtual_server 10.0.0.1 80 {\nreal_server 10.0.0.2 80 {\nTCP_CHECK {\n}\n}\n}\n")
 	f.Add("global_defs {\nrouter_id x\nnotification_email {\na@b\n}\n}\n$A=1\n~SEQ(i,1,3) x $i\n")
 	f.Add("virtual_server_group G {\n10.0.0.1-3 80\nfwmark 1\n}\nvirtual_server group G {\n}\n")
+	f.Add(trackers + instance("use_vmac v 02:00:00:00:00:01 group 1", "use_ipvlan 10.0.0.1/24 vepa", "auth_hmac {\nkey 1 hex:00\nactive_key 1\n}", "track_bfd {\nb\n}"))
+	f.Add(server("SMTP_CHECK {\nhost {\nconnect_port 25\n}\n}\nDNS_CHECK {\nname a.b\n}\nUDP_CHECK {\npayload \"0 1x\"\n}\nFILE_CHECK {\ntrack_file f\n}\nSSL_GET {\nurl {\nregex_options utf\n}\n}"))
+	f.Add("global_defs {\nlvs_sync_daemon eth0 a id 3\nlvs_timeouts tcp 1\numask IRUSR|IWOTH\nvrrp_cpu_affinity 1 2\ninclude_check +read\nnotify_fifo /a b\n}\n")
 	f.Add("vrrp_sync_group G {\ngroup {\nA\n}\n}\nstatic_routes {\n10.0.0.0/8 via 10.0.0.1\n}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		fsys := fstest.MapFS{"k.conf": {Data: []byte(text)}}
