@@ -1,0 +1,326 @@
+// Package witness listens on links: whether another station claims an address
+// that is held here, and whether frames come in at all. What follows from either
+// is not known here.
+package witness
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Event is a Conflict or an Alive.
+type Event interface{ event() }
+
+// Conflict is that another station answers for an address of the watched set,
+// announces it or asks in its name. The same station and address are reported
+// at most every ten seconds.
+type Conflict struct {
+	Link  int
+	Name  string // of the link
+	Addr  netip.Addr
+	MAC   MAC    // the station that shall have the address
+	Again uint64 // how often it said so since the last report, and was not reported
+}
+
+// Alive is the first frame that came in on a link from outside, and was not made
+// by the next switch itself.
+type Alive struct {
+	Link int
+	Name string
+	MAC  MAC // of its sender
+}
+
+func (Conflict) event() {}
+func (Alive) event()    {}
+
+// Target is one address held on one link.
+type Target struct {
+	Link int // index
+	Addr netip.Addr
+}
+
+// held is how many owners each address of a link has, by the kind of tap that
+// hears claims of it.
+type held [tapKinds]map[netip.Addr]int
+
+// Door hears what is said on links.
+type Door struct {
+	report  func(Event)
+	telling sync.Mutex // one report at a time
+
+	mu     sync.Mutex
+	closed bool
+	links  map[int]*link
+	own    map[MAC]int      // stations that are this host, by the number of links that name them
+	owners map[int][]Target // what each watches
+	held   map[int]*held    // the same by link
+	limit  limiter
+	taps   sync.WaitGroup
+}
+
+// link is one that is watched.
+type link struct {
+	index int
+	name  string
+	own   []MAC
+	alive bool
+	taps  [tapKinds]*tap // nil: not needed
+}
+
+// Open makes a door that hears nothing yet. report is told of events from the
+// door's goroutines, one at a time; it must not call Close.
+func Open(report func(Event)) (*Door, error) {
+	if report == nil {
+		return nil, errors.New("witness: nobody to report to")
+	}
+	return &Door{
+		report: report, links: map[int]*link{}, own: map[MAC]int{},
+		owners: map[int][]Target{}, held: map[int]*held{}, limit: limiter{},
+	}, nil
+}
+
+// Watch begins to hear a link, in the network namespace of the calling thread;
+// it needs CAP_NET_RAW. own are the stations on it that are this host: its
+// hardware address and those of its virtual routers. A link that is watched
+// already gets its new name and stations, and stays alive if it was: to doubt
+// that, after its carrier was lost, Forget it first.
+func (d *Door) Watch(index int, name string, own ...MAC) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	l := d.links[index]
+	if l == nil {
+		l = &link{index: index}
+		d.links[index] = l
+	}
+	d.name(l.own, -1)
+	l.name, l.own = name, slices.Clone(own)
+	d.name(l.own, +1)
+	return d.tend(l)
+}
+
+// name counts the links that name stations as this host.
+func (d *Door) name(own []MAC, by int) {
+	for _, m := range own {
+		if d.own[m] += by; d.own[m] == 0 {
+			delete(d.own, m)
+		}
+	}
+}
+
+// Forget ends the watch of a link, such as one that is gone. What is to be held
+// on it is kept.
+func (d *Door) Forget(index int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.links[index]
+	if l == nil {
+		return
+	}
+	delete(d.links, index)
+	d.name(l.own, -1)
+	l.silence()
+}
+
+// silence ends all taps of a link.
+func (l *link) silence() {
+	for kind, t := range l.taps {
+		if t != nil {
+			t.end()
+			l.taps[kind] = nil
+		}
+	}
+}
+
+// Set replaces the addresses an owner holds; none ends its watch. What it costs
+// does not grow with what others hold.
+func (d *Door) Set(owner int, targets []Target) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	touched := map[int]bool{}
+	for _, t := range d.owners[owner] {
+		d.hold(t, -1)
+		touched[t.Link] = true
+	}
+	delete(d.owners, owner)
+	var now []Target
+	for _, t := range targets {
+		t.Addr = t.Addr.Unmap().WithZone("")
+		if t.Addr.IsValid() {
+			now = append(now, t)
+			d.hold(t, +1)
+			touched[t.Link] = true
+		}
+	}
+	if len(now) > 0 {
+		d.owners[owner] = now
+	}
+	var errs []error
+	for index := range touched {
+		if l := d.links[index]; l != nil {
+			errs = append(errs, d.tend(l))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// hold counts the owners of an address.
+func (d *Door) hold(t Target, by int) {
+	h := d.held[t.Link]
+	if h == nil {
+		h = &held{tapARP: map[netip.Addr]int{}, tapNA: map[netip.Addr]int{}}
+		d.held[t.Link] = h
+	}
+	addrs := h.of(t.Addr)
+	if addrs[t.Addr] += by; addrs[t.Addr] == 0 {
+		delete(addrs, t.Addr)
+	}
+	if len(h[tapARP])+len(h[tapNA]) == 0 {
+		delete(d.held, t.Link)
+	}
+}
+
+// of are the addresses of the same family.
+func (h *held) of(a netip.Addr) map[netip.Addr]int {
+	if a.Is4() {
+		return h[tapARP]
+	}
+	return h[tapNA]
+}
+
+// words is what a filter compares: sorted, and empty if it is too much.
+func (h *held) words(kind int) []uint32 {
+	if len(h[kind]) > maxListed {
+		return nil
+	}
+	words := make([]uint32, 0, len(h[kind]))
+	for a := range h[kind] {
+		words = append(words, word(a))
+	}
+	slices.Sort(words)
+	return slices.Compact(words)
+}
+
+// tend gives a link the taps it needs, and those their filters.
+func (d *Door) tend(l *link) error {
+	h := d.held[l.index]
+	if h == nil {
+		h = new(held)
+	}
+	err := errors.Join(
+		d.tune(l, tapAny, !l.alive, nil),
+		d.tune(l, tapARP, len(h[tapARP]) > 0, h.words(tapARP)),
+		d.tune(l, tapNA, len(h[tapNA]) > 0, h.words(tapNA)),
+	)
+	if err != nil {
+		return fmt.Errorf("hearing what others say on %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// tune opens, ends or refilters a tap.
+func (d *Door) tune(l *link, kind int, on bool, words []uint32) error {
+	t := l.taps[kind]
+	switch {
+	case t == nil && !on:
+		return nil
+	case t == nil:
+		return d.tap(l, kind, words)
+	case !on:
+		t.end()
+		l.taps[kind] = nil
+		return nil
+	}
+	return t.listFor(words)
+}
+
+// tap opens a tap and listens.
+func (d *Door) tap(l *link, kind int, words []uint32) error {
+	t, err := openTap(kind, l.index, words)
+	if err != nil {
+		return err
+	}
+	l.taps[kind] = t
+	d.taps.Go(func() { t.listen(func(b []byte) { d.heard(l, t, b, time.Now()) }) })
+	return nil
+}
+
+// Alive says whether a frame came in on a link since its watch began.
+func (d *Door) Alive(index int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.links[index]
+	return l != nil && l.alive
+}
+
+// heard looks at a frame.
+func (d *Door) heard(l *link, t *tap, b []byte, now time.Time) {
+	if len(b) < netAt {
+		return
+	}
+	var e Event
+	if t.kind == tapAny {
+		e = d.wake(l, t, MAC(b[srcAt:]))
+	} else if addr, mac, ok := parse(b); ok {
+		e = d.judge(l, t, claim{l.index, addr, mac}, now)
+	}
+	if e != nil {
+		d.telling.Lock()
+		defer d.telling.Unlock()
+		d.report(e)
+	}
+}
+
+// wake is a frame of any kind; one is enough.
+func (d *Door) wake(l *link, t *tap, from MAC) Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l.taps[tapAny] != t || d.own[from] > 0 {
+		return nil
+	}
+	l.alive, l.taps[tapAny] = true, nil
+	t.end()
+	return Alive{Link: l.index, Name: l.name, MAC: from}
+}
+
+// judge compares a claim with what is held here.
+func (d *Door) judge(l *link, t *tap, c claim, now time.Time) Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l.taps[t.kind] != t || !d.holds(c) || d.own[c.mac] > 0 {
+		return nil
+	}
+	again, ok := d.limit.allow(c, now)
+	if !ok {
+		return nil
+	}
+	return Conflict{Link: l.index, Name: l.name, Addr: c.addr, MAC: c.mac, Again: again}
+}
+
+// holds says whether the address of a claim is held here.
+func (d *Door) holds(c claim) bool {
+	h := d.held[c.link]
+	return h != nil && h.of(c.addr)[c.addr] > 0
+}
+
+// Close ends everything, and waits for a report that is being made.
+func (d *Door) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	for _, l := range d.links {
+		l.silence()
+	}
+	clear(d.links)
+	d.mu.Unlock()
+	d.taps.Wait()
+	return nil
+}
