@@ -22,8 +22,6 @@ const (
 	// retryMax: nobody may be reading at all.
 	retryMin = 20 * time.Millisecond
 	retryMax = time.Second
-	// lossEvery is the least time between two reports of lost lines.
-	lossEvery = time.Minute
 	// farewell is how long a closing FIFO waits for its reader to catch up.
 	farewell = time.Second
 )
@@ -69,7 +67,7 @@ type FIFO struct {
 	mu      sync.Mutex
 	backlog []string
 	size    int // of the backlog, in bytes
-	lost    int // lines not reported yet
+	lost    losses
 
 	// What follows belongs to the goroutine of the FIFO.
 	pipe  pipe
@@ -77,7 +75,6 @@ type FIFO struct {
 	sent  int           // bytes of it that are written
 	pause time.Duration // until a full pipe is tried again
 	fault string        // the last error told
-	told  time.Time     // when lost lines were reported last
 }
 
 // NewFIFO opens a FIFO as soon as those in after are closed. A path that cannot
@@ -99,7 +96,7 @@ func (f *FIFO) Write(line string) {
 	f.size += len(line)
 	for f.size > backlogLimit {
 		f.pop()
-		f.lost++
+		f.lost.n++
 	}
 	f.mu.Unlock()
 	select {
@@ -151,8 +148,8 @@ func (f *FIFO) wait() (open bool) {
 	if len(f.backlog) > 0 || f.line != "" {
 		again = time.After(f.pause)
 		f.pause = min(2*f.pause, retryMax)
-	} else if f.lost > 0 {
-		again = time.After(time.Until(f.told.Add(lossEvery)))
+	} else if f.lost.n > 0 {
+		again = time.After(f.lost.due())
 	}
 	f.mu.Unlock()
 	select {
@@ -247,9 +244,9 @@ func (f *FIFO) finish() {
 		<-time.After(retryMin)
 	}
 	f.mu.Lock()
-	f.lost += len(f.backlog)
+	f.lost.n += len(f.backlog)
 	if f.line != "" {
-		f.lost++
+		f.lost.n++
 	}
 	f.line, f.backlog, f.size = "", nil, 0
 	f.mu.Unlock()
@@ -275,16 +272,12 @@ func (f *FIFO) tell(err error) {
 	}
 }
 
-// tellLoss reports lost lines, at most once a minute unless it is the last time.
+// tellLoss reports lost lines.
 func (f *FIFO) tellLoss(last bool) {
 	f.mu.Lock()
-	n := f.lost
-	if n == 0 || !last && time.Since(f.told) < lossEvery {
-		f.mu.Unlock()
-		return
-	}
-	f.lost = 0
+	n := f.lost.report(last)
 	f.mu.Unlock()
-	f.told = time.Now()
-	f.log("FIFO %s: %d lines lost, the oldest of those that waited; its reader is missing or too slow", f.options.Path, n)
+	if n > 0 {
+		f.log("FIFO %s: %d lines lost, the oldest of those that waited; its reader is missing or too slow", f.options.Path, n)
+	}
 }

@@ -8,10 +8,10 @@ func Line(e Edge) string {
 	return fmt.Sprintf("%s \"%s\" %s %d\n", e.Kind, e.Name, e.State, e.Priority)
 }
 
-// ServerLine ends the line of a virtual or a real server. keepalived sends the
+// serverLine ends the line of a virtual or a real server. keepalived sends the
 // terminating NUL of the string along, and readers that split at NUL count on
 // it (ipwrapper.c, notify_fifo_vs); plain leaves it away.
-func ServerLine(text string, plain bool) string {
+func serverLine(text string, plain bool) string {
 	if plain {
 		return text + "\n"
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,11 +44,16 @@ func TestScripts(t *testing.T) {
 }
 
 // record is a runner whose scripts take the seconds their second word names.
-type record struct{ events []string }
+type record struct {
+	mu     sync.Mutex
+	events []string
+}
 
 func (r *record) run(c confparse.Command) {
 	d, _ := time.ParseDuration(c.Args[1])
 	time.Sleep(d)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.events = append(r.events, c.Args[0])
 }
 
@@ -75,7 +81,10 @@ func TestQueueDoesNotWaitForEver(t *testing.T) {
 		if got := time.Since(start); got > patience+time.Second {
 			t.Errorf("the second script ended after %v, want about %v", got, patience)
 		}
-		if !slices.Contains(r.events, "next") {
+		r.mu.Lock()
+		next := slices.Contains(r.events, "next")
+		r.mu.Unlock()
+		if !next {
 			t.Error("the second script did not run")
 		}
 		if !strings.Contains(logged, "stuck of VI_1") {
