@@ -308,6 +308,66 @@ func TestDownAndUp(t *testing.T) {
 	t.Error("nothing is heard")
 }
 
+// TestFlood: after more than a tap reads, and loses, it hears again. It ends
+// amid the flood.
+func TestFlood(t *testing.T) {
+	a, b := wire(t)
+	d, events := open(t)
+	must(t, d.Set(1, targets(a.index, "192.0.2.1", "192.0.2.2")))
+	must(t, d.Watch(a.index, "eth0", a.mac))
+	flood, other := says(t, "192.0.2.1", MAC{2, 1}), says(t, "192.0.2.2", MAC{2, 2})
+	for range 100 * maxBurst {
+		b.send(t, flood)
+	}
+	for deadline, heard := time.Now().Add(10*time.Second), 0; heard < 2; {
+		b.send(t, other)
+		select {
+		case e := <-events:
+			if _, ok := e.(Conflict); ok {
+				heard++
+			}
+		case <-time.After(10 * time.Millisecond):
+			if time.Now().After(deadline) {
+				t.Fatal("the other claim is not heard")
+			}
+		}
+	}
+	for range 2 * maxBurst {
+		b.send(t, flood)
+	}
+	must(t, d.Close())
+}
+
+// TestOnlyNeeded: a socket is open as long as it is of use.
+func TestOnlyNeeded(t *testing.T) {
+	a, b := wire(t)
+	d, events := open(t)
+	taps := func(want ...bool) {
+		t.Helper()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for kind, tap := range d.links[a.index].taps {
+			if tap != nil != want[kind] {
+				t.Errorf("tap %d is open: %v", kind, tap != nil)
+			}
+		}
+	}
+	must(t, d.Watch(a.index, "eth0", a.mac))
+	taps(true, false, false)
+	must(t, d.Set(1, targets(a.index, "192.0.2.1")))
+	must(t, d.Set(2, targets(a.index, "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.2")))
+	taps(true, true, true)
+	must(t, d.Set(2, nil))
+	b.send(t, says(t, "192.0.2.9", b.mac))
+	next[Alive](t, events)
+	taps(false, true, false)
+	must(t, d.Set(1, nil))
+	taps(false, false, false)
+	if len(d.held)+len(d.owners) > 0 {
+		t.Errorf("%v and %v are left", d.held, d.owners)
+	}
+}
+
 func TestNoLink(t *testing.T) {
 	wire(t)
 	d, _ := open(t)
