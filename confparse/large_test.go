@@ -63,9 +63,18 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// run measures a command: its time, and the memory it had at most.
-func run(t *testing.T, args ...string) (time.Duration, int64) {
-	t.Helper()
+// measured asks TestMeasure to run a command.
+const measured = "CONFPARSE_MEASURED"
+
+// TestMeasure runs one command and prints what it cost. It is a process of its
+// own: the memory of a new process counts from that of the one that made it,
+// which must be small.
+func TestMeasure(t *testing.T) {
+	command := os.Getenv(measured)
+	if command == "" {
+		t.Skip("called by TestAgainstKeepalived")
+	}
+	args := strings.Split(command, "\x1f")
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	start := time.Now()
@@ -74,7 +83,19 @@ func run(t *testing.T, args ...string) (time.Duration, int64) {
 	if err != nil {
 		t.Fatalf("%v: %v\n%s", args, err, out[:min(len(out), 500)])
 	}
-	return took, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	fmt.Printf("cost %d %d\n", took, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+}
+
+// run measures a command: its time, and the memory it had at most in KiB.
+func run(t *testing.T, args ...string) (took time.Duration, kib int64) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestMeasure$")
+	cmd.Env = append(os.Environ(), measured+"="+strings.Join(args, "\x1f"))
+	out, err := cmd.CombinedOutput()
+	if _, scan := fmt.Sscanf(string(out), "cost %d %d", &took, &kib); err != nil || scan != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	return took, kib
 }
 
 // TestAgainstKeepalived prints what keepgo check and keepalived -t cost on
