@@ -1,12 +1,15 @@
 package daemon
 
 import (
+	"net"
+	"net/netip"
 	"sync"
 
 	"keepgo/internal/ha"
 	"keepgo/vip"
 	"keepgo/vip/garp"
 	"keepgo/vip/rtnl"
+	"keepgo/vip/witness"
 )
 
 // herald starts announcing an instance's addresses the moment they stand: the
@@ -15,12 +18,62 @@ type herald struct {
 	arp   *garp.Pacer
 	links *rtnl.Door
 
+	witness *witness.Door
+	log     func(format string, args ...any)
+
 	mu        sync.Mutex
 	schedules map[int]garp.Schedule // instances that are MASTER
+	held      map[netip.Addr]int    // whose addresses stand
+	mine      map[int][]netip.Addr  // the same by instance
 }
 
-func newHerald(arp *garp.Pacer) *herald {
-	return &herald{arp: arp, schedules: map[int]garp.Schedule{}}
+// newHerald makes a herald that also listens whether somebody else claims what
+// it announces.
+func newHerald(arp *garp.Pacer, log func(format string, args ...any)) (*herald, error) {
+	h := &herald{arp: arp, log: log, schedules: map[int]garp.Schedule{}, held: map[netip.Addr]int{}, mine: map[int][]netip.Addr{}}
+	var err error
+	h.witness, err = witness.Open(func(ev witness.Event) {
+		if c, ok := ev.(witness.Conflict); ok {
+			go h.conflict(c) // the door's lock is not ours to wait under
+		}
+	})
+	return h, err
+}
+
+// conflict answers a claim of another station: neighbours that believed it
+// shall find the way back. The witness tells of one station every ten seconds
+// at most.
+func (h *herald) conflict(c witness.Conflict) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	id, ok := h.held[c.Addr]
+	if !ok {
+		return
+	}
+	h.log("%s is claimed on %s by %s: another director is MASTER too and its adverts do not arrive here, or the address is in use elsewhere; announcing it again", c.Addr, c.Name, net.HardwareAddr(c.MAC[:]))
+	h.arp.Burst(id, 1, 0)
+}
+
+// watch listens on links for claims of what stands there; nothing ends that.
+func (h *herald) watch(id int, targets []garp.Target, links map[int]rtnl.Link) {
+	for _, a := range h.mine[id] {
+		delete(h.held, a)
+	}
+	delete(h.mine, id)
+	held := make([]witness.Target, 0, len(targets))
+	for _, t := range targets {
+		h.held[t.Addr] = id
+		h.mine[id] = append(h.mine[id], t.Addr)
+		held = append(held, witness.Target{Link: t.IfIndex, Addr: t.Addr})
+	}
+	for index, k := range links {
+		if err := h.witness.Watch(index, k.Name, k.HardwareAddr); err != nil {
+			h.log("%v", err)
+		}
+	}
+	if err := h.witness.Set(id, held); err != nil {
+		h.log("%v", err)
+	}
 }
 
 // announce says that an instance's addresses are to be announced by s whenever
@@ -37,6 +90,7 @@ func (h *herald) silence(id int) {
 	defer h.mu.Unlock()
 	delete(h.schedules, id)
 	h.arp.Stop(id)
+	h.watch(id, nil, nil)
 }
 
 // stands begins a round of announcements of what stands now.
@@ -44,12 +98,14 @@ func (h *herald) stands(id int, set vip.Set) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s, ok := h.schedules[id]; ok {
-		h.arp.Start(id, h.targets(set), s)
+		targets, links := h.targets(set)
+		h.arp.Start(id, targets, s)
+		h.watch(id, targets, links)
 	}
 }
 
 // restored announces again after an address came back.
-func (h *herald) restored(id int, _ vip.Address) {
+func (h *herald) restored(id int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s, ok := h.schedules[id]; ok {
@@ -57,17 +113,19 @@ func (h *herald) restored(id int, _ vip.Address) {
 	}
 }
 
-// targets are the announcements of a set's addresses.
-func (h *herald) targets(set vip.Set) []garp.Target {
-	targets := make([]garp.Target, 0, len(set))
+// targets are the announcements of a set's addresses, and the links they are
+// for.
+func (h *herald) targets(set vip.Set) ([]garp.Target, map[int]rtnl.Link) {
+	targets, links := make([]garp.Target, 0, len(set)), map[int]rtnl.Link{}
 	for _, a := range set {
 		if k, ok := h.links.LinkByName(a.Link); ok && k.ARP {
+			links[k.Index] = k
 			targets = append(targets, garp.Target{
 				IfIndex: k.Index, HardwareAddr: k.HardwareAddr, Addr: a.Prefix.Addr(), Router: k.Forwarding,
 			})
 		}
 	}
-	return targets
+	return targets, links
 }
 
 // schedule is an instance's rhythm of announcements.

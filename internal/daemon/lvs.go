@@ -127,9 +127,8 @@ func (l *lvsLoop) perform(acts []lb.Action) {
 		case lb.ActLog:
 			l.up.send(fromChild{Log: a.Text})
 		case lb.ActNotify:
-			if a.Edge.Command != nil {
-				l.up.send(fromChild{Run: &scriptRun{Object: a.Edge.Service + " " + a.Edge.Server, Command: *a.Edge.Command}})
-			}
+			edge := a.Edge
+			l.up.send(fromChild{Server: &edge})
 		}
 	}
 	if l.table != nil && len(changed)+len(removed) > 0 {

@@ -5,24 +5,23 @@ import (
 	"keepgo/internal/lb"
 	"keepgo/internal/notify"
 	"keepgo/internal/status"
-
-	"keepgo/confparse"
 )
 
 // toChild is what the parent tells a child: exactly one field is set, but for
 // those that come with another.
 type toChild struct {
-	HA     *ha.Plan       // start or go on with this plan
-	Resume []string       // with HA: instances that were MASTER when the last process died
-	LB     *lb.Plan       // the same for the LVS process
-	State  *lb.State      // with LB: what the last process knew
-	Flush  bool           // with LB: empty the IPVS table first (lvs_flush)
-	States string         // with HA: where to keep what must be put back after a crash
-	Script *scriptResult  // a tracked script ended
-	Files  map[string]int // with HA or alone: numbers in tracked files, by name
-	Report bool           // send a Report
-	Stop   bool           // hand over, clean up and end
-	Keep   bool           // with Stop: leave what stands (-V, -I)
+	HA        *ha.Plan        // start or go on with this plan
+	Resume    []string        // with HA: instances that were MASTER when the last process died
+	LB        *lb.Plan        // the same for the LVS process
+	State     *lb.State       // with LB: what the last process knew
+	Flush     bool            // with LB: empty the IPVS table first (lvs_flush)
+	States    string          // with HA: where to keep what must be put back after a crash
+	Script    *scriptResult   // a tracked script ended
+	Files     map[string]int  // with HA or alone: numbers in tracked files, by name
+	Processes map[string]bool // with HA or alone: tracked processes that are as they should be, by name
+	Report    bool            // send a Report
+	Stop      bool            // hand over, clean up and end
+	Keep      bool            // with Stop: leave what stands (-V, -I)
 }
 
 // scriptResult is how a run of the plan's tracked script ended.
@@ -36,13 +35,7 @@ type fromChild struct {
 	Ready  bool // the first plan is in force
 	Log    string
 	Edge   *notify.Edge // a state changed: run its scripts
-	Run    *scriptRun   // a script of a virtual or real server
+	Server *lb.Edge     // a virtual or real server changed
 	Report *status.Status
 	State  *lb.State // what a new LVS process would go on from
-}
-
-// scriptRun is a script to run, in order with the others of its object.
-type scriptRun struct {
-	Object  string
-	Command confparse.Command
 }

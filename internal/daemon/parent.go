@@ -1,11 +1,13 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +19,7 @@ import (
 	"keepgo/internal/lb"
 	"keepgo/internal/notify"
 	"keepgo/internal/watch"
+	"keepgo/vip"
 )
 
 // Exit statuses of keepalived (its lib/scheduler.h).
@@ -46,6 +49,9 @@ type parent struct {
 	tracked *tracker
 	files   *watch.Files
 	numbers map[string]int // in the tracked files, by name
+	procs   *watch.Processes
+	running map[string]bool // tracked processes that are as they should be, by name
+	outlet  *notify.Outlet
 	scripts *notify.Queue
 
 	requests []*request
@@ -62,6 +68,7 @@ func Run(o Options) int {
 		events:  make(chan func(), 16),
 		masters: map[string]bool{},
 		numbers: map[string]int{},
+		running: map[string]bool{},
 		stopped: make(chan struct{}),
 	}
 	files, err := createPIDFiles(o)
@@ -102,6 +109,10 @@ func (p *parent) start(files pidFiles) error {
 	if p.files, err = watch.NewFiles(p.log.printf); err != nil {
 		return err
 	}
+	if p.procs, err = watch.NewProcesses(p.log.printf); err != nil {
+		return err
+	}
+	p.outlet = notify.NewOutlet(p.runReader, p.log.printf)
 	p.initFiles()
 	if err := p.listen(); err != nil {
 		p.log.printf("%v; there is no status while this daemon runs", err)
@@ -127,8 +138,15 @@ func (p *parent) run() {
 			f()
 		case <-p.files.Ready():
 			p.vrrp.tell(toChild{Files: p.takeNumbers()})
+		case <-p.procs.Ready():
+			news := p.procs.Take()
+			maps.Copy(p.running, news)
+			p.vrrp.tell(toChild{Processes: news})
 		case <-p.stopped:
 			p.scripts.Drain(stopLimit)
+			ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+			p.outlet.Close(ctx)
+			cancel()
 			os.Remove(p.opts.Control)
 			p.log.printf("Stopped keepgo")
 			return
@@ -169,7 +187,7 @@ func (p *parent) reload() {
 // apply gives the children the configuration, starts those that have become
 // needed and stops those that have nothing left to do.
 func (p *parent) apply() {
-	vrrp := !p.opts.NoVRRP && len(p.cfg.Instances)+len(p.cfg.StaticAddresses) > 0
+	vrrp := !p.opts.NoVRRP && len(p.cfg.Instances)+len(p.cfg.StaticAddresses)+len(p.cfg.StaticRoutes)+len(p.cfg.StaticRules) > 0
 	lvs := !p.opts.NoLVS && len(p.cfg.VirtualServers) > 0
 	if !vrrp && !lvs {
 		p.log.printf("%s configures neither a vrrp_instance nor a virtual_server: there is nothing to run", p.opts.File)
@@ -177,6 +195,8 @@ func (p *parent) apply() {
 	p.tracked.set(trackedScripts(p.cfg))
 	p.files.Set(trackedFiles(p.cfg))
 	p.takeNumbers()
+	p.procs.Set(trackedProcesses(p.cfg))
+	p.outlet.Apply(notify.OptionsOf(&p.cfg.Global))
 	p.vrrp.need(vrrp)
 	p.lvs.need(lvs)
 }
@@ -190,7 +210,7 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 		}
 		return []toChild{m}
 	}
-	m := toChild{HA: ha.Build(p.cfg), States: stateFile(p.opts)}
+	m := toChild{HA: p.planHA(), States: stateFile(p.opts), Processes: maps.Clone(p.running)}
 	if replaced {
 		for name := range p.masters {
 			m.Resume = append(m.Resume, name)
@@ -204,6 +224,15 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 		}
 	}
 	return messages
+}
+
+// planHA plans the VRRP half and logs what cannot be done.
+func (p *parent) planHA() *ha.Plan {
+	plan := ha.Build(p.cfg)
+	for _, problem := range plan.Route(p.cfg, vip.ReadNames(os.DirFS("/"), vip.NameDirs...)) {
+		p.log.printf("%v", problem)
+	}
+	return plan
 }
 
 // planLB plans the LVS half and logs what cannot be done.
@@ -238,8 +267,8 @@ func (p *parent) heard(c *child, m fromChild) {
 		p.log.printf("%s", m.Log)
 	case m.Edge != nil:
 		p.edge(*m.Edge)
-	case m.Run != nil:
-		p.scripts.Post(m.Run.Object, m.Run.Command)
+	case m.Server != nil:
+		p.server(m.Server)
 	case m.Report != nil:
 		p.reported(c, m.Report)
 	case m.State != nil:
@@ -258,6 +287,14 @@ func (p *parent) completed() {
 	}
 }
 
+// server tells of a change of a virtual or a real server.
+func (p *parent) server(e *lb.Edge) {
+	p.outlet.Server(e.Line(), e.Subject(), e.Body, e.Mail)
+	if e.Command != nil {
+		p.scripts.Post(e.Service+" "+e.Server, *e.Command)
+	}
+}
+
 // edge runs the scripts a change of state calls for.
 func (p *parent) edge(e notify.Edge) {
 	if e.Kind == "INSTANCE" && e.State != "MASTER_RX_LOWER_PRI" {
@@ -266,27 +303,30 @@ func (p *parent) edge(e notify.Edge) {
 			p.masters[e.Name] = true
 		}
 	}
-	if n := p.notifies(e); n != nil {
+	n, mail := p.notifies(e)
+	p.outlet.Instance(e, mail)
+	if n != nil && !strings.HasSuffix(e.State, "_PRIORITY") {
 		p.scripts.Post(e.Kind+" "+e.Name, notify.Scripts(*n, e)...)
 	}
 }
 
-// notifies finds the scripts of an instance or a group.
-func (p *parent) notifies(e notify.Edge) *confparse.Notify {
+// notifies finds the scripts of an instance or a group, and whether its changes
+// are mailed.
+func (p *parent) notifies(e notify.Edge) (scripts *confparse.Notify, mail bool) {
 	if e.Kind == "GROUP" {
 		for _, g := range p.cfg.SyncGroups {
 			if g.Name == e.Name {
-				return &g.Notify
+				return &g.Notify, g.SMTPAlert
 			}
 		}
-		return nil
+		return nil, false
 	}
 	for _, in := range p.cfg.Instances {
 		if in.Name == e.Name {
-			return &in.Notify
+			return &in.Notify, in.SMTPAlert
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // takeNumbers notes what the tracked files say, and returns what is new.
@@ -294,6 +334,19 @@ func (p *parent) takeNumbers() map[string]int {
 	news := p.files.Take()
 	maps.Copy(p.numbers, news)
 	return news
+}
+
+// trackedProcesses are the processes to count.
+func trackedProcesses(cfg *confparse.Config) []watch.Process {
+	var procs []watch.Process
+	for _, t := range cfg.TrackProcesses {
+		procs = append(procs, watch.Process{
+			Name: t.Name, Process: t.Process, Params: t.Params, Match: watch.Match(t.Match),
+			Quorum: t.Quorum, QuorumMax: t.QuorumMax, ForkDelay: t.ForkDelay,
+			TerminateDelay: t.TerminateDelay, FullCommand: t.FullCommand,
+		})
+	}
+	return procs
 }
 
 // initFiles makes the tracked files that are to be made.

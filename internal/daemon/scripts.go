@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -145,6 +146,22 @@ func (p *parent) runScript(c confparse.Command) {
 	if err != nil {
 		p.log.printf("script %s: %v", strings.Join(c.Args, " "), err)
 	}
+}
+
+// runReader runs the program that reads a FIFO until ctx ends.
+func (p *parent) runReader(ctx context.Context, c confparse.Command) error {
+	cmd, err := command(c)
+	if err != nil {
+		return err
+	}
+	out := script.Run(ctx, cmd, 0)
+	if out.Err != nil {
+		return out.Err
+	}
+	if out.Status != 0 || out.Signal != 0 {
+		return errors.New(out.String())
+	}
+	return nil
 }
 
 // vetScripts takes the scripts out of a configuration that cannot or must not

@@ -13,7 +13,6 @@ import (
 	"keepgo/internal/status"
 	"keepgo/vip/garp"
 	"keepgo/vip/rtnl"
-	"keepgo/vrrp"
 	"keepgo/vrrp/sock"
 )
 
@@ -38,6 +37,7 @@ type vrrpLoop struct {
 	arp     *garp.Pacer
 	herald  *herald
 	devices *devices
+	filter  *firewall
 
 	wires map[ha.Wire]*wire
 	free  chan *inbound
@@ -68,6 +68,7 @@ func runVRRP(up *link[fromChild, toChild]) error {
 		heard:   make(chan *inbound, packets),
 		dirty:   newDirtySet(),
 		devices: newDevices(logTo(up)),
+		filter:  newFirewall(logTo(up)),
 	}
 	for range packets {
 		l.free <- new(inbound)
@@ -81,7 +82,10 @@ func runVRRP(up *link[fromChild, toChild]) error {
 		return err
 	}
 	defer l.arp.Close()
-	l.herald = newHerald(l.arp)
+	if l.herald, err = newHerald(l.arp, l.log); err != nil {
+		return err
+	}
+	defer l.herald.witness.Close()
 	if l.links, err = rtnl.Open(rtnl.Options{Notify: l.kernel}); err != nil {
 		return err
 	}
@@ -159,6 +163,8 @@ func (l *vrrpLoop) told(m toChild) {
 		l.step(ha.Event{Kind: ha.EventScript, Script: m.Script.Script, OK: m.Script.OK})
 	case m.Files != nil && l.node != nil:
 		l.filesSay(m.Files)
+	case m.Processes != nil && l.node != nil:
+		l.processesAre(m.Processes)
 	case m.Report:
 		l.report()
 	}
@@ -173,7 +179,9 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 		l.node.Step(l.clock.now(), ha.Event{Kind: ha.EventLink, Link: l.view(k.Name)}, nil)
 	}
 	l.filesSay(m.Files)
+	l.processesAre(m.Processes)
 	l.devices.file = m.States
+	l.filter.plan = plan.Firewall
 	l.step(ha.Event{Kind: ha.EventStart})
 	l.devices.clean()
 	l.up.send(fromChild{Ready: true})
@@ -183,6 +191,13 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 func (l *vrrpLoop) filesSay(values map[string]int) {
 	for name, value := range values {
 		l.step(ha.Event{Kind: ha.EventFile, Name: name, Value: value})
+	}
+}
+
+// processesAre lets the node hear which tracked processes are as they should be.
+func (l *vrrpLoop) processesAre(good map[string]bool) {
+	for name, ok := range good {
+		l.step(ha.Event{Kind: ha.EventProcess, Name: name, OK: ok})
 	}
 }
 
@@ -219,9 +234,10 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 	for i := range acts {
 		switch a := &acts[i]; a.Kind {
 		case ha.ActSettle:
-			l.links.Set(a.ID, l.node.Addresses(a.ID))
+			l.filter.set(a.ID, l.node)
+			l.links.SetAll(a.ID, l.node.Want(a.ID))
 		case ha.ActClean:
-			l.links.Clean(l.node.Placed(a.ID))
+			l.links.CleanAll(l.node.Placed(a.ID))
 		case ha.ActDevice:
 			l.devices.set(a.ID, l.node.Device(a.ID))
 		}
@@ -260,98 +276,32 @@ func edge(e ha.Edge) *notify.Edge {
 	return &notify.Edge{Kind: kind, Name: e.Name, State: e.State, Priority: int(e.Priority)}
 }
 
-// send sends an instance's advert to its group or to each of its peers.
-func (l *vrrpLoop) send(id int, priority uint8) {
-	in := l.node.Planned(id)
-	key, ok := l.node.Wire(id)
-	if !ok || in == nil {
-		return
-	}
-	w := l.wires[key]
-	if w == nil {
-		return
-	}
-	l.node.Compose(time.Now(), id, priority)
-	if !key.Unicast {
-		l.sendTo(w, id, in.Group)
-		return
-	}
-	for i := range in.Expect.Peers {
-		l.sendTo(w, id, in.Expect.Peers[i].Addr)
-	}
-}
-
-// sendTo sends one packet. A failure is told once until a packet gets through.
-func (l *vrrpLoop) sendTo(w *wire, id int, dst netip.Addr) {
-	l.packet = l.node.AppendAdvert(l.packet[:0], id, dst)
-	err := w.conn.Send(l.packet, dst)
-	if err != nil && !w.silent {
-		l.log("(%s) cannot send adverts to %s: %v", l.node.Planned(id).Name, dst, err)
-	}
-	w.silent = err != nil
-}
-
-// receive lets the node hear a packet and gives its memory back.
-func (l *vrrpLoop) receive(in *inbound) {
-	l.event = ha.Packet{Wire: in.wire, At: time.Now(), Arrival: vrrp.Arrival{
-		Src: in.pkt.Src, Dst: in.pkt.Dst, TTL: in.pkt.TTL, Header: in.pkt.Header(), Data: in.pkt.Data(),
-	}}
-	l.step(ha.Event{Kind: ha.EventPacket, Packet: &l.event})
-	l.free <- in
-}
-
-// rewire opens the sockets the node needs and closes those it does not. One
-// that cannot be opened is told and tried again when its interface changes.
-func (l *vrrpLoop) rewire() {
-	wanted := l.node.Wires()
-	for key, w := range l.wires {
-		if _, ok := wanted[key]; !ok {
-			go w.conn.Close() // it waits for its reader, which may wait for this loop
-			delete(l.wires, key)
-		}
-	}
-	for key, use := range wanted {
-		if l.wires[key] == nil {
-			conn, err := l.open(key, use.TTL)
-			if err != nil {
-				l.log("%v", err)
-				continue
-			}
-			l.wires[key] = &wire{conn: conn}
-		}
-		if err := l.wires[key].conn.SetVRIDs(use.VRIDs); err != nil {
-			l.log("%v", err)
-		}
-	}
-}
-
-// open opens the socket of a wire.
-func (l *vrrpLoop) open(key ha.Wire, ttl uint8) (*sock.Conn, error) {
-	return sock.Open(sock.Config{
-		Link: key.Link, IfIndex: key.Index, Source: key.Source, Group: key.Group, Unicast: key.Unicast, AH: key.AH, TTL: ttl,
-		Receive: func(r *sock.Received) {
-			in := <-l.free
-			in.wire, in.pkt = key, *r
-			l.heard <- in
-		},
-		Failed: func(err error) { l.log("receiving adverts on %s: %v", key.Link, err) },
-	})
-}
-
 // kernel hears the address door, on its goroutine.
 func (l *vrrpLoop) kernel(ev rtnl.Event) {
 	switch ev.Kind {
 	case rtnl.Applied:
 		l.herald.stands(ev.Owner, ev.Set)
 	case rtnl.Restored:
-		l.herald.restored(ev.Owner, ev.Address)
-		l.log("%s was removed from %s by netlink port %d and is put back", ev.Address.Prefix, ev.Address.Link, ev.Port)
+		l.restored(ev)
 	case rtnl.Failed:
 		l.log("%v", ev.Err)
 	case rtnl.LinkChanged, rtnl.LinkGone:
 		l.dirty.add(ev.Link.Name)
 	case rtnl.Resynced:
 		l.log("the kernel dropped netlink notifications; links and addresses were read anew")
+	}
+}
+
+// restored tells what another hand removed; an address is announced again.
+func (l *vrrpLoop) restored(ev rtnl.Event) {
+	switch {
+	case ev.Route != nil:
+		l.log("route %s was removed by another hand and is put back", ev.Route)
+	case ev.Rule != nil:
+		l.log("rule %s was removed by another hand and is put back", ev.Rule)
+	default:
+		l.herald.restored(ev.Owner)
+		l.log("%s was removed from %s by netlink port %d and is put back", ev.Address.Prefix, ev.Address.Link, ev.Port)
 	}
 }
 
@@ -367,9 +317,15 @@ func (l *vrrpLoop) linksChanged() {
 // devicesChanged lets the node hear which devices stand.
 func (l *vrrpLoop) devicesChanged() {
 	for _, ev := range l.devices.take() {
-		if l.node != nil {
-			l.step(ev)
+		if l.node == nil {
+			continue
 		}
+		if in := l.node.Planned(ev.ID); in != nil {
+			base, _ := l.links.LinkByName(in.Key.Link)
+			l.filter.guard(ev.ID, ev.Link, base.Index, l.node.Device(ev.ID))
+			l.filter.set(ev.ID, l.node)
+		}
+		l.step(ev)
 	}
 }
 
@@ -407,7 +363,7 @@ func (l *vrrpLoop) stop(keep bool) error {
 	if l.node != nil && !keep {
 		l.step(ha.Event{Kind: ha.EventStop})
 	}
-	err := errors.Join(l.links.Close(), l.devices.close())
+	err := errors.Join(l.links.Close(), l.filter.close(keep), l.devices.close())
 	for _, w := range l.wires {
 		w.conn.Close()
 	}

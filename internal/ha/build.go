@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"keepgo/confparse"
+	"keepgo/confparse/syntax"
 	"keepgo/vip"
 	"keepgo/vrrp"
 )
@@ -20,7 +21,13 @@ const maxVIPs = 255
 // Build plans the VRRP half of a configuration.
 func Build(cfg *confparse.Config) *Plan {
 	p := &Plan{
-		Static:       addresses(cfg.StaticAddresses),
+		Static: vip.Want{Addresses: addresses(cfg.StaticAddresses)},
+		Firewall: Firewall{
+			Table:    cfg.Global.NFTables.Table,
+			Priority: int32(cfg.Global.NFTables.Priority),
+			ByIndex:  cfg.Global.NFTables.IfIndex,
+			Counters: cfg.Global.NFTables.Counters,
+		},
 		StartupDelay: cfg.Global.StartupDelay,
 		AfterBoot:    cfg.Global.DelayAfterBoot,
 	}
@@ -86,6 +93,8 @@ func build(c *confparse.Instance, g *confparse.Global, known trackers) Instance 
 		Group:      c.Group,
 		Addresses:  append(addresses(c.Addresses), addresses(c.Excluded)...),
 		Device:     device(c, g),
+		Promote:    c.PromoteSecondaries,
+		Drop:       !c.Accept && c.Priority != vrrp.Owner,
 		Announce:   announce(c.GARP),
 		Deleted:    c.NotifyDeleted,
 		Priorities: c.NotifyPriorityChanges,
@@ -310,4 +319,35 @@ func secret(value string) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes long, 32 to 64 are needed", len(b))
 	}
 	return b, nil
+}
+
+// Route plans the routes and rules of a configuration, whose names the host
+// resolves. Lines that say nothing the kernel could do are left out and told.
+func (p *Plan) Route(cfg *confparse.Config, names vip.Names) syntax.ErrorList {
+	var found syntax.ErrorList
+	p.Static.Routes = parse(cfg.StaticRoutes, names, vip.ParseRoute, "static_routes", &found)
+	p.Static.Rules = parse(cfg.StaticRules, names, vip.ParseRule, "static_rules", &found)
+	all := [][]vip.Rule{p.Static.Rules}
+	for i, c := range cfg.Instances {
+		in, path := &p.Instances[i], "vrrp_instance "+c.Name
+		in.Routes = parse(c.Routes, names, vip.ParseRoute, path+" > virtual_routes", &found)
+		in.Rules = parse(c.Rules, names, vip.ParseRule, path+" > virtual_rules", &found)
+		all = append(all, in.Rules)
+	}
+	vip.NumberRules(all...)
+	return found
+}
+
+// parse reads the lines of a block, each with its place in what is found wrong.
+func parse[T any](lines []confparse.Line, names vip.Names, read func([]string, vip.Names) (T, error), path string, found *syntax.ErrorList) []T {
+	var out []T
+	for _, l := range lines {
+		v, err := read(l.Words, names)
+		if err != nil {
+			*found = append(*found, &syntax.Error{Pos: l.Pos, Path: path, Severity: syntax.Failure, Err: err, Hint: "the line is left out"})
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
 }

@@ -68,20 +68,21 @@ func (n *Node) speaks(m *member) (link string, index int) {
 	return m.plan.Key.Link, n.links[m.plan.Key.Link].Index
 }
 
-// placed is the instance's addresses on the interfaces where they belong: those
-// of its own interface stand on its device.
-func (m *member) placed() vip.Set {
+// placed is all that is the instance's, where it belongs: the addresses of its
+// own interface stand on its device.
+func (m *member) placed() vip.Want {
+	w := vip.Want{Addresses: m.plan.Addresses, Routes: m.plan.Routes, Rules: m.plan.Rules}
 	if m.plan.Device == nil {
-		return m.plan.Addresses
+		return w
 	}
-	set := make(vip.Set, 0, len(m.plan.Addresses))
+	w.Addresses = make(vip.Set, 0, len(m.plan.Addresses))
 	for _, a := range m.plan.Addresses {
 		if a.Link == m.plan.Key.Link && a.Prefix.Addr().Is6() == m.plan.Key.IPv6 {
 			a.Link = m.device.name
 		}
 		if a.Link != "" {
-			set = append(set, a)
+			w.Addresses = append(w.Addresses, a)
 		}
 	}
-	return set
+	return w
 }

@@ -191,19 +191,27 @@ func (n *Node) indexLinks() {
 // Next is the instant of the next EventTick.
 func (n *Node) Next() vrrp.Time { return n.due.first() }
 
-// Addresses is what should stand for an instance now. ID 0 is the static set.
-func (n *Node) Addresses(id int) vip.Set {
-	if id == 0 {
-		if !n.running {
-			return nil
-		}
+// Want is what should stand for an instance now. ID 0 is what is static.
+func (n *Node) Want(id int) vip.Want {
+	if id == 0 && n.running {
 		return n.plan.Static
 	}
-	if m := n.byID[id]; m != nil && m.router.State() == vrrp.Master {
-		return m.placed()
+	m := n.byID[id]
+	if m == nil {
+		return vip.Want{}
 	}
-	return nil
+	var w vip.Want
+	if m.router.State() == vrrp.Master {
+		w = m.placed()
+	}
+	if m.plan.Promote && !m.gone && n.running {
+		w.Promote = []string{m.plan.Key.Link}
+	}
+	return w
 }
+
+// Addresses is the addresses of Want.
+func (n *Node) Addresses(id int) vip.Set { return n.Want(id).Addresses }
 
 // Device is the interface of its own that an instance should have, nil for
 // none.
@@ -217,9 +225,17 @@ func (n *Node) Device(id int) *Device {
 
 // Placed is where an instance's addresses belong, whether or not they should
 // stand now.
-func (n *Node) Placed(id int) vip.Set {
+func (n *Node) Placed(id int) vip.Want {
 	if m := n.byID[id]; m != nil {
 		return m.placed()
+	}
+	return vip.Want{}
+}
+
+// Drop is the addresses that packets are to be kept away from now.
+func (n *Node) Drop(id int) vip.Set {
+	if m := n.byID[id]; m != nil && m.plan.Drop && m.router.State() == vrrp.Master {
+		return m.placed().Addresses
 	}
 	return nil
 }
@@ -278,7 +294,7 @@ func (n *Node) start(now vrrp.Time, acts []Action) []Action {
 	}
 	n.indexWires()
 	acts = append(acts, Action{Kind: ActWires})
-	if len(n.plan.Static) > 0 {
+	if !n.plan.Static.Empty() {
 		acts = append(acts, Action{Kind: ActSettle})
 	}
 	for _, m := range n.members {
@@ -364,7 +380,7 @@ func (n *Node) stop(now vrrp.Time, acts []Action) []Action {
 		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventStop}, acts)
 	}
 	n.running = false
-	if len(n.plan.Static) > 0 {
+	if !n.plan.Static.Empty() {
 		acts = append(acts, Action{Kind: ActSettle})
 	}
 	for _, m := range n.members {

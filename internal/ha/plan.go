@@ -19,10 +19,19 @@ type Plan struct {
 	Scripts   []Script
 	Files     []string // tracked files, by name
 	Processes []string // tracked processes, by name
-	Static    vip.Set  // static_ipaddress: stands whatever the state
+	Static    vip.Want // static_ipaddress, static_routes, static_rules: stand whatever the state
 
+	Firewall     Firewall
 	StartupDelay time.Duration // vrrp_startup_delay: nobody is MASTER before, counted from the start
 	AfterBoot    vrrp.Time     // vrrp_delay_after_boot: the same, counted from the machine's boot
+}
+
+// Firewall is how the nftables of no_accept and VMACs are built.
+type Firewall struct {
+	Table    string // "" means keepalived
+	Priority int32
+	ByIndex  bool // nftables_ifindex
+	Counters bool
 }
 
 // Key identifies an instance across a reload: keepalived matches by these, not
@@ -53,7 +62,13 @@ type Instance struct {
 	Device *Device
 
 	Addresses vip.Set // all that stand while MASTER
-	Announce  Announce
+	Routes    []vip.Route
+	Rules     []vip.Rule
+	Promote   bool // promote_secondaries on the instance's interface
+	// Drop keeps packets to and from the addresses away: no_accept, and strict
+	// mode's default for all but the owner.
+	Drop     bool
+	Announce Announce
 	// Deleted: its removal by a reload is told as DELETED instead of FAULT.
 	Deleted bool
 	// Priorities: changes of the effective priority are told.

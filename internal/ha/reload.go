@@ -18,7 +18,6 @@ func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
 		before[m] = m.plan
 	}
 	acts = n.retire(now, plan, acts)
-	static := n.plan.Static
 	n.adopt(plan, old)
 	n.delay()
 	for _, m := range n.members {
@@ -26,9 +25,7 @@ func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
 	}
 	n.indexWires()
 	acts = append(acts, Action{Kind: ActWires})
-	if !slices.Equal(static, plan.Static) {
-		acts = append(acts, Action{Kind: ActSettle})
-	}
+	acts = append(acts, Action{Kind: ActSettle}) // what is static; its door finds the difference
 	for _, m := range n.members {
 		if was := before[m]; was != nil {
 			acts = n.renew(now, m, was, acts)
@@ -81,11 +78,9 @@ func (m *member) farewell(was vrrp.State) string {
 func (n *Node) renew(now vrrp.Time, m *member, was *Instance, acts []Action) []Action {
 	acts = n.reconfigure(now, m, acts)
 	acts = n.replace(m, was, acts)
-	if !slices.Equal(was.Addresses, m.plan.Addresses) {
-		acts = append(acts, Action{Kind: ActSettle, ID: m.id})
-		if m.router.State() == vrrp.Master && grew(was.Addresses, m.plan.Addresses) {
-			acts = append(acts, Action{Kind: ActAnnounce, ID: m.id})
-		}
+	acts = append(acts, Action{Kind: ActSettle, ID: m.id})
+	if m.router.State() == vrrp.Master && grew(was.Addresses, m.plan.Addresses) {
+		acts = append(acts, Action{Kind: ActAnnounce, ID: m.id})
 	}
 	acts = n.reconsider(now, m, acts)
 	return n.regroup(now, m, acts)

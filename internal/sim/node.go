@@ -81,7 +81,7 @@ func (n *Node) read(text string) error {
 			n.Plug(a.Link)
 		}
 	}
-	for _, a := range n.plan.Static {
+	for _, a := range n.plan.Static.Addresses {
 		n.Plug(a.Link)
 	}
 	return nil
@@ -275,7 +275,7 @@ func (n *Node) step(ev ha.Event) {
 		case ha.ActSettle:
 			n.claim(a.ID, n.mind.Addresses(a.ID))
 		case ha.ActClean:
-			n.clean(n.mind.Placed(a.ID))
+			n.clean(n.mind.Placed(a.ID).Addresses)
 		}
 	}
 	for _, a := range acts {

@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"keepgo/internal/ha"
+	"keepgo/vip/filter"
+)
+
+// firewall keeps packets away from addresses that are not to be accepted, and
+// VMACs quiet. Its tables exist only while somebody needs them.
+type firewall struct {
+	log    func(format string, args ...any)
+	plan   ha.Firewall
+	door   *filter.Door
+	guards map[int]filter.Guard // of the VMACs that stand
+	owners map[int]bool
+}
+
+func newFirewall(log func(format string, args ...any)) *firewall {
+	return &firewall{log: log, guards: map[int]filter.Guard{}, owners: map[int]bool{}}
+}
+
+// guard notes the VMAC of an instance, or with an empty name that it is gone.
+func (f *firewall) guard(id int, l ha.Link, base int, d *ha.Device) {
+	delete(f.guards, id)
+	if l.Name == "" || d == nil || d.IPVLAN {
+		return
+	}
+	f.guards[id] = filter.Guard{
+		Link: l.Name, Index: l.Index, Base: base,
+		IPv4: !d.IPv6, IPv6: d.IPv6 || !d.NoIPv6, Shared: l.Source6,
+	}
+}
+
+// set brings an instance's part of the tables in line.
+func (f *firewall) set(id int, n *ha.Node) {
+	var w filter.Want
+	for _, a := range n.Drop(id) {
+		w.Drop = append(w.Drop, filter.Address{Addr: a.Prefix.Addr(), Link: a.Link})
+	}
+	if g, ok := f.guards[id]; ok && n.Device(id) != nil {
+		w.Guards = []filter.Guard{g}
+	}
+	if len(w.Drop)+len(w.Guards) == 0 && !f.owners[id] {
+		return
+	}
+	if err := f.open(); err != nil {
+		f.log("%v", err)
+		return
+	}
+	f.owners[id] = len(w.Drop)+len(w.Guards) > 0
+	f.door.Set(id, w)
+}
+
+func (f *firewall) open() error {
+	if f.door != nil {
+		return nil
+	}
+	var err error
+	f.door, err = filter.Open(filter.Options{
+		Notify: f.hear, Table: f.plan.Table, Priority: f.plan.Priority, ByIndex: f.plan.ByIndex, Counters: f.plan.Counters,
+	})
+	return err
+}
+
+// hear hears the door, on its goroutine.
+func (f *firewall) hear(ev filter.Event) {
+	switch ev.Kind {
+	case filter.Restored:
+		f.log("nftables: our tables were changed by %s and are built anew", by(ev.By))
+	case filter.Failed, filter.Warned:
+		f.log("%v", ev.Err)
+	}
+}
+
+func by(who string) string {
+	if who == "" {
+		return "another hand"
+	}
+	return who
+}
+
+// close takes the tables away, unless they are to be kept.
+func (f *firewall) close(keep bool) error {
+	if f.door == nil {
+		return nil
+	}
+	for id := range f.owners {
+		if !keep {
+			f.door.Set(id, filter.Want{})
+		}
+	}
+	return f.door.Close()
+}
