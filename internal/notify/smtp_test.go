@@ -21,11 +21,11 @@ import (
 	"time"
 )
 
-// server is a mail server on the loopback interface.
+// server is a mail server.
 type server struct {
 	t        *testing.T
-	listener net.Listener
-	greeting string // "" says nothing
+	listener net.Listener // nil: one on the loopback interface
+	greeting string       // "" says nothing
 	offer    []string
 	cert     *tls.Certificate
 	// reply answers a command; "" leaves it to the usual answer, "-" to none,
@@ -41,9 +41,11 @@ type server struct {
 
 func serve(t *testing.T, s *server) *server {
 	t.Helper()
-	var err error
-	if s.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
+	if s.listener == nil {
+		var err error
+		if s.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.t = t
 	s.wg.Go(func() {
