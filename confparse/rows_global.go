@@ -129,7 +129,7 @@ func defaultsRows() []row[globals] {
 		field("vrrp_skip_check_adv_addr", boolean(), func(g *G) *bool { return &g.skipAddr }, "Compares the addresses of a master once only.").since("1.2.20"),
 		field("vrrp_strict", boolean(), func(g *G) *bool { return &g.strict }, "Holds every instance to the letter of the RFC.").since("1.2.20"),
 		field("vrrp_owner_ignore_adverts", boolean(), func(g *G) *bool { return &g.ownerDum }, "An address owner drops all adverts.").since("2.3.3"),
-		field("vrrp_notify_priority_changes", boolean(), func(g *G) *bool { return &g.prioNote }, "Tells the FIFOs of changes of the priority too.").notYet().since("2.0.16"),
+		field("vrrp_notify_priority_changes", boolean(), func(g *G) *bool { return &g.prioNote }, "Tells the FIFOs of changes of the priority too.").since("2.0.16"),
 		field("v3_checksum_as_v2", flag().in("a word behind it is ignored"), func(g *G) *bool { return &g.checksum }, "Leaves the pseudo header out of the checksum of VRRPv3 over IPv4.").since("2.2.8"),
 		field("checker_log_all_failures", boolean(), func(g *G) *bool { return &g.logAll }, "Logs every failed check.").since("2.0.11"),
 		field("default_interface", link().or("eth0"), func(g *G) *string { return &g.DefaultInterface }, "The interface of static addresses without dev.").since("1.2.24"),
@@ -161,15 +161,15 @@ func mailRows() []row[globals] {
 				g.NotificationEmail = append(g.NotificationEmail, w.Text)
 			}
 			s.rest()
-		}, "Who gets mails.").or("nobody").item("<EMAIL>", "one per line", "NAME <EMAIL>, or the address alone", "", "A recipient; a name may stand before its address in <>.").notYet().since("1.1.0"),
-		field("notification_email_from", restOf("email").or("the user at the host"), func(g *G) *string { return &g.EmailFrom }, "The sender of mails.").notYet().since("1.1.0"),
-		action("smtp_server", "<HOST|IP> [<PORT>]", smtpServer, "The server that takes mails.").in("port 1-65535").or("port 25").notYet().since("1.1.0"),
-		field("smtp_helo_name", text("name").or("the host's name"), func(g *G) *string { return &g.SMTPHelo }, "How the mail client names itself.").notYet().since("1.2.20"),
-		field("smtp_connect_timeout", seconds(1, 4294).or(30), func(g *G) *time.Duration { return &g.SMTPTimeout }, "How long a step of a mail may take.").notYet().since("1.1.0"),
-		field("smtp_alert", boolean().or("unset"), func(g *G) *bool { return &g.alert.all }, "Sends mails about everything.").notYet().since("2.0.0"),
-		field("smtp_alert_vrrp", boolean().or("smtp_alert"), func(g *G) *bool { return &g.alert.vrrp }, "Sends mails about instances and groups.").notYet().since("2.0.0"),
-		field("smtp_alert_checker", boolean().or("smtp_alert"), func(g *G) *bool { return &g.alert.checker }, "Sends mails about servers.").notYet().since("2.0.0"),
-		field("no_email_faults", flag(), func(g *G) *bool { return &g.NoEmailFaults }, "Sends no mail about FAULT.").notYet().since("2.0.0"),
+		}, "Who gets mails.").or("nobody").item("<EMAIL>", "one per line", "NAME <EMAIL>, or the address alone", "", "A recipient; a name may stand before its address in <>.").since("1.1.0"),
+		field("notification_email_from", restOf("email").or("the user at the host"), func(g *G) *string { return &g.EmailFrom }, "The sender of mails.").since("1.1.0"),
+		action("smtp_server", "<HOST|IP> [<PORT>]", smtpServer, "The server that takes mails.").in("port 1-65535").or("port 25").since("1.1.0"),
+		field("smtp_helo_name", text("name").or("the host's name"), func(g *G) *string { return &g.SMTPHelo }, "How the mail client names itself.").since("1.2.20"),
+		field("smtp_connect_timeout", seconds(1, 4294).or(30), func(g *G) *time.Duration { return &g.SMTPTimeout }, "How long a step of a mail may take.").since("1.1.0"),
+		field("smtp_alert", boolean().or("unset"), func(g *G) *bool { return &g.alert.all }, "Sends mails about everything.").since("2.0.0"),
+		field("smtp_alert_vrrp", boolean().or("smtp_alert"), func(g *G) *bool { return &g.alert.vrrp }, "Sends mails about instances and groups.").since("2.0.0"),
+		field("smtp_alert_checker", boolean().or("smtp_alert"), func(g *G) *bool { return &g.alert.checker }, "Sends mails about servers.").since("2.0.0"),
+		field("no_email_faults", flag(), func(g *G) *bool { return &g.NoEmailFaults }, "Sends no mail about FAULT.").since("2.0.0"),
 		field("no_checker_emails", boolean(), func(g *G) *bool { return &g.NoCheckerEmails }, "Sends mails about servers, not about each check.").notYet().since("2.0.0"),
 	}
 }

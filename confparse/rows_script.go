@@ -64,10 +64,10 @@ func groupRows() []row[SyncGroup] {
 		notifyRow("notify_fault", func(n *Notify) **Command { return &n.Fault }, notify, "Runs on a fault.").since("1.1.0"),
 		notifyRow("notify_stop", func(n *Notify) **Command { return &n.Stop }, notify, "Runs when VRRP stops.").since("2.0.0"),
 		notifyRow("notify", func(n *Notify) **Command { return &n.Any }, notify, "Runs on every change.").since("1.1.2"),
-		field("smtp_alert", boolean().or("smtp_alert_vrrp"), func(g *G) *bool { return &g.SMTPAlert }, "Sends mails about the group.").notYet().since("1.1.0"),
+		field("smtp_alert", boolean().or("smtp_alert_vrrp"), func(g *G) *bool { return &g.SMTPAlert }, "Sends mails about the group.").since("1.1.0"),
 		later[G]("global_tracking", "", "An old switch.").or("off").without("tracking is set in the group now").since("1.2.3"),
 		field("sync_group_tracking_weight", flag(), func(g *G) *bool { return &g.TrackWeights }, "Members may have trackers with weights.").since("2.0.0"),
-		field("notify_priority_changes", boolean().or("vrrp_notify_priority_changes"), func(g *G) *bool { return &g.NotifyPriorityChanges }, "Tells the FIFOs of changes of the priority too.").notYet().since("2.2.0"),
+		field("notify_priority_changes", boolean().or("vrrp_notify_priority_changes"), func(g *G) *bool { return &g.NotifyPriorityChanges }, "Tells the FIFOs of changes of the priority too.").since("2.2.0"),
 	}, released(trackLists(func(g *G) *tracks {
 		return &tracks{&g.TrackInterfaces, &g.TrackScripts, &g.TrackFiles, &g.TrackProcesses, &g.TrackBFDs}
 	}), "2.0.0", nil)...)

@@ -23,8 +23,8 @@ func topLevel() *block[document] {
 			word[ServerGroup]("fwmark", "<N> [inet|inet6]", "A firewall mark.").in("1-4294967295").or("the family of the real servers")), serverGroup, "Addresses that make one service.").
 			item("<IP>[-<END>]", "[<PORT>]", "IPv4: the last octet or an address; IPv6: 16 bits in hex or an address; of a network no host bits", "every port", "An address, or a range up to the last octet (IPv6: the last 16 bits) or to a full address, or a network.").since("1.1.0"),
 		list("static_ipaddress", "{ <IP>[/<LEN>] [dev <IF>] ... }", staticAddress, "Addresses that always stand.", addressOptions[D]()...).item("<IP>[/<LEN>]", "first word of the line", "IPv4 or IPv6", "/32 or /128", "The address.").since("1.1.0"),
-		list("static_routes", "{ <ROUTE> ... }", func(s *stmt, d *D) { routeLine(s, &d.cfg.StaticRoutes) }, "Routes that always stand.", routeWords[D]()...).item("<DEST>", destArgs, destRange, "unicast", destDoc).notYet().since("1.1.0"),
-		list("static_rules", "{ <RULE> ... }", func(s *stmt, d *D) { ruleLine(s, &d.cfg.StaticRules) }, "Routing rules that always stand.", ruleWords[D]()...).notYet().since("1.2.20"),
+		list("static_routes", "{ <ROUTE> ... }", func(s *stmt, d *D) { routeLine(s, &d.cfg.StaticRoutes) }, "Routes that always stand.", routeWords[D]()...).item("<DEST>", destArgs, destRange, "unicast", destDoc).since("1.1.0"),
+		list("static_rules", "{ <RULE> ... }", func(s *stmt, d *D) { ruleLine(s, &d.cfg.StaticRules) }, "Routing rules that always stand.", ruleWords[D]()...).since("1.2.20"),
 		nested("track_group", "<NAME> { group { ... } }", keywords([]row[TrackGroup]{
 			list("group", "{ <INSTANCE> ... }", func(s *stmt, g *TrackGroup) {
 				for _, w := range s.rest() {
@@ -38,7 +38,7 @@ func topLevel() *block[document] {
 			item("<IF>", "[MII|ETHTOOL|IOCTL]", "", "the first way that works", "An interface and how it is asked; without a word the first way that works.").notYet().since("2.0.13"),
 		list("interface_up_down_delays", "{ <IF> <DOWN> [<UP>] ... }", interfaceDelay, "How long a change of an interface must last.").in("0-255 s").or("0").
 			item("<IF>", "<DOWN> [<UP>]", "0-255 s", "0", "An interface and its delays.").notYet().since("2.2.3"),
-		nested("vrrp_track_process", "<NAME> { ... }", keywords(trackProcessRows()), trackProcess, "Processes that decide about instances.").in("defined anywhere in the file").notYet().since("2.0.11"),
+		nested("vrrp_track_process", "<NAME> { ... }", keywords(trackProcessRows()), trackProcess, "Processes that decide about instances.").in("defined anywhere in the file").since("2.0.11"),
 		file("track_file", trackFileRows()).since("2.1.0"),
 		file("track_file", released(trackFileRows(), "2.0.0", releases{"file": "2.0.0", "weight": "2.0.0", "init_file": "2.0.0"})).old("vrrp_track_file").since("2.0.0"),
 		nested("bfd_instance", "<NAME> { ... }", keywords(bfdRows()), bfdInstance, "A BFD session.").in("up to 31 characters").notYet().since("2.0.0"),

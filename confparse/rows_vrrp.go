@@ -42,8 +42,8 @@ func identityRows() []row[Instance] {
 		addressList("virtual_ipaddress", func(i *I) *[]Address { return &i.Addresses }, "The addresses that the adverts name and the master holds.").since("1.1.0"),
 		addressList("virtual_ipaddress_excluded", func(i *I) *[]Address { return &i.Excluded }, "Addresses that the master holds and the adverts do not name.").in("of both families").since("1.1.0"),
 		field("no_virtual_ipaddress", flag(), func(i *I) *bool { return &i.NoAddress }, "The instance needs no virtual address.").since("2.2.8"),
-		list("virtual_routes", "{ <ROUTE> ... }", func(s *stmt, i *I) { routeLine(s, &i.Routes) }, "Routes that the master holds.", routeWords[I]()...).item("<DEST>", destArgs, destRange, "unicast", destDoc).notYet().since("1.1.0"),
-		list("virtual_rules", "{ <RULE> ... }", func(s *stmt, i *I) { ruleLine(s, &i.Rules) }, "Routing rules that the master holds.", ruleWords[I]()...).notYet().since("1.2.20"),
+		list("virtual_routes", "{ <ROUTE> ... }", func(s *stmt, i *I) { routeLine(s, &i.Routes) }, "Routes that the master holds.", routeWords[I]()...).item("<DEST>", destArgs, destRange, "unicast", destDoc).since("1.1.0"),
+		list("virtual_rules", "{ <RULE> ... }", func(s *stmt, i *I) { ruleLine(s, &i.Rules) }, "Routing rules that the master holds.", ruleWords[I]()...).since("1.2.20"),
 
 		field("nopreempt", flag().in("with state BACKUP and priority 254 or less"), func(i *I) *bool { return &i.NoPreempt }, "Leaves a master of lower priority alone.").since("1.1.8"),
 		field("preempt", unset().or("on"), func(i *I) *bool { return &i.NoPreempt }, "Takes over from a master of lower priority.").since("1.1.0"),
@@ -97,7 +97,7 @@ func garpRows() []row[Instance] {
 		field("skip_check_adv_addr", boolean().or("vrrp_skip_check_adv_addr"), func(i *I) *bool { return &i.SkipAddressCheck }, "Compares the addresses of a master once only.").since("1.2.20"),
 		field("owner_ignore_adverts", boolean().or("vrrp_owner_ignore_adverts"), func(i *I) *bool { return &i.OwnerIgnoresAdverts }, "An address owner drops all adverts.").since("2.3.3"),
 		field("accept", flag().or("on; in strict mode on at priority 255 only"), func(i *I) *bool { return &i.Accept }, "The master takes packets for its virtual addresses.").since("1.2.17"),
-		field("no_accept", unset(), func(i *I) *bool { return &i.Accept }, "The master drops packets for its virtual addresses.").notYet().since("1.3.0"),
+		field("no_accept", unset(), func(i *I) *bool { return &i.Accept }, "The master drops packets for its virtual addresses.").since("1.3.0"),
 		field("strict_mode", boolean().or("vrrp_strict"), func(i *I) *bool { return &i.Strict }, "Holds the instance to the letter of the RFC.").since("1.2.20"),
 	}
 }
@@ -123,8 +123,8 @@ func notifyRows() []row[Instance] {
 		notifyRow("notify", func(n *Notify) **Command { return &n.Any }, instanceNotify, "Runs on every change, with its name and priority.").since("1.1.2"),
 		notifyRow("notify_master_rx_lower_pri", func(n *Notify) **Command { return &n.LowerPriority }, instanceNotify, "Runs when a master hears a lower priority.").since("2.0.6"),
 		action("notify_deleted", "[<SCRIPT> [<USER> [<GROUP>]]]", notifyDeleted, "Runs when a reload takes the instance away.").since("2.1.0"),
-		field("smtp_alert", boolean().or("smtp_alert_vrrp"), func(i *I) *bool { return &i.SMTPAlert }, "Sends mails about the instance.").notYet().since("1.1.0"),
-		field("notify_priority_changes", boolean().or("that of the group, else vrrp_notify_priority_changes"), func(i *I) *bool { return &i.NotifyPriorityChanges }, "Tells the FIFOs of changes of the priority too.").notYet().since("2.0.16"),
+		field("smtp_alert", boolean().or("smtp_alert_vrrp"), func(i *I) *bool { return &i.SMTPAlert }, "Sends mails about the instance.").since("1.1.0"),
+		field("notify_priority_changes", boolean().or("that of the group, else vrrp_notify_priority_changes"), func(i *I) *bool { return &i.NotifyPriorityChanges }, "Tells the FIFOs of changes of the priority too.").since("2.0.16"),
 	}
 }
 
@@ -256,7 +256,7 @@ func trackLists[T any](at func(*T) *tracks) []row[T] {
 		links.item("<IF>", "[weight <N> [reverse]]", "an interface", "weight 0", "An interface."),
 		named("track_script", "vrrp_script", "<SCRIPT>", 253, func(t *tracks) *[]Track { return t.scripts }, "Scripts that must succeed.").since("1.1.13"),
 		named("track_file", "track_file", "<FILE>", 254, func(t *tracks) *[]Track { return t.files }, "Files whose number changes the priority.").since("2.0.0"),
-		named("track_process", "vrrp_track_process", "<PROCESS>", 254, func(t *tracks) *[]Track { return t.processes }, "Processes that must run.").notYet().since("2.0.11"),
+		named("track_process", "vrrp_track_process", "<PROCESS>", 254, func(t *tracks) *[]Track { return t.processes }, "Processes that must run.").since("2.0.11"),
 		named("track_bfd", "bfd_instance", "<BFD>", 253, func(t *tracks) *[]Track { return t.bfds }, "BFD sessions that must be up.").notYet().since("2.0.0"),
 	}
 }

@@ -70,9 +70,6 @@ func (s *stmt) tunnel(t *TunnelOptions) bool {
 	case t.Type == tunnelIPIP && t.Flags != 0, t.Type != tunnelGUE && t.Flags == sumRemote:
 		s.fail(at, "", "this kind of tunnel has no such checksum")
 	default:
-		if *t != (TunnelOptions{}) {
-			s.note(at, "", "the options of a tunnel have no effect yet")
-		}
 		return true
 	}
 	return false

@@ -12,22 +12,34 @@ import (
 )
 
 // Places finds the line of a keyword within a block, by the place of the block.
-type Places map[syntax.Pos]*syntax.Node
-
-// NewPlaces learns every block of a tree.
-func NewPlaces(tree *syntax.Tree) Places {
-	p := Places{}
-	p.add(tree.Nodes)
-	return p
+// The text is read only when somebody asks: most configurations need no advice.
+type Places struct {
+	read func() *syntax.Tree
+	at   map[syntax.Pos]*syntax.Node
 }
 
-func (p Places) add(nodes []*syntax.Node) {
+// NewPlaces learns every block of the tree that read gives, once it is needed.
+func NewPlaces(read func() *syntax.Tree) *Places { return &Places{read: read} }
+
+// node is the block at pos, nil for none.
+func (p *Places) node(pos syntax.Pos) *syntax.Node {
+	if p == nil {
+		return nil
+	}
+	if p.at == nil {
+		p.at = map[syntax.Pos]*syntax.Node{}
+		p.add(p.read().Nodes)
+	}
+	return p.at[pos]
+}
+
+func (p *Places) add(nodes []*syntax.Node) {
 	for _, n := range nodes {
 		if len(n.Words) == 0 {
 			continue
 		}
-		if at := n.Words[0].Pos; p[at] == nil {
-			p[at] = n
+		if at := n.Words[0].Pos; p.at[at] == nil {
+			p.at[at] = n
 		}
 		p.add(n.Body)
 	}
@@ -42,8 +54,8 @@ type spot struct {
 // find is the last statement with the first of keywords in the block at pos,
 // the next keyword within that, and so on as far as they stand there; without
 // any, the head of the block. A statement's spot is its first argument.
-func (p Places) find(pos syntax.Pos, keywords ...string) spot {
-	n := p[pos]
+func (p *Places) find(pos syntax.Pos, keywords ...string) spot {
+	n := p.node(pos)
 	if n == nil {
 		return spot{Pos: pos}
 	}
@@ -72,7 +84,7 @@ type File struct {
 	Label  string // the file's name as the user gave it
 	Name   string // the file's name as places have it
 	Config *confparse.Config
-	Places Places // may be nil: findings then stand at the heads of blocks
+	Places *Places // may be nil: findings then stand at the heads of blocks
 }
 
 // place is a place in words.

@@ -32,7 +32,7 @@ func TestRealLife(t *testing.T) {
 		name = filepath.Base(name)
 		cfg, _ := confparse.Load(os.DirFS(corpus), name, syntax.Env{})
 		tree, _ := syntax.Parse(os.DirFS(corpus), name, syntax.Env{})
-		f := &advice.File{Label: name, Name: name, Config: cfg, Places: advice.NewPlaces(tree)}
+		f := &advice.File{Label: name, Name: name, Config: cfg, Places: advice.NewPlaces(func() *syntax.Tree { return tree })}
 		errs := advice.Check(f)
 		if len(errs) > quiet {
 			t.Errorf("%s: %d findings", name, len(errs))

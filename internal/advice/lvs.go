@@ -44,17 +44,18 @@ func (a *adviser) quorum(v *confparse.VirtualServer) {
 			heaviest = s
 		}
 	}
-	at, left := a.Places.find(v.Pos, "quorum"), total-heaviest.Weight
+	left := total - heaviest.Weight
+	at := func() spot { return a.Places.find(v.Pos, "quorum") }
 	switch {
 	case total == 0 || v.Quorum <= 1 && v.Hysteresis == 0:
 	case v.Quorum+v.Hysteresis > total:
-		a.say(syntax.Warning, at, title(v), "", "the quorum is never reached: quorum %d + hysteresis %d is above the total weight %d", v.Quorum, v.Hysteresis, total)
+		a.say(syntax.Warning, at(), title(v), "", "the quorum is never reached: quorum %d + hysteresis %d is above the total weight %d", v.Quorum, v.Hysteresis, total)
 	case left > 0 && left < v.Quorum-v.Hysteresis && v.Sorry != nil:
-		a.say(syntax.Warning, at, title(v), "a lower quorum keeps the living servers in use",
+		a.say(syntax.Warning, at(), title(v), "a lower quorum keeps the living servers in use",
 			"when %s (weight %d) fails, %d of %d is left, below the quorum %s: the sorry_server replaces the servers that live",
 			heaviest.Addr, heaviest.Weight, left, total, threshold(v))
 	case left > 0 && left < v.Quorum-v.Hysteresis:
-		a.say(syntax.Note, at, title(v), "", "when %s (weight %d) fails, %d of %d is left, below the quorum %s: quorum_down",
+		a.say(syntax.Note, at(), title(v), "", "when %s (weight %d) fails, %d of %d is left, below the quorum %s: quorum_down",
 			heaviest.Addr, heaviest.Weight, left, total, threshold(v))
 	}
 }
@@ -87,7 +88,7 @@ func (a *adviser) unchecked(v *confparse.VirtualServer) {
 // bare is a server whose text has no check either: one that was there and
 // could not be used has been reported.
 func (a *adviser) bare(s *confparse.RealServer) bool {
-	n := a.Places[s.Pos]
+	n := a.Places.node(s.Pos)
 	return n == nil || !slices.ContainsFunc(n.Body, func(b *syntax.Node) bool { return b.Braces })
 }
 

@@ -23,7 +23,7 @@ func file(t interface{ Fatalf(string, ...any) }, name, text string) *advice.File
 		t.Fatalf("%s: %v\n%s", name, errs, text)
 	}
 	tree, _ := syntax.Parse(fsys, name, syntax.Env{})
-	return &advice.File{Label: name, Name: name, Config: cfg, Places: advice.NewPlaces(tree)}
+	return &advice.File{Label: name, Name: name, Config: cfg, Places: advice.NewPlaces(func() *syntax.Tree { return tree })}
 }
 
 // half is one director of a drawn pair.

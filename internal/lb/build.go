@@ -137,6 +137,7 @@ func server(rs *confparse.RealServer) ipvsctl.Server {
 		Destination: ipvsctl.Destination{
 			Weight:  uint32(min(max(rs.Weight, 0), math.MaxInt32)),
 			Forward: uint8(rs.Forward), Upper: rs.Upper, Lower: rs.Lower,
+			TunnelType: rs.Tunnel.Type, TunnelPort: rs.Tunnel.Port, TunnelFlags: rs.Tunnel.Flags,
 		},
 	}
 }
