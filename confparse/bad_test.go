@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
 )
@@ -126,5 +128,31 @@ func TestMistakes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMistakesGolden holds every word said of the known mistakes, a line each,
+// against testdata/mistakes.txt.
+func TestMistakesGolden(t *testing.T) {
+	var b strings.Builder
+	for _, c := range rows(t, badDir+"/INDEX.tsv") {
+		cfg, errs := confparse.Load(os.DirFS(badDir), c[0], syntax.Env{})
+		fmt.Fprintf(&b, "%s\n", c[0])
+		for _, e := range append(errs, confparse.CheckHost(cfg, director{})...) {
+			fmt.Fprintf(&b, "  %v\n", e)
+		}
+	}
+	const golden = "testdata/mistakes.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(b.String(), "\n")); d != "" {
+		t.Errorf("go test -run MistakesGolden -update writes it anew:\n%s", d)
 	}
 }
