@@ -332,6 +332,62 @@ func TestFIFORemovedByAnotherHand(t *testing.T) {
 	}
 }
 
+// A line that a lost pipe got a part of goes to the next one as a whole.
+func TestFIFORemovedAmidALine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	f, l := newTestFIFO(t, path)
+	lines := []string{strings.Repeat("a", 60000) + "\n", strings.Repeat("b", 60000) + "\n"}
+	f.Write(lines[0])
+	f.Write(lines[1])
+	old := openReader(t, path)
+	until(t, "a full pipe", func() bool {
+		n, err := unix.IoctlGetInt(old.fd, unix.TIOCINQ)
+		return err == nil && n > len(lines[0])
+	})
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	l.await(t, "was removed or replaced")
+	if got := openReader(t, path).until(t, "b\n"); got != lines[1] {
+		t.Errorf("read %d bytes, from %.5q", len(got), got)
+	}
+}
+
+// A FIFO that follows another at its path waits until that one has gone.
+func TestFIFOFollowsAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	full, told := newTestFIFO(t, path)
+	full.Write(strings.Repeat("x", 100000) + "\n") // takes its farewell to give up
+	r := openReader(t, path)
+	size, err := unix.FcntlInt(uintptr(r.fd), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a full pipe", func() bool {
+		n, err := unix.IoctlGetInt(r.fd, unix.TIOCINQ)
+		return err == nil && n == size
+	})
+	go full.Close(context.Background())
+	l := &logged{}
+	f := NewFIFO(FIFOOptions{Path: path, User: current}, nil, l.log, full)
+	f.Write("one\n")
+	until(t, "its line", func() bool { return isEmpty(f) })
+	if got := openReader(t, path).until(t, "\n"); got != "one\n" {
+		t.Errorf("read %.9q", got)
+	}
+	f.Close(context.Background())
+	if got := l.text(); got != "" {
+		t.Errorf("logged %q", got)
+	}
+	told.await(t, "1 lines lost")
+}
+
+func isEmpty(f *FIFO) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.backlog) == 0
+}
+
 func TestFIFOScript(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fifo")
 	l := &logged{}
