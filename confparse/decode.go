@@ -136,6 +136,9 @@ func (b *block[T]) statement(s *stmt, obj *T, sc *scope) {
 		s.again(first)
 	}
 	sc.seen[i] = s.n
+	if preferred, ok := sc.index[rw.Alias]; ok { // it counts under its preferred name too
+		sc.seen[preferred] = s.n
+	}
 	s.status()
 	if rw.read == nil {
 		return

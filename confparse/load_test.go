@@ -367,3 +367,13 @@ func TestCheckHost(t *testing.T) {
 		t.Errorf("findings\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// TestAliasCountsAsItsKeyword: what stands under an old name is not replaced by
+// the default of the new one.
+func TestAliasCountsAsItsKeyword(t *testing.T) {
+	text := "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 1\n vmac_garp_intvl all 7\n}\n"
+	cfg, _ := confparse.Load(fstest.MapFS{"k.conf": {Data: []byte(text)}}, "k.conf", syntax.Env{})
+	if g := cfg.Instances[0].GARP; g.Extra != 7*time.Second || !g.ExtraAll {
+		t.Errorf("read as %v, all %v", g.Extra, g.ExtraAll)
+	}
+}
