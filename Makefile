@@ -5,7 +5,7 @@ GO ?= go
 
 # Debian packages: the daemon we are compared with, and a kernel that has IPVS
 # with an emulator to boot it in.
-PACKAGES = keepalived ipvsadm iproute2 kmod qemu-system-x86 linux-image-amd64 busybox-static
+PACKAGES = keepalived ipvsadm iproute2 nftables kmod qemu-system-x86 linux-image-amd64 busybox-static
 
 .PHONY: build man test tools vet
 
