@@ -5,6 +5,7 @@ package notify
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"keepgo/confparse"
 )
@@ -13,7 +14,7 @@ import (
 type Edge struct {
 	Kind     string // INSTANCE or GROUP
 	Name     string
-	State    string // MASTER, BACKUP, FAULT, STOP, DELETED or MASTER_RX_LOWER_PRI
+	State    string // MASTER, BACKUP, FAULT, STOP, DELETED, MASTER_RX_LOWER_PRI, MASTER_PRIORITY or BACKUP_PRIORITY
 	Priority int    // effective; 0 for a group
 }
 
@@ -25,12 +26,18 @@ func Scripts(n confparse.Notify, e Edge) []confparse.Command {
 	if c := forState(n, e.State); c != nil {
 		cmds = append(cmds, *c)
 	}
-	if n.Any != nil && e.State != "MASTER_RX_LOWER_PRI" {
+	if n.Any != nil && turns(e.State) {
 		c := *n.Any
 		c.Args = append(slices.Clone(c.Args), e.Kind, e.Name, e.State, strconv.Itoa(e.Priority))
 		cmds = append(cmds, c)
 	}
 	return cmds
+}
+
+// turns says whether a state is one to be in; the others are news of the FIFOs
+// that scripts for every state do not hear of.
+func turns(state string) bool {
+	return state != "MASTER_RX_LOWER_PRI" && !strings.HasSuffix(state, "_PRIORITY")
 }
 
 func forState(n confparse.Notify, state string) *confparse.Command {

@@ -29,6 +29,8 @@ func TestScripts(t *testing.T) {
 		{Edge{"INSTANCE", "VI_1", "BACKUP", 100}, "/any own INSTANCE VI_1 BACKUP 100"},
 		{Edge{"GROUP", "G", "FAULT", 0}, "/f; /any own GROUP G FAULT 0"},
 		{Edge{"INSTANCE", "VI_1", "MASTER_RX_LOWER_PRI", 100}, "/low"},
+		{Edge{"INSTANCE", "VI_1", "MASTER_PRIORITY", 107}, ""},
+		{Edge{"INSTANCE", "VI_1", "BACKUP_PRIORITY", 107}, ""},
 	} {
 		var got []string
 		for _, cmd := range Scripts(n, c.edge) {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"keepgo/confparse"
 	"keepgo/internal/netlab"
 )
 
@@ -41,6 +42,7 @@ const oracleSecond = `vrrp_instance VI_2 { interface eth0
  priority 90
  virtual_ipaddress { 10.9.9.2/24 }
  track_file { tf }
+ notify %[1]s/script
 }
 `
 
@@ -84,6 +86,7 @@ func newOracle(t *testing.T) *oracle {
 	o.must(err)
 	o.mails = serve(t, &server{greeting: "220 x", listener: ln})
 	o.track("0")
+	o.must(os.WriteFile(o.dir+"/script", []byte("#!/bin/sh\necho $* >> "+o.dir+"/scripts\n"), 0o755))
 	o.configure(true)
 	o.must(unix.Mkfifo(o.dir+"/fifo", 0o600))
 	fd, err := unix.Open(o.dir+"/fifo", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -110,7 +113,7 @@ func (o *oracle) track(value string) {
 func (o *oracle) configure(both bool) {
 	conf := fmt.Sprintf(oracleConf, o.dir)
 	if both {
-		conf += oracleSecond
+		conf += fmt.Sprintf(oracleSecond, o.dir)
 	}
 	o.must(os.WriteFile(o.dir+"/conf", []byte(conf), 0o600))
 }
@@ -195,6 +198,28 @@ func TestSameAsKeepalived(t *testing.T) {
 		}
 	}
 	o.sameMails(edges)
+	o.sameScripts(edges)
+}
+
+// sameScripts compares the runs of a script for every state.
+func (o *oracle) sameScripts(edges []Edge) {
+	want, seen := map[string]bool{}, map[string]bool{}
+	n := confparse.Notify{Any: &confparse.Command{}}
+	for _, e := range edges {
+		for _, c := range Scripts(n, e) {
+			if e.Name == "VI_2" {
+				want[strings.Join(c.Args, " ")] = true
+			}
+		}
+	}
+	text, err := os.ReadFile(o.dir + "/scripts")
+	o.must(err)
+	for line := range strings.Lines(string(text)) {
+		seen[strings.TrimSpace(line)] = true
+	}
+	if diff := cmp.Diff(seen, want); diff != "" {
+		o.t.Errorf("scripts of keepalived (-) and ours (+):\n%s", diff)
+	}
 }
 
 // sameMails compares the mails about edges; keepalived ends before it sends
