@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"os/signal"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -305,7 +304,7 @@ func (p *parent) edge(e notify.Edge) {
 	}
 	n, mail := p.notifies(e)
 	p.outlet.Instance(e, mail)
-	if n != nil && !strings.HasSuffix(e.State, "_PRIORITY") {
+	if n != nil {
 		p.scripts.Post(e.Kind+" "+e.Name, notify.Scripts(*n, e)...)
 	}
 }
@@ -386,6 +385,7 @@ func (p *parent) stop() {
 	p.stopping = true
 	p.log.printf("Stopping")
 	p.tracked.set(nil)
+	p.outlet.Terminate() // keepalived's readers get SIGTERM before the last lines
 	p.lvs.stop(p.opts.KeepIPVS)
 	p.vrrp.stop(p.opts.KeepVIPs)
 	p.ended()
