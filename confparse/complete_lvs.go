@@ -283,7 +283,9 @@ func (r *reader) completePersistence(o *service) {
 			o.Persistence = defaultPersistence
 		}
 		for _, rs := range o.Servers {
-			rs.Port = 0
+			if rs.Forward != NAT {
+				rs.Port = 0
+			}
 		}
 	}
 	if o.Group != "" && o.Persistence == 0 {

@@ -197,7 +197,7 @@ func (s *stmt) endpoint() (a netip.Addr, port uint16, ok bool) {
 	if a, ok = s.addr(w); !ok {
 		return a, 0, false
 	}
-	if w, given := s.next(); given {
+	if w, given := s.next(); given && w.Text != "0" { // 0 says that there is none
 		port, ok = s.port(w)
 	}
 	return a, port, ok
