@@ -296,11 +296,12 @@ func (p *parent) server(e *lb.Edge) {
 
 // edge runs the scripts a change of state calls for.
 func (p *parent) edge(e notify.Edge) {
-	if e.Kind == "INSTANCE" && e.State != "MASTER_RX_LOWER_PRI" {
+	switch {
+	case e.Kind != "INSTANCE":
+	case e.State == "MASTER":
+		p.masters[e.Name] = true
+	case e.State == "BACKUP", e.State == "FAULT", e.State == "STOP", e.State == "DELETED":
 		delete(p.masters, e.Name)
-		if e.State == "MASTER" {
-			p.masters[e.Name] = true
-		}
 	}
 	n, mail := p.notifies(e)
 	p.outlet.Instance(e, mail)

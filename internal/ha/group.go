@@ -57,7 +57,7 @@ func (n *Node) recover(now vrrp.Time, m *member, acts []Action) []Action {
 		return n.step(now, m, vrrp.Event{Kind: vrrp.EventRecover}, acts)
 	}
 	orders := m.group.core.Recover(m.place, nil)
-	if slices.ContainsFunc(m.group.members, func(o *member) bool { return !o.started }) {
+	if m.group.waits() {
 		return acts
 	}
 	return n.perform(now, m.group, orders, acts)
@@ -94,4 +94,9 @@ func (g *group) speak(acts []Action) []Action {
 // edge is a change of the group's state as scripts hear of it.
 func (g *group) edge(state string) Edge {
 	return Edge{Group: true, Name: g.name, State: state}
+}
+
+// waits tells whether a member's scripts have not all ended once.
+func (g *group) waits() bool {
+	return slices.ContainsFunc(g.members, func(m *member) bool { return !m.started })
 }

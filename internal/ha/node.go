@@ -331,17 +331,25 @@ func (n *Node) enter(now vrrp.Time, m *member, acts []Action) []Action {
 // resume goes on as MASTER where nothing forbids it. What is not known yet, as
 // the result of a script, does not count against it.
 func (n *Node) resume(now vrrp.Time, m *member, v verdict, acts []Action) []Action {
-	m.resumed = false
-	if v.cause != "" {
+	if n.hindered(m) {
+		m.resumed = false
 		return n.wake(now, m, v, append(acts, Action{Kind: ActClean, ID: m.id}))
 	}
-	m.started = true
+	m.resumed, m.started = false, true
 	m.reason = "goes on after its process was replaced"
 	priority := vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
 	m.router = vrrp.Resume(now, n.config(m), vrrp.Master, priority)
 	acts = m.log(acts, "%s", m.reason)
 	acts = append(acts, Action{Kind: ActSettle, ID: m.id}, Action{Kind: ActAnnounce, ID: m.id})
 	return n.step(now, m, vrrp.Event{Kind: vrrp.EventTick}, acts)
+}
+
+// hindered tells whether a member, or another of its group, has a cause of FAULT.
+func (n *Node) hindered(m *member) bool {
+	if m.group == nil {
+		return n.judge(m).cause != ""
+	}
+	return slices.ContainsFunc(m.group.members, func(o *member) bool { return n.judge(o).cause != "" })
 }
 
 // wake starts a member's router, in FAULT if something is wrong.
@@ -355,10 +363,18 @@ func (n *Node) wake(now vrrp.Time, m *member, v verdict, acts []Action) []Action
 		return n.fail(now, m, acts)
 	case g != nil && g.faulty():
 		return n.step(now, m, vrrp.Event{Kind: vrrp.EventFault}, acts)
-	case g != nil && m.router.State() == vrrp.Fault: // its group waited for it
-		return n.recover(now, m, acts)
 	}
-	return n.step(now, m, vrrp.Event{Kind: vrrp.EventStart}, acts)
+	acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventStart}, acts)
+	switch {
+	case m.group == nil:
+		return n.regroup(now, m, acts) // a group it has left may have put it in FAULT
+	case m.group.waits():
+		return acts
+	}
+	for _, o := range m.group.members { // it may have been the last they waited for
+		acts = n.regroup(now, o, acts)
+	}
+	return acts
 }
 
 // tick wakes every router whose time has come.

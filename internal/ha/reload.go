@@ -33,6 +33,9 @@ func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
 			acts = n.enter(now, m, acts)
 		}
 	}
+	for _, m := range n.members { // once every cause is known
+		acts = n.regroup(now, m, acts)
+	}
 	return acts
 }
 
@@ -82,8 +85,7 @@ func (n *Node) renew(now vrrp.Time, m *member, was *Instance, acts []Action) []A
 	if m.router.State() == vrrp.Master && grew(was.Addresses, m.plan.Addresses) {
 		acts = append(acts, Action{Kind: ActAnnounce, ID: m.id})
 	}
-	acts = n.reconsider(now, m, acts)
-	return n.regroup(now, m, acts)
+	return n.reconsider(now, m, acts)
 }
 
 // replace asks for another device where the plan has another. One that is not
@@ -101,7 +103,7 @@ func (n *Node) replace(m *member, was *Instance, acts []Action) []Action {
 
 // regroup mends a member's FAULT where it hangs on a group that changed.
 func (n *Node) regroup(now vrrp.Time, m *member, acts []Action) []Action {
-	if !m.started {
+	if !m.started || m.group != nil && m.group.waits() {
 		return acts
 	}
 	faulty := m.cause != "" || m.group != nil && m.group.faulty()

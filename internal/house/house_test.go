@@ -28,6 +28,7 @@ var pure = map[string][]string{
 	"internal/ha":      {"confparse", "confparse/syntax", "vrrp", "vip", "internal/status"},
 	"internal/advice":  {"confparse", "confparse/syntax"},
 	"internal/manual":  {"confparse"},
+	"internal/sim":     {"confparse", "confparse/syntax", "internal/ha", "internal/status", "vip", "vrrp"},
 	"internal/lb":      {"confparse", "confparse/syntax", "ipvsctl", "checker", "internal/status"},
 }
 

@@ -22,12 +22,6 @@ func TestRandomWorlds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { newChaos(t).play() })
 }
 
-// Faults that are known and left out; each has its story in testdata.
-const (
-	skipRegrouped    = true // fault_group_reload_*.txt
-	skipResumedFault = true // fault_resume_group.txt
-)
-
 // chaos is a world in which anything happens.
 type chaos struct {
 	t     *rapid.T
@@ -198,10 +192,7 @@ func (c *chaos) happen() {
 	case s.Running():
 		kinds = append(kinds, "stop", "crash", "poweroff", "reload", "freeze", "suspend", "link", "link", "address", "script", "script")
 	case s.crashed > 0 && c.world.Now()-s.crashed < 300*time.Millisecond:
-		kinds = []string{"resume"}
-		if !skipResumedFault {
-			kinds = append(kinds, "link")
-		}
+		kinds = []string{"resume", "link"}
 	default:
 		kinds = append(kinds, "start", "start", "start", "link", "script")
 	}
@@ -293,9 +284,6 @@ func (c *chaos) process(kind string, s *site) {
 		s.PowerOff()
 	case "reload":
 		next := draw(c.t, c.conf.nodes)
-		if skipRegrouped && (next.grouped || c.conf.grouped) {
-			next = c.conf
-		}
 		c.conf = rapid.SampledFrom([]*drawn{c.conf, next}).Draw(c.t, "text")
 		c.reload(s)
 	}
