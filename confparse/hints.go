@@ -361,6 +361,11 @@ func badOctet(octets []string) string {
 	return ""
 }
 
+// Grammar is the table of keywords as the builder of the tree asks for it:
+// with it, syntax.Parse finds in text whose braces do not match the statements
+// that Load finds.
+func Grammar() syntax.Grammar { return grammar{} }
+
 // grammar answers the builder of the tree from the table.
 type grammar struct{}
 

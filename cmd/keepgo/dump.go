@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"keepgo/confparse"
 	"keepgo/confparse/format"
 	"keepgo/confparse/syntax"
 	"keepgo/internal/daemon"
@@ -49,7 +50,7 @@ func runDump(args []string, out, errs io.Writer) int {
 
 // tree reads the statements of the file.
 func (o dumpOptions) tree() *syntax.Tree {
-	env := syntax.Env{ConfigID: o.ConfigID, Getenv: os.Getenv, Random: rand.IntN, Grammar: format.Grammar()}
+	env := syntax.Env{ConfigID: o.ConfigID, Getenv: os.Getenv, Random: rand.IntN, Grammar: confparse.Grammar()}
 	if env.ConfigID == "" {
 		env.ConfigID = hostID()
 	}

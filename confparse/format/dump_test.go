@@ -22,7 +22,7 @@ const corpusDir = "../../../shared/corpus"
 
 var addresses = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 
-func env() syntax.Env { return syntax.Env{ConfigID: "lb1", Grammar: format.Grammar()} }
+func env() syntax.Env { return syntax.Env{ConfigID: "lb1", Grammar: confparse.Grammar()} }
 
 func file(text []byte) fstest.MapFS { return fstest.MapFS{"k.conf": {Data: text}} }
 

@@ -62,7 +62,9 @@ func Parse(o Options) *syntax.Tree {
 	if err != nil {
 		return &syntax.Tree{}
 	}
-	tree, _ := syntax.Parse(os.DirFS("/"), name, environment(o))
+	env := environment(o)
+	env.Grammar = confparse.Grammar()
+	tree, _ := syntax.Parse(os.DirFS("/"), name, env)
 	return tree
 }
 
