@@ -74,8 +74,8 @@ type ParamMatch uint8
 const (
 	ParamsIgnored ParamMatch = iota
 	ParamsExact
-	ParamsInitial // the configured ones come first
-	ParamsPartial // the configured text begins the real one
+	ParamsInitial // the configured ones come first; the last may be longer
+	ParamsPartial // the configured ones come first
 )
 
 // BFD is a bfd_instance block.
