@@ -14,8 +14,28 @@ type Names struct {
 }
 
 // NameDirs are the directories that ReadNames looks through, in a file system
-// whose root is the host's, what the administrator wrote first.
-var NameDirs = []string{"etc/iproute2", "usr/share/iproute2", "usr/lib/iproute2"}
+// whose root is the host's: that of the administrator first (iproute_etc_dir),
+// then that of the distribution (iproute_usr_dir). "" is iproute2's own.
+func NameDirs(etc, usr string) []string {
+	dirs := []string{"etc/iproute2"}
+	if etc != "" {
+		dirs[0] = path.Clean(strings.TrimLeft(etc, "/"))
+	}
+	if usr == "" {
+		return append(dirs, "usr/share/iproute2", "usr/lib/iproute2")
+	}
+	return append(dirs, path.Clean(strings.TrimLeft(usr, "/")))
+}
+
+// Group is the number of a link group; ok is false for what is neither a name
+// of the host nor a number.
+func (n Names) Group(w string) (group uint32, ok bool) {
+	if v, known := n.Groups[w]; known {
+		return v, true
+	}
+	v, ok := parseNumber(w)
+	return uint32(v), ok && v <= 1<<32-1
+}
 
 // ReadNames reads the names from the files of iproute2 under dirs: of each file
 // the first that is there, then what stands in its .d directories. What cannot

@@ -21,7 +21,7 @@ var testNames = ReadNames(fstest.MapFS{
 	"usr/lib/iproute2/rt_realms":               {Data: []byte("5 paid\n")},
 	"etc/iproute2/group":                       {Data: []byte("9 lan\n")},
 	"etc/protocols":                            {Data: []byte("# x\nospf 89 OSPFIGP # routing\n")},
-}, NameDirs...)
+}, NameDirs("", "")...)
 
 func TestReadNames(t *testing.T) {
 	for _, tt := range []struct {
@@ -42,8 +42,31 @@ func TestReadNames(t *testing.T) {
 			t.Errorf("%s is %s, want %s", tt.name, got, tt.want)
 		}
 	}
-	if n := ReadNames(os.DirFS("/"), NameDirs...); n.Tables["main"] != 254 {
+	if n := ReadNames(os.DirFS("/"), NameDirs("", "")...); n.Tables["main"] != 254 {
 		t.Errorf("the host's main table is %d", n.Tables["main"])
+	}
+}
+
+func TestNameDirs(t *testing.T) {
+	files := fstest.MapFS{
+		"opt/etc/rt_tables":          {Data: []byte("1000 own\n")},
+		"opt/etc/group.d/a.conf":     {Data: []byte("7 lan\n")},
+		"opt/usr/rt_tables":          {Data: []byte("1001 unseen\n")},
+		"opt/usr/rt_protos":          {Data: []byte("99 mine\n")},
+		"opt/usr/rt_tables.d/b.conf": {Data: []byte("1002 more\n")},
+		"etc/iproute2/rt_tables":     {Data: []byte("1003 unseen\n")},
+	}
+	n := ReadNames(files, NameDirs("/opt/etc/", "/opt/usr")...)
+	if n.Tables["own"] != 1000 || n.Tables["more"] != 1002 || n.Tables["unseen"] != 0 || n.Protocols["mine"] != 99 {
+		t.Errorf("tables %v, protocols %v", n.Tables, n.Protocols)
+	}
+	for word, want := range map[string]uint32{"lan": 7, "0x20": 32, "default": 0} {
+		if v, ok := n.Group(word); !ok || v != want {
+			t.Errorf("group %s is %d %v", word, v, ok)
+		}
+	}
+	if _, ok := n.Group("wan"); ok {
+		t.Error("there is no group wan")
 	}
 }
 

@@ -228,7 +228,8 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 // planHA plans the VRRP half and logs what cannot be done.
 func (p *parent) planHA() *ha.Plan {
 	plan := ha.Build(p.cfg)
-	for _, problem := range plan.Route(p.cfg, vip.ReadNames(os.DirFS("/"), vip.NameDirs...)) {
+	dirs := vip.NameDirs(p.cfg.Global.IPRouteEtcDir, p.cfg.Global.IPRouteUsrDir)
+	for _, problem := range plan.Route(p.cfg, vip.ReadNames(os.DirFS("/"), dirs...)) {
 		p.log.printf("%v", problem)
 	}
 	return plan

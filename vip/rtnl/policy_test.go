@@ -14,7 +14,7 @@ import (
 	"keepgo/vip"
 )
 
-var hostNames = vip.ReadNames(os.DirFS("/"), vip.NameDirs...)
+var hostNames = vip.ReadNames(os.DirFS("/"), vip.NameDirs("", "")...)
 
 func route(t testing.TB, line string) vip.Route {
 	t.Helper()
