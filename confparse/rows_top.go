@@ -32,7 +32,7 @@ func topLevel() *block[document] {
 					s.refers("vrrp_instance", w)
 				}
 			}, "The instances.").in("instances that exist").item("<INSTANCE>", "one or more per line", "", "", "The name of an instance.").since("2.0.3"),
-		}), trackGroup, "Instances that depend on static addresses.").notYet().since("2.0.3"),
+		}), trackGroup, "Instances that depend on static addresses.").since("2.0.3"),
 		nested("garp_group", "<NAME> { ... }", keywords(garpGroupRows()), garpGroup, "Interfaces that share a limit of gratuitous ARP.").notYet().since("1.2.21"),
 		list("linkbeat_interfaces", "{ <IF> [MII|ETHTOOL|IOCTL] ... }", linkbeat, "Interfaces whose link state is polled.").
 			item("<IF>", "[MII|ETHTOOL|IOCTL]", "", "the first way that works", "An interface and how it is asked; without a word the first way that works.").notYet().since("2.0.13"),

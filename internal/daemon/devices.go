@@ -3,7 +3,6 @@ package daemon
 import (
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 
 	"keepgo/internal/ha"
@@ -48,30 +47,22 @@ func (d *devices) set(id int, want *ha.Device) {
 	}
 	var w viplink.Want
 	if want != nil {
-		w.Links = []viplink.Link{d.translate(want)}
+		w.Links = []viplink.Link{translate(want)}
 	}
 	d.door.Set(id, w)
 }
 
 // translate says it in the door's words.
-func (d *devices) translate(w *ha.Device) viplink.Link {
+func translate(w *ha.Device) viplink.Link {
 	l := viplink.Link{
 		Parent: w.Parent, Name: w.Name, Prefix: w.Prefix, VRID: w.VRID, IPv6: w.IPv6, MAC: w.MAC,
 		NoIPv6: w.NoIPv6, LinkLocal: w.IPv6 && !w.XmitBase && !w.IPVLAN, Address: w.Address, Notify: w.Notify,
+		Group: w.Group, OwnGroup: w.OwnGroup,
 	}
 	if w.IPVLAN {
 		l.Kind = viplink.IPVLAN
 		l.Mode = map[string]viplink.Mode{"private": viplink.Private, "vepa": viplink.VEPA}[w.Mode]
 	}
-	if w.Group == "" {
-		return l
-	}
-	group, err := strconv.ParseUint(w.Group, 0, 32)
-	if err != nil {
-		d.log("link group %s of the interface above %s is not a number; the parent's is used", w.Group, w.Parent)
-		return l
-	}
-	l.Group, l.OwnGroup = uint32(group), true
 	return l
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"keepgo/confparse"
-	"keepgo/confparse/syntax"
 	"keepgo/vip"
 	"keepgo/vrrp"
 )
@@ -55,6 +54,7 @@ func Build(cfg *confparse.Config) *Plan {
 		p.group(g, index, known)
 	}
 	p.lateness()
+	p.tieAddresses(cfg)
 	return p
 }
 
@@ -195,6 +195,11 @@ func addresses(list []confparse.Address) vip.Set {
 			Preferred:   a.PreferredLifetime,
 			HomeAddress: a.HomeAddress,
 			DAD:         a.DAD,
+
+			TemporaryFrom: a.ManageTempAddr,
+			NoPrefixRoute: a.NoPrefixRoute,
+			AutoJoin:      a.AutoJoin,
+			NoTrack:       a.NoTrack,
 		})
 	}
 	return set
@@ -319,35 +324,4 @@ func secret(value string) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes long, 32 to 64 are needed", len(b))
 	}
 	return b, nil
-}
-
-// Route plans the routes and rules of a configuration, whose names the host
-// resolves. Lines that say nothing the kernel could do are left out and told.
-func (p *Plan) Route(cfg *confparse.Config, names vip.Names) syntax.ErrorList {
-	var found syntax.ErrorList
-	p.Static.Routes = parse(cfg.StaticRoutes, names, vip.ParseRoute, "static_routes", &found)
-	p.Static.Rules = parse(cfg.StaticRules, names, vip.ParseRule, "static_rules", &found)
-	all := [][]vip.Rule{p.Static.Rules}
-	for i, c := range cfg.Instances {
-		in, path := &p.Instances[i], "vrrp_instance "+c.Name
-		in.Routes = parse(c.Routes, names, vip.ParseRoute, path+" > virtual_routes", &found)
-		in.Rules = parse(c.Rules, names, vip.ParseRule, path+" > virtual_rules", &found)
-		all = append(all, in.Rules)
-	}
-	vip.NumberRules(all...)
-	return found
-}
-
-// parse reads the lines of a block, each with its place in what is found wrong.
-func parse[T any](lines []confparse.Line, names vip.Names, read func([]string, vip.Names) (T, error), path string, found *syntax.ErrorList) []T {
-	var out []T
-	for _, l := range lines {
-		v, err := read(l.Words, names)
-		if err != nil {
-			*found = append(*found, &syntax.Error{Pos: l.Pos, Path: path, Severity: syntax.Failure, Err: err, Hint: "the line is left out"})
-			continue
-		}
-		out = append(out, v)
-	}
-	return out
 }

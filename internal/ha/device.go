@@ -13,13 +13,13 @@ func device(c *confparse.Instance, g *confparse.Global) *Device {
 	d := &Device{Parent: c.Interface, VRID: c.VRID, IPv6: c.IPv6, Prefix: g.VMACPrefix}
 	switch {
 	case c.UseVMAC:
-		d.Name, d.Group, d.Notify, d.XmitBase = c.VMACName, c.VMAC.Group, c.VMAC.Notify, c.VMAC.XmitBase
+		d.Name, d.Notify, d.XmitBase = c.VMACName, c.VMAC.Notify, c.VMAC.XmitBase
 		if copy(d.MAC[:], c.VMAC.MAC) == 5 {
 			d.MAC[5] = c.VRID
 		}
 	case c.IPVLAN != nil:
 		d.IPVLAN = true
-		d.Name, d.Group, d.Mode, d.Address = c.IPVLAN.Name, c.IPVLAN.Group, c.IPVLAN.Mode, c.IPVLAN.Addr
+		d.Name, d.Mode, d.Address = c.IPVLAN.Name, c.IPVLAN.Mode, c.IPVLAN.Addr
 	default:
 		return nil
 	}

@@ -92,7 +92,8 @@ type Device struct {
 	IPv6     bool
 	MAC      [6]byte // of a VMAC; zero means that of RFC 9568 section 7.3
 	Mode     string  // of an ipvlan: bridge, private or vepa
-	Group    string  // link group by name or number, "" for the parent's
+	OwnGroup bool    // Group is its link group; else it is the parent's
+	Group    uint32
 	NoIPv6   bool
 	Address  netip.Prefix // of an ipvlan
 	Notify   bool         // netlink_notify_msg
