@@ -47,10 +47,25 @@ func addressLine(s *stmt) (a Address, ok bool) {
 			ok = s.addressOption(&a, o, w) && ok
 		})
 	}
+	s.fitFlags(&a, first)
 	if a.Prefix.Addr().Is6() && a.Prefix.Bits() == 128 && !strings.Contains(s.n.Raw, "preferred_lft") {
 		a.PreferredLifetime = 0
 	}
 	return a, ok
+}
+
+// fitFlags drops flags with which the kernel would refuse the address: it joins
+// groups only, and makes temporary addresses of a /64 only (RFC 8981 section 3).
+func (s *stmt) fitFlags(a *Address, first syntax.Word) {
+	addr := a.Prefix.Addr()
+	if a.AutoJoin && !addr.IsMulticast() {
+		s.fail(first, "it is ignored", "autojoin is for multicast addresses, %s is none", addr)
+		a.AutoJoin = false
+	}
+	if a.ManageTempAddr && (addr.Is4() || a.Prefix.Bits() != 64) {
+		s.fail(first, "it is ignored", "mngtmpaddr is for IPv6 addresses with a prefix of 64, not for %s", a.Prefix)
+		a.ManageTempAddr = false
+	}
 }
 
 // wordAfter is the index of the word behind w.
@@ -284,7 +299,7 @@ func virtual(s *stmt, obj *Instance, into *[]Address) {
 		return
 	case addr.IsLoopback():
 		s.warn(w, "", "%s is a loopback address", addr)
-	case addr.IsMulticast():
+	case addr.IsMulticast() && !a.AutoJoin:
 		s.fail(w, "", "%s is a multicast address", addr)
 		return
 	case addr.Is4() && p.Bits() < 31 && p.Masked().Addr() == addr:

@@ -180,6 +180,14 @@ func TestAddressOptions(t *testing.T) {
 	if a[2].Prefix.Bits() != 128 || a[2].PreferredLifetime != 0 {
 		t.Errorf("%+v", a[2])
 	}
+	flags := clean(t, "static_ipaddress {\n2001:db8::3/64 mngtmpaddr noprefixroute\n239.1.1.1/32 autojoin\n}\n"+instance("virtual_ipaddress_excluded {\n239.1.1.2/32 autojoin\n}"))
+	if s, e := flags.StaticAddresses, flags.Instances[0].Excluded; !s[0].ManageTempAddr || !s[0].NoPrefixRoute || !s[1].AutoJoin || len(e) != 1 || !e[0].AutoJoin {
+		t.Errorf("%+v %+v", s, e)
+	}
+	wrong, errs := load(t, "static_ipaddress {\n10.0.0.3/24 autojoin\n2001:db8::4/65 mngtmpaddr\n}\n")
+	if s := wrong.StaticAddresses; s[0].AutoJoin || s[1].ManageTempAddr || !says(errs, "10.0.0.3 is none") || !says(errs, "not for 2001:db8::4/65") {
+		t.Errorf("%+v: %v", s, errs)
+	}
 	if !a[3].DAD || !a[3].HomeAddress || a[3].PreferredLifetime >= 0 {
 		t.Errorf("%+v", a[3])
 	}

@@ -184,12 +184,12 @@ func addressOptions[T any]() []row[T] {
 		word[T]("peer", "<IP>[/<LEN>]", "The other end of a point-to-point link.").in("of the same family").or("none").since("2.0.0"),
 		word[T]("home", "", "Marks a home address.").in("IPv6").or("off").since("1.3.6"),
 		word[T]("-nodad", "", "Looks for a duplicate of the address.").in("IPv6").or("off").since("1.3.6"),
-		word[T]("mngtmpaddr", "", "The kernel makes temporary addresses from it.").in("IPv6").or("off").notYet().since("1.3.6"),
-		word[T]("noprefixroute", "", "The kernel adds no route for the prefix.").or("off").notYet().since("1.3.6"),
-		word[T]("autojoin", "", "Joins the multicast group of the address.").or("off").notYet().since("1.3.6"),
+		word[T]("mngtmpaddr", "", "The kernel makes temporary addresses from it.").in("IPv6 with a prefix of 64").or("off").since("1.3.6"),
+		word[T]("noprefixroute", "", "The kernel adds no route for the prefix.").or("off").since("1.3.6"),
+		word[T]("autojoin", "", "Joins the multicast group that the address is.").in("multicast addresses").or("off").since("1.3.6"),
 		word[T]("no_track", "", "Nothing happens when the address is taken away.").or("tracked").since("2.0.3"),
 		word[T]("preferred_lft", "<SECS>|forever", "How long the address is preferred as a source.").in("0-4294967295 or forever").or("forever; 0 for IPv6 /128").since("2.0.20"),
-		word[T]("track_group", "<TRACK_GROUP>", "The instances at fault with its interface.").in("a track_group; needs dev").or("none").notYet().since("2.0.3"),
+		word[T]("track_group", "<TRACK_GROUP>", "The instances at fault with its interface.").in("a track_group; needs dev").or("none").since("2.0.3"),
 		word[T]("use_vmac", "", "The address answers with the virtual MAC address.").or("off").since("2.2.0").notYet(),
 	}
 }

@@ -36,13 +36,13 @@ func Diff(have, want Set) []Op {
 	ops := make([]Op, 0, max(len(have), len(want)))
 	wanted := want.byKey(len(have))
 	for i := len(have) - 1; i >= 0; i-- {
-		if a, ok := wanted[have[i].Key()]; !ok || a != have[i] {
+		if a, ok := wanted[have[i].Key()]; !ok || !a.same(have[i]) {
 			ops = append(ops, Op{Remove, have[i]})
 		}
 	}
 	held := have.byKey(len(want))
 	for _, a := range want {
-		if h, ok := held[a.Key()]; !ok || h != a {
+		if h, ok := held[a.Key()]; !ok || !h.same(a) {
 			ops = append(ops, Op{Add, a})
 		}
 	}

@@ -20,6 +20,12 @@ type Address struct {
 	Preferred   time.Duration
 	HomeAddress bool // IFA_F_HOMEADDRESS of linux/if_addr.h
 	DAD         bool // perform IPv6 duplicate address detection (off: IFA_F_NODAD)
+	// TemporaryFrom lets the kernel make temporary addresses (RFC 8981) of an
+	// IPv6 /64: IFA_F_MANAGETEMPADDR.
+	TemporaryFrom bool
+	NoPrefixRoute bool // the kernel adds no route for the prefix: IFA_F_NOPREFIXROUTE
+	NoTrack       bool // its removal by others is left alone; no part of the address
+	AutoJoin      bool // joins the group that a multicast address is: IFA_F_MCAUTOJOIN
 }
 
 // Key identifies an address to the kernel: the same address with other
@@ -32,6 +38,12 @@ type Key struct {
 
 // Key is the address's identity.
 func (a Address) Key() Key { return Key{a.Link, a.Prefix, a.Peer} }
+
+// same tells whether nothing about the address itself has to change.
+func (a Address) same(b Address) bool {
+	a.NoTrack = b.NoTrack
+	return a == b
+}
 
 // Set is a list of addresses in configuration order without two of one Key.
 type Set []Address

@@ -146,7 +146,7 @@ func (d *Door) addrGone(a standing, port uint32, now time.Time) {
 	e, link := d.wanted(a)
 	d.state.recheck(now)
 	switch {
-	case e != nil && link.Admin:
+	case e != nil && link.Admin && (!e.address.NoTrack || port == d.commands.port):
 		d.state.loses(e, port, now)
 	case e != nil:
 		d.state.misses(e, time.Time{})

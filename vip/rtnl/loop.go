@@ -97,6 +97,7 @@ func (d *Door) want(owner int, want vip.Want) {
 			d.queueAdd(e, false)
 		}
 	}
+	s.retrack(have.Addresses, want.Addresses)
 	s.marks = append(s.marks, mark{owner, len(s.queue)})
 	d.addRoutes(owner, addRoutes)
 	d.addRules(owner, addRules)

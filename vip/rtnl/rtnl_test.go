@@ -69,6 +69,62 @@ func TestProperties(t *testing.T) {
 	}
 }
 
+// What the kernel does with its flags shows that they arrived.
+func TestFlags(t *testing.T) {
+	w := newWorld(t, Options{})
+	temporary := address("v0", "2001:db8:1::1/64")
+	temporary.TemporaryFrom, temporary.Preferred = true, time.Hour
+	lone, lone4 := address("v0", "2001:db8:2::1/64"), address("v0", "10.2.0.1/24")
+	lone.NoPrefixRoute, lone4.NoPrefixRoute = true, true
+	group, group6 := address("v0", "239.1.1.1/32"), address("v0", "ff05::1/128")
+	group.AutoJoin, group6.AutoJoin = true, true
+	w.set(1, vip.Set{temporary, lone, lone4, group, group6, address("v0", "2001:db8:3::1/64")})
+	got := w.kernel("v0")
+	for prefix, flag := range map[string]int{
+		"2001:db8:1::1/64": unix.IFA_F_MANAGETEMPADDR, "2001:db8:2::1/64": unix.IFA_F_NOPREFIXROUTE, "10.2.0.1/24": unix.IFA_F_NOPREFIXROUTE,
+		"239.1.1.1/32": unix.IFA_F_MCAUTOJOIN, "ff05::1/128": unix.IFA_F_MCAUTOJOIN,
+	} {
+		if k := got[prefix]; k.Flags&flag == 0 {
+			t.Errorf("%s has flags %#x without %#x", prefix, k.Flags, flag)
+		}
+	}
+	if k := got["2001:db8:1::1/64"]; k.PreferedLft < 3500 || k.PreferedLft > 3600 {
+		t.Errorf("preferred for %d s, want an hour", k.PreferedLft)
+	}
+	routes, err := w.hand.RouteList(w.link("v0"), 0)
+	w.must(err)
+	var prefixes []string
+	for _, r := range routes {
+		prefixes = append(prefixes, r.Dst.String())
+	}
+	if slices.Contains(prefixes, "2001:db8:2::/64") || slices.Contains(prefixes, "10.2.0.0/24") || !slices.Contains(prefixes, "2001:db8:3::/64") {
+		t.Errorf("routes of prefixes: %v", prefixes)
+	}
+}
+
+func TestUntrackedIsLeftAlone(t *testing.T) {
+	w := newWorld(t, Options{})
+	first, left := address("v0", "10.1.0.1/24"), address("v0", "10.1.0.2/24")
+	left.NoTrack = true
+	six := address("v0", "2001:db8::1/64")
+	six.NoTrack = true
+	w.set(1, vip.Set{first, left, six})
+	w.remove("v0", "10.1.0.2/24")
+	w.remove("v0", "2001:db8::1/64")
+	w.remove("v0", "10.1.0.1/24") // its return tells that the others were passed over
+	w.until("the tracked one", func() bool { return has(w.kernel("v0"), "10.1.0.1/24") })
+	if got := w.kernel("v0"); len(got) != 1 {
+		t.Errorf("put back: %v", got)
+	}
+	left.NoTrack = false
+	w.set(1, vip.Set{first, left, six})
+	w.must(w.hand.LinkSetDown(w.link("v0")))
+	w.must(w.hand.LinkSetUp(w.link("v0"))) // everything absent is added then
+	w.until("all", func() bool { return len(w.kernel("v0")) >= 3 })
+	w.remove("v0", "10.1.0.2/24")
+	w.until("what is tracked now", func() bool { return has(w.kernel("v0"), "10.1.0.2/24") })
+}
+
 func TestAttributeChangeReplaces(t *testing.T) {
 	w := newWorld(t, Options{})
 	a := address("v0", "10.1.0.1/24")

@@ -141,6 +141,19 @@ func (s *state) release(owner int, a vip.Address) *entry {
 	return e
 }
 
+// retrack notes how addresses that an owner wanted before are to be looked
+// after from now on: that alone is no difference to the kernel.
+func (s *state) retrack(have, want vip.Set) {
+	if len(have) == 0 {
+		return
+	}
+	for _, a := range want {
+		if e := s.entries[kernelKey(a)]; e != nil {
+			e.address.NoTrack = a.NoTrack
+		}
+	}
+}
+
 // enter makes owner the first who wants e.
 func (s *state) enter(e *entry, owner int) *entry {
 	s.counter++

@@ -170,6 +170,15 @@ func addrFlags(a vip.Address) uint32 {
 		if a.HomeAddress {
 			flags |= unix.IFA_F_HOMEADDRESS
 		}
+		if a.TemporaryFrom {
+			flags |= unix.IFA_F_MANAGETEMPADDR
+		}
+	}
+	if a.NoPrefixRoute {
+		flags |= unix.IFA_F_NOPREFIXROUTE
+	}
+	if a.AutoJoin {
+		flags |= unix.IFA_F_MCAUTOJOIN
 	}
 	return flags
 }

@@ -62,10 +62,16 @@ func TestEncodeFlags(t *testing.T) {
 	v4, v6 := address("eth0", "10.1.0.1/24"), address("eth0", "fe80::1/64")
 	home, dad := v6, v6
 	home.HomeAddress, dad.DAD = true, true
+	all4, all6 := v4, v6
+	all4.TemporaryFrom, all4.NoPrefixRoute, all4.AutoJoin = true, true, true
+	all6.TemporaryFrom, all6.NoPrefixRoute, all6.AutoJoin = true, true, true
 	for _, tt := range []struct {
 		address vip.Address
 		flags   uint32
-	}{{v4, 0}, {v6, unix.IFA_F_NODAD}, {home, unix.IFA_F_NODAD | unix.IFA_F_HOMEADDRESS}, {dad, 0}} {
+	}{{v4, 0}, {v6, unix.IFA_F_NODAD}, {home, unix.IFA_F_NODAD | unix.IFA_F_HOMEADDRESS}, {dad, 0},
+		{all4, unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_MCAUTOJOIN},
+		{all6, unix.IFA_F_NODAD | unix.IFA_F_MANAGETEMPADDR | unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_MCAUTOJOIN},
+	} {
 		if got := addrFlags(tt.address); got != tt.flags {
 			t.Errorf("%+v: flags %#x, want %#x", tt.address, got, tt.flags)
 		}
