@@ -2,6 +2,7 @@ package confparse
 
 import (
 	"encoding/hex"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -126,7 +127,7 @@ var umaskBits = map[string]uint32{
 
 // umask is a file creation mask in octal or by the names of its bits.
 func umask() kind[uint32] {
-	return kind[uint32]{args: "<OCTAL> | <BIT>[|<BIT>...]", rng: "0-0777, or IRUSR to IRWXO", read: func(s *stmt) (mask uint32, ok bool) {
+	return kind[uint32]{args: "<OCTAL> | <BIT>[|<BIT>...]", rng: "0-0777, or IRUSR to IRWXO", read: func(s *stmt) (uint32, bool) {
 		first, ok := s.value("an octal number or names of bits")
 		if !ok {
 			return 0, false
@@ -135,23 +136,32 @@ func umask() kind[uint32] {
 		for _, w := range s.rest() {
 			all += w.Text
 		}
-		if n, err := strconv.ParseUint(all, 8, 32); err == nil {
-			if n > 0o777 {
-				s.fail(first, "", "umask %s is above 0777", all)
-				return 0, false
-			}
-			return uint32(n), true
+		if mask, err := ParseUmask(all); err != nil {
+			s.fail(first, "an octal number, or names such as IRWXG|IRWXO", "%w", err)
+		} else {
+			return mask, true
 		}
-		for name := range strings.SplitSeq(all, "|") {
-			bit, known := umaskBits[strings.ToUpper(strings.TrimPrefix(name, "S_"))]
-			if !known {
-				s.fail(first, "an octal number, or names such as IRWXG|IRWXO", "unknown bit '%s' of umask", clip(name))
-				return 0, false
-			}
-			mask |= bit
-		}
-		return mask, true
+		return 0, false
 	}}
+}
+
+// ParseUmask reads a file creation mask: an octal number up to 0777, or the
+// names of its bits (chmod(2)), with or without S_, between vertical bars.
+func ParseUmask(text string) (mask uint32, err error) {
+	if n, err := strconv.ParseUint(text, 8, 32); err == nil {
+		if n > 0o777 {
+			return 0, fmt.Errorf("umask %s is above 0777", text)
+		}
+		return uint32(n), nil
+	}
+	for name := range strings.SplitSeq(text, "|") {
+		bit, known := umaskBits[strings.ToUpper(strings.TrimPrefix(name, "S_"))]
+		if !known {
+			return 0, fmt.Errorf("unknown bit '%s' of umask", clip(name))
+		}
+		mask |= bit
+	}
+	return mask, nil
 }
 
 // pattern is text of hexadecimal digits, in which x stands for any digit.

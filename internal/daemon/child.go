@@ -10,6 +10,7 @@ import (
 
 // The names by which the binary is executed as a child; they are what ps shows.
 const (
+	parentName  = "keepalived"
 	VRRPProcess = "keepalived_vrrp"
 	LVSProcess  = "keepalived_ipvs"
 )
@@ -27,6 +28,7 @@ func RunChild(name string) int {
 		return exitConfig
 	}
 	defer up.close()
+	passSignals(up)
 	run := runVRRP
 	if name == LVSProcess {
 		run = runLVS
@@ -41,7 +43,19 @@ func RunChild(name string) int {
 // ignoreSignals leaves the decision to stop to the parent: a terminal's ^C goes
 // to the whole group, and mastership must be handed over in order.
 func ignoreSignals() {
-	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE)
+	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
+}
+
+// passSignals hands the signals for dumps to the parent: keepalived's children
+// answer them too.
+func passSignals(up *link[fromChild, toChild]) {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, dumpSignals...)
+	go func() {
+		for s := range signals {
+			up.send(fromChild{Signal: s.(unix.Signal)})
+		}
+	}()
 }
 
 // setName sets the kernel's name of the process; its first 15 bytes count.

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"golang.org/x/sys/unix"
+
 	"keepgo/internal/ha"
 	"keepgo/internal/lb"
 	"keepgo/internal/notify"
@@ -34,6 +36,7 @@ type scriptResult struct {
 type fromChild struct {
 	Ready  bool // the first plan is in force
 	Log    string
+	Signal unix.Signal  // the process got it, but the parent is who can obey
 	Edge   *notify.Edge // a state changed: run its scripts
 	Server *lb.Edge     // a virtual or real server changed
 	Report *status.Status

@@ -9,8 +9,6 @@ import (
 	"os/signal"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"keepgo/checker"
 	"keepgo/checker/script"
 	"keepgo/confparse"
@@ -19,13 +17,6 @@ import (
 	"keepgo/internal/notify"
 	"keepgo/internal/watch"
 	"keepgo/vip"
-)
-
-// Exit statuses of keepalived (its lib/scheduler.h).
-const (
-	exitFatal    = 1
-	exitConfig   = 2
-	exitNoConfig = 6 // there is no configuration file
 )
 
 // stopLimit is how long scripts told of the stop may take, as in keepalived.
@@ -40,6 +31,9 @@ type parent struct {
 	events chan func()
 
 	cfg     *confparse.Config
+	scope   scope
+	pids    pidFiles
+	manager *manager
 	known   map[string]bool // faults of the configuration in force
 	vrrp    *child
 	lvs     *child
@@ -54,8 +48,10 @@ type parent struct {
 	scripts *notify.Queue
 
 	requests []*request
-	complete bool // every child was ready once
+	doing    string // Startup or Reload, until every child has its plan in force
+	complete bool   // every child was ready once
 	stopping bool
+	code     int // exit status
 	stopped  chan struct{}
 }
 
@@ -63,44 +59,54 @@ type parent struct {
 func Run(o Options) int {
 	p := &parent{
 		opts:    o,
-		log:     newLogger("Keepalived", o),
+		log:     newLogger(o),
 		events:  make(chan func(), 16),
 		masters: map[string]bool{},
 		numbers: map[string]int{},
 		running: map[string]bool{},
 		stopped: make(chan struct{}),
+		manager: newManager(),
 	}
-	files, err := createPIDFiles(o)
+	defer func() { p.pids.remove() }()
+	code, err := p.prepare()
+	if err == nil {
+		code, err = exitFatal, p.start()
+	}
 	if err != nil {
 		p.log.printf("%v", err)
-		if errors.Is(err, errRunning) {
-			return 0
-		}
-		return exitFatal
-	}
-	defer files.remove()
-	if err := p.start(files); err != nil {
-		p.log.printf("%v", err)
-		if errors.Is(err, os.ErrNotExist) {
-			return exitNoConfig
-		}
-		return exitConfig
+		return code
 	}
 	p.run()
-	return 0
+	return p.code
 }
 
-// start reads the configuration and starts what it needs.
-func (p *parent) start(files pidFiles) error {
+// prepare reads the configuration, and takes the place among the processes of
+// the host that it asks for. The number is the exit status for the error.
+func (p *parent) prepare() (code int, err error) {
+	setName(parentName)
 	p.log.printf("Starting keepgo")
 	p.log.printf("Configuration file %s", p.opts.File)
 	cfg, faults, err := p.load()
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return exitNoConfig, err
+	case err != nil:
+		return exitConfig, err
 	}
 	p.cfg, p.known = cfg, faults.keys()
-	p.vrrp = newChild(p, VRRPProcess, files.vrrp)
-	p.lvs = newChild(p, LVSProcess, files.lvs)
+	p.scope = scopeOf(p.opts, &cfg.Global)
+	p.log = p.log.sink.logger("Keepalived", "", os.Getpid(), p.scope)
+	p.opts = pidPaths(p.opts, &cfg.Global)
+	if p.pids, err = createPIDFiles(p.opts); errors.Is(err, errRunning) {
+		return exitOK, err
+	}
+	return exitFatal, err
+}
+
+// start starts what the configuration needs.
+func (p *parent) start() (err error) {
+	p.vrrp = newChild(p, VRRPProcess, p.pids.vrrp)
+	p.lvs = newChild(p, LVSProcess, p.pids.lvs)
 	p.scripts = notify.NewQueue(p.runScript, p.log.printf)
 	p.tracked = newTracker(func(name string, ok bool) {
 		p.events <- func() { p.scriptEnded(name, ok) }
@@ -116,25 +122,30 @@ func (p *parent) start(files pidFiles) error {
 	if err := p.listen(); err != nil {
 		p.log.printf("%v; there is no status while this daemon runs", err)
 	}
-	if err := files.parent.write(os.Getpid()); err != nil {
+	if err := p.pids.parent.write(os.Getpid()); err != nil {
 		return fmt.Errorf("pid file: %w", err)
 	}
 	tellStarted()
+	p.doing = "Startup"
 	p.apply()
+	p.completed()
 	return nil
 }
 
 // run is the parent's loop; it ends when every child has.
 func (p *parent) run() {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGUSR1, unix.SIGUSR2)
-	signal.Ignore(unix.SIGPIPE)
+	signals := listenSignals(p.opts)
+	defer signal.Stop(signals)
+	pulse := p.manager.pulse()
+	defer pulse.Stop()
 	for {
 		select {
 		case s := <-signals:
 			p.signal(s)
 		case f := <-p.events:
 			f()
+		case <-pulse.C:
+			p.manager.tell("WATCHDOG=1")
 		case <-p.files.Ready():
 			p.vrrp.tell(toChild{Files: p.takeNumbers()})
 		case <-p.procs.Ready():
@@ -153,22 +164,12 @@ func (p *parent) run() {
 	}
 }
 
-// signal obeys one signal of keepalived(8).
-func (p *parent) signal(s os.Signal) {
-	switch s {
-	case unix.SIGHUP:
-		p.reload()
-	case unix.SIGTERM, unix.SIGINT:
-		p.stop()
-	default:
-		p.log.printf("%v: this dump is not written yet; the control socket %s has the state", s, p.opts.Control)
-	}
-}
-
 // reload puts the file as it is now in force. One with a fault that the running
 // configuration did not have changes nothing.
 func (p *parent) reload() {
 	p.log.printf("Reloading")
+	p.manager.reloading()
+	defer p.completed()
 	cfg, faults, err := p.load()
 	if err != nil {
 		p.log.printf("%v; the running configuration goes on", err)
@@ -179,15 +180,15 @@ func (p *parent) reload() {
 		return
 	}
 	p.cfg, p.known = cfg, faults.keys()
+	p.doing = "Reload"
 	p.apply()
-	p.log.printf("Reload complete")
 }
 
 // apply gives the children the configuration, starts those that have become
 // needed and stops those that have nothing left to do.
 func (p *parent) apply() {
-	vrrp := !p.opts.NoVRRP && len(p.cfg.Instances)+len(p.cfg.StaticAddresses)+len(p.cfg.StaticRoutes)+len(p.cfg.StaticRules) > 0
-	lvs := !p.opts.NoLVS && len(p.cfg.VirtualServers) > 0
+	vrrp := !p.opts.NoVRRP && (p.opts.All || len(p.cfg.Instances)+len(p.cfg.StaticAddresses)+len(p.cfg.StaticRoutes)+len(p.cfg.StaticRules) > 0)
+	lvs := !p.opts.NoLVS && (p.opts.All || len(p.cfg.VirtualServers) > 0)
 	if !vrrp && !lvs {
 		p.log.printf("%s configures neither a vrrp_instance nor a virtual_server: there is nothing to run", p.opts.File)
 	}
@@ -264,7 +265,9 @@ func (p *parent) identify(c *checker.Check) {
 func (p *parent) heard(c *child, m fromChild) {
 	switch {
 	case m.Log != "":
-		p.log.printf("%s", m.Log)
+		c.log.printf("%s", m.Log)
+	case m.Signal != 0:
+		p.signal(m.Signal)
 	case m.Edge != nil:
 		p.edge(*m.Edge)
 	case m.Server != nil:
@@ -279,12 +282,16 @@ func (p *parent) heard(c *child, m fromChild) {
 	}
 }
 
-// completed tells once that every child has its plan in force.
+// completed tells when every child has its plan in force.
 func (p *parent) completed() {
-	if !p.complete && (p.vrrp.ready || !p.vrrp.needed) && (p.lvs.ready || !p.lvs.needed) {
-		p.complete = true
-		p.log.printf("Startup complete")
+	if (p.vrrp.needed && !p.vrrp.ready) || (p.lvs.needed && !p.lvs.ready) {
+		return
 	}
+	if p.doing != "" {
+		p.log.printf("%s complete", p.doing)
+	}
+	p.doing, p.complete = "", true
+	p.manager.ready()
 }
 
 // server tells of a change of a virtual or a real server.
@@ -379,13 +386,18 @@ func (p *parent) scriptEnded(name string, ok bool) {
 	}
 }
 
-// stop ends the children, and with them the parent.
+// stop ends the children, and with them the parent. Told twice, it ends them at
+// once.
 func (p *parent) stop() {
 	if p.stopping {
+		p.log.printf("Told to stop twice: ending at once; addresses may be left standing")
+		p.vrrp.kill()
+		p.lvs.kill()
 		return
 	}
 	p.stopping = true
 	p.log.printf("Stopping")
+	p.manager.tell("STOPPING=1")
 	p.tracked.set(nil)
 	p.outlet.Terminate() // keepalived's readers get SIGTERM before the last lines
 	p.lvs.stop(p.opts.KeepIPVS)

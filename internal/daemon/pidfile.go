@@ -4,12 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"keepgo/confparse"
 )
 
 // errRunning says that a live process holds the pid file.
 var errRunning = errors.New("already running")
+
+const oNoFollow = unix.O_NOFOLLOW
 
 // pidFile is a pid file held with an open-file-description write lock for as
 // long as the process lives, as keepalived 2.3.2 and later do.
@@ -21,7 +26,7 @@ type pidFile struct {
 // createPIDFile makes and locks the file, leaving it empty. It follows no
 // symlink. The error is errRunning when another process holds the lock.
 func createPIDFile(path string) (*pidFile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|oNoFollow, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("pid file: %w", err)
 	}
@@ -32,6 +37,11 @@ func createPIDFile(path string) (*pidFile, error) {
 			return nil, fmt.Errorf("%s: %w", path, errRunning)
 		}
 		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	// Everybody may read it, whatever the umask is.
+	if err := f.Chmod(0o644); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("pid file: %w", err)
 	}
 	return &pidFile{f, path}, nil
 }
@@ -51,17 +61,56 @@ func (p *pidFile) remove() {
 	p.file.Close()
 }
 
+// Directories of pid files: a daemon that has a name, or a network namespace,
+// or asks for it has them in a directory of their own.
+const (
+	pidDir    = "/run"
+	ownPIDDir = "/run/keepalived"
+)
+
+// pidPaths fills in the paths that the command line left open.
+func pidPaths(o Options, g *confparse.Global) Options {
+	dir, suffix, parent := pidDir, "", "keepalived"
+	if in := scopeOf(o, g); g.UsePIDDir || in != (scope{}) {
+		// keepalived mounts the directory of a namespace over ownPIDDir for its
+		// own processes; for everybody else the files are here.
+		dir = filepath.Join(ownPIDDir, in.namespace)
+		suffix = join("", "", scope{instance: in.instance})
+	}
+	for path, name := range map[*string]string{&o.PIDFile: parent, &o.VRRPPIDFile: "vrrp", &o.CheckersPIDFile: "checkers", &o.BFDPIDFile: "bfd"} {
+		if *path == "" {
+			*path = filepath.Join(dir, name+suffix+".pid")
+		}
+	}
+	return o
+}
+
+// scopeOf is the scope of a configuration; -s comes before net_namespace.
+func scopeOf(o Options, g *confparse.Global) scope {
+	in := scope{g.Namespace, g.InstanceName}
+	if o.Namespace != "" {
+		in.namespace = o.Namespace
+	}
+	return in
+}
+
 // pidFiles are the files of the parent and its children.
 type pidFiles struct{ parent, vrrp, lvs *pidFile }
 
 // createPIDFiles makes and locks all of them, so that a second daemon on the
-// same files does not start.
+// same files does not start. Only a directory of our own is made.
 func createPIDFiles(o Options) (pidFiles, error) {
 	var p pidFiles
 	for _, f := range []struct {
 		file **pidFile
 		path string
 	}{{&p.parent, o.PIDFile}, {&p.vrrp, o.VRRPPIDFile}, {&p.lvs, o.CheckersPIDFile}} {
+		if rel, err := filepath.Rel(ownPIDDir, f.path); err == nil && filepath.IsLocal(rel) {
+			if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
+				p.remove()
+				return p, fmt.Errorf("pid file: %w", err)
+			}
+		}
 		var err error
 		if *f.file, err = createPIDFile(f.path); err != nil {
 			p.remove()

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,6 +23,7 @@ type child struct {
 	parent *parent
 	name   string
 	pid    *pidFile
+	log    *logger // under the name of the process
 
 	needed  bool
 	ready   bool
@@ -33,7 +35,10 @@ type child struct {
 }
 
 func newChild(p *parent, name string, pid *pidFile) *child {
-	return &child{parent: p, name: name, pid: pid}
+	c := &child{parent: p, name: name, pid: pid}
+	ident, short := c.ident()
+	c.log = p.log.sink.logger(ident, short, 0, p.scope)
+	return c
 }
 
 // running tells whether a process stands.
@@ -55,6 +60,7 @@ func (c *child) need(needed bool) {
 // plan hands the configuration over; replaced says that it goes to a process
 // that takes a dead one's place.
 func (c *child) plan(replaced bool) {
+	c.ready = false
 	for _, m := range c.parent.plan(c, replaced) {
 		c.tell(m)
 	}
@@ -82,6 +88,14 @@ func (c *child) start(replaced bool) {
 	c.plan(replaced)
 }
 
+// ident is the name of the child in syslog, and in the names of log files.
+func (c *child) ident() (name, short string) {
+	if c.name == LVSProcess {
+		return "Keepalived_healthcheckers", "check"
+	}
+	return "Keepalived_vrrp", "vrrp"
+}
+
 // title is keepalived's name of the child in log lines.
 func (c *child) title() string {
 	if c.name == LVSProcess {
@@ -102,7 +116,7 @@ func (c *child) spawn() error {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{c.name}
 	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.Stderr = &lineWriter{log: c.parent.log.printf}
+	cmd.Stderr = &lineWriter{log: c.log.printf}
 	if err := cmd.Start(); err != nil {
 		ours.Close()
 		return err
@@ -112,7 +126,8 @@ func (c *child) spawn() error {
 		_ = cmd.Wait()
 		return err
 	}
-	c.cmd, c.started, c.ready = cmd, time.Now(), false
+	c.cmd, c.started = cmd, time.Now()
+	c.log.pid = cmd.Process.Pid
 	go c.watch(cmd, c.link)
 	return nil
 }
@@ -137,11 +152,32 @@ func (c *child) exited(err error) {
 		c.parent.ended()
 		return
 	}
+	if c.parent.opts.NoRespawn || c.hopeless(err) {
+		c.parent.log.printf("%s child process(%d) died: %v; ending", c.title(), pid, reason(err))
+		c.parent.code = max(exitStatus(err), exitFatal)
+		c.parent.stop()
+		return
+	}
 	c.parent.log.printf("%s child process(%d) died: %v; respawning", c.title(), pid, reason(err))
 	if lived >= longLife {
 		c.delay = 0
 	}
 	c.restartLater()
+}
+
+// hopeless tells whether a process that never came to work ended as keepalived's
+// do when another would end the same way. What worked once is replaced.
+func (c *child) hopeless(err error) bool {
+	code := exitStatus(err)
+	return !c.parent.complete && (code == exitFatal || code == exitConfig || code == exitPermission)
+}
+
+// exitStatus is the exit status of a process, 0 for one that a signal ended.
+func exitStatus(err error) int {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return max(exit.ExitCode(), 0)
+	}
+	return 0
 }
 
 func reason(err error) string {
@@ -182,6 +218,13 @@ func (c *child) stop(keep bool) {
 	c.tell(toChild{Stop: true, Keep: keep})
 	process := c.cmd.Process
 	time.AfterFunc(c.parent.cfg.Global.ChildWait, func() { _ = process.Kill() })
+}
+
+// kill ends the process without a word.
+func (c *child) kill() {
+	if c.running() {
+		_ = c.cmd.Process.Kill()
+	}
 }
 
 // lineWriter logs what a child prints on standard error, which is nothing

@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// manager is the service manager, which is told the daemon's state as
+// sd_notify(3) does.
+type manager struct {
+	addr  string        // "" where there is none
+	watch time.Duration // how often it wants to hear from us, 0 for never
+}
+
+// newManager finds the manager in the environment, and takes it out of there:
+// scripts have nothing to tell it.
+func newManager() *manager {
+	m := &manager{addr: os.Getenv("NOTIFY_SOCKET")}
+	usec, err := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64)
+	if pid := os.Getenv("WATCHDOG_PID"); err == nil && usec > 0 && (pid == "" || pid == strconv.Itoa(os.Getpid())) {
+		m.watch = time.Duration(usec) * time.Microsecond
+	}
+	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} {
+		os.Unsetenv(name)
+	}
+	return m
+}
+
+// tell sends a state. The manager's troubles are not ours.
+func (m *manager) tell(state string) {
+	if m.addr == "" {
+		return
+	}
+	conn, err := net.Dial("unixgram", m.addr)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_ = conn.SetWriteDeadline(time.Now().Add(logLimit))
+	_, _ = conn.Write([]byte(state))
+}
+
+// ready tells that the service is up, and which process it is.
+func (m *manager) ready() {
+	m.tell(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()))
+}
+
+// reloading tells that a reload began; READY=1 tells its end.
+func (m *manager) reloading() {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	m.tell(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", ts.Nano()/1000))
+}
+
+// pulse ticks twice in the time that the manager's watchdog waits.
+func (m *manager) pulse() *time.Ticker {
+	if m.watch == 0 || m.addr == "" {
+		t := time.NewTicker(time.Hour)
+		t.Stop()
+		return t
+	}
+	return time.NewTicker(m.watch / 2)
+}
