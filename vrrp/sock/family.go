@@ -21,8 +21,10 @@ func (c *Conn) setup4() error {
 	if err := p.SetControlMessage(ipv4.FlagInterface, true); err != nil {
 		return option("IP_PKTINFO", err)
 	}
-	if err := onFD(c.raw, clearDF); err != nil {
-		return err
+	for _, set := range []func(int) error{clearDF, anySource} {
+		if err := onFD(c.raw, set); err != nil {
+			return err
+		}
 	}
 	if c.cfg.AH {
 		if err := onFD(c.raw, wholePackets); err != nil {
@@ -38,6 +40,13 @@ func (c *Conn) setup4() error {
 // clearDF sends with a zero fragment field, as keepalived does.
 func clearDF(fd int) error {
 	return option("IP_MTU_DISCOVER", unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT))
+}
+
+// anySource lets packets leave from an address that is not on the machine:
+// mcast_src_ip may be any, and who lost its last address hands over from it.
+// IPv6 needs no more than IPV6_FREEBIND for that.
+func anySource(fd int) error {
+	return option("IP_TRANSPARENT", unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1))
 }
 
 // wholePackets sends packets that begin with their own IP header. The kernel

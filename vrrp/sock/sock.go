@@ -196,6 +196,16 @@ func (cfg *Config) setBuffer(fd int) error {
 	return option("SO_RCVBUF", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, size))
 }
 
+// SetBuffer changes the size of the receive buffer in bytes, 0 is 512 KiB. What
+// waits in it stays.
+func (c *Conn) SetBuffer(bytes int) error {
+	cfg := Config{Buffer: bytes}
+	if err := onFD(c.raw, cfg.setBuffer); err != nil {
+		return fmt.Errorf("vrrp socket on %s: %w", c.cfg.where(), err)
+	}
+	return nil
+}
+
 // setup sets the options of the family and prepares sending.
 func (c *Conn) setup() (err error) {
 	if c.raw, err = c.conn.SyscallConn(); err != nil {
