@@ -1,6 +1,7 @@
 package confparse
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -270,6 +271,11 @@ func (r *reader) peerFamily(i *Instance) {
 
 // withoutPeers tells of unicast keywords without peers.
 func (r *reader) withoutPeers(i *Instance) {
+	if i.FaultWithoutPeers {
+		const why = "there are no unicast peers, and unicast_fault_no_peer is set"
+		r.warn(i, "unicast_fault_no_peer", "add a unicast_peer block", "vrrp_instance %s stays in FAULT: %s", clip(i.Name), why)
+		i.Unusable = cmp.Or(i.Unusable, why)
+	}
 	if r.sources[i][unicastSource].IsValid() {
 		r.warn(i, "unicast_src_ip", "add a unicast_peer block", "unicast_src_ip without unicast_peer: adverts go to multicast")
 		if !i.Source.IsValid() {

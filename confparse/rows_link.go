@@ -27,10 +27,10 @@ func linkRows() []row[Instance] {
 				option("group", "<GROUP>", "The link group of the interface.").or("that of the interface below")).
 			item("<IP>", "address of the instance family", "", "none", "An address of the interface, and the source of adverts.").since("2.0.17"),
 		later[I]("native_ipv6", "", "Makes the instance one of IPv6.").or("told by the addresses").without("the addresses tell the family").since("1.2.1"),
-		field("vrf", link().in("unicast instances without an interface"), func(i *I) *string { return &i.VRF }, "The VRF of a unicast instance.").notYet().since("2.2.5"),
+		field("vrf", link().in("unicast instances without an interface"), func(i *I) *string { return &i.VRF }, "The VRF of a unicast instance.").since("2.2.5"),
 		field("promote_secondaries", flag(), func(i *I) *bool { return &i.PromoteSecondaries }, "Keeps the other addresses of a network when its first one goes.").since("1.3.0"),
 		field("linkbeat_use_polling", flag(), func(i *I) *bool { return &i.LinkbeatPolling }, "Polls the link state of the interface.").notYet().since("2.0.0"),
-		field("kernel_rx_buf_size", number[int](0, 1<<31-1).in("0 or above").or("vrrp_rx_bufs_policy"), func(i *I) *int { return &i.ReceiveBuffer }, "The receive buffer of the instance.").bytes().notYet().since("2.0.3"),
+		field("kernel_rx_buf_size", number[int](0, 1<<31-1).in("0 or above").or("vrrp_rx_bufs_policy"), func(i *I) *int { return &i.ReceiveBuffer }, "The receive buffer of the instance.").bytes().since("2.0.3"),
 		field("debug", number[int](0, 4).or(0), func(i *I) *int { return &i.DebugLevel }, "A level that keepalived only stores.").without("keepalived has none for it either").since("1.1.0"),
 		field("lvs_sync_daemon_interface", link(), func(i *I) *string { return &i.LVSSyncInterface }, "Ties the connection sync to the instance.").without("use lvs_sync_daemon in global_defs").since("1.1.0"),
 		gone[I]("lvs_sync_daemon_inteface", "<IF>", "is the old spelling; use 'lvs_sync_daemon <IF> <INSTANCE>' in global_defs"),

@@ -220,8 +220,8 @@ func hostRows() []row[globals] {
 	buffer("lvs_netlink_monitor_rcv_bufs", "the netlink socket that the checkers hear changes on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.LVSMonitorBuffer })
 	buffer("process_monitor_rcv_bufs", "the socket of process events", "the kernel's", "2.0.11", func(g *G) *NetlinkBuffer { return &g.ProcessBuffer })
 	return append(rows,
-		action("vrrp_rx_bufs_policy", "MTU | ADVERT | <BYTES>", receivePolicy, "How large the receive buffers of VRRP are.").in("bytes above 0").or("the kernel's").notYet().since("2.0.3"),
-		field("vrrp_rx_bufs_multiplier", number[int](1, 1<<31-1).or(3), func(g *G) *int { return &g.ReceiveBuffer.Multiplier }, "How many packets they hold.").notYet().since("2.0.3"))
+		action("vrrp_rx_bufs_policy", "MTU | ADVERT | <BYTES>", receivePolicy, "How large the receive buffers of VRRP are.").in("bytes above 0").or("the kernel's").since("2.0.3"),
+		field("vrrp_rx_bufs_multiplier", number[int](1, 1<<31-1).or(3), func(g *G) *int { return &g.ReceiveBuffer.Multiplier }, "How many packets they hold.").since("2.0.3"))
 }
 
 func receivePolicy(s *stmt, g *globals) {

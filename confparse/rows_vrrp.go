@@ -60,14 +60,14 @@ func unicastRows() []row[Instance] {
 		source("mcast_src_ip", multicastSource, "The source of multicast adverts.").in("of the instance's family").or("the first address of the interface; IPv6 the link-local one").since("1.1.0"),
 		source("unicast_src_ip", unicastSource, "The source of unicast adverts.").in("of the instance's family").or("the first address of the interface").since("1.2.10"),
 		field("mcast_dst_ip", multicast(0), func(i *I) *netip.Addr { return &i.Group }, "Where multicast adverts are sent.").or("vrrp_mcast_group4, vrrp_mcast_group6").since("2.2.5"),
-		field("track_src_ip", flag(), func(i *I) *bool { return &i.TrackSource }, "The instance is at fault while its source address is missing.").notYet().since("2.0.0"),
+		field("track_src_ip", flag(), func(i *I) *bool { return &i.TrackSource }, "The instance is at fault while its source address is missing.").since("2.0.0"),
 		list("unicast_peer", "{ <IP> [min_ttl <N>] [max_ttl <N>] ... }", peerLine, "The routers that adverts are sent to.",
 			word[I]("min_ttl", "<N>", "The least TTL of what a peer sends.").in("0-255").or("0"),
 			word[I]("max_ttl", "<N>", "The largest TTL of what a peer sends.").in("0-255").or("255")).
 			or("multicast").item("<IP>", "[min_ttl <N>] [max_ttl <N>]", "of the instance's family, each once", "", "A peer.").since("1.2.8"),
 		field("unicast_ttl", number[uint8](0, 255).or(255), func(i *I) *uint8 { return &i.UnicastTTL }, "The TTL of unicast adverts.").since("2.1.0"),
 		field("check_unicast_src", flag().or("vrrp_check_unicast_src"), func(i *I) *bool { return &i.CheckPeer }, "Hears adverts of configured peers only.").since("2.1.0"),
-		field("unicast_fault_no_peer", flag(), func(i *I) *bool { return &i.FaultWithoutPeers }, "The instance is at fault without peers.").notYet().since("2.2.5"),
+		field("unicast_fault_no_peer", flag(), func(i *I) *bool { return &i.FaultWithoutPeers }, "The instance is at fault without peers.").since("2.2.5"),
 		action("old_unicast_checksum", "[never]", func(s *stmt, i *I) {
 			i.OldUnicastChecksum = AlwaysOldChecksum
 			if s.switched("never") {

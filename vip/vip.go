@@ -56,6 +56,9 @@ type Want struct {
 	// Promote lists the links on which the other addresses of an IPv4 network
 	// stay when its first one goes: net.ipv4.conf.LINK.promote_secondaries.
 	Promote []string
+	// Own counts the addresses among their links' own, as if another hand had
+	// set them: static ones may be what a host speaks from.
+	Own bool
 }
 
 // Empty says that nothing is wanted.

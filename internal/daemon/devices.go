@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -70,9 +71,9 @@ func translate(w *ha.Device) viplink.Link {
 func (d *devices) hear(ev viplink.Event) {
 	switch ev.Kind {
 	case viplink.Made:
-		d.post(ev.Owner, ha.Link{Name: ev.Name, Index: ev.Index, Source6: ev.Source})
+		d.post(ev.Owner, ha.Link{Name: ev.Name, Index: ev.Index}, ev.Source)
 	case viplink.Gone:
-		d.post(ev.Owner, ha.Link{})
+		d.post(ev.Owner, ha.Link{}, netip.Addr{})
 	case viplink.Failed, viplink.Warned:
 		d.log("%v", ev.Err)
 	case viplink.Tested:
@@ -84,9 +85,9 @@ func (d *devices) hear(ev viplink.Event) {
 	}
 }
 
-func (d *devices) post(id int, l ha.Link) {
+func (d *devices) post(id int, l ha.Link, source netip.Addr) {
 	d.mu.Lock()
-	d.made[id] = ha.Event{Kind: ha.EventDevice, ID: id, Link: l}
+	d.made[id] = ha.Event{Kind: ha.EventDevice, ID: id, Link: l, Source: source}
 	d.mu.Unlock()
 	select {
 	case d.C <- struct{}{}:

@@ -19,15 +19,17 @@ func newFirewall(log func(format string, args ...any)) *firewall {
 	return &firewall{log: log, guards: map[int]filter.Guard{}, owners: map[int]bool{}}
 }
 
-// guard notes the VMAC of an instance, or with an empty name that it is gone.
-func (f *firewall) guard(id int, l ha.Link, base int, d *ha.Device) {
-	delete(f.guards, id)
+// guard notes the VMAC that an event tells of, or with an empty name that it is
+// gone.
+func (f *firewall) guard(ev ha.Event, base int, d *ha.Device) {
+	l := &ev.Link
+	delete(f.guards, ev.ID)
 	if l.Name == "" || d == nil || d.IPVLAN {
 		return
 	}
-	f.guards[id] = filter.Guard{
+	f.guards[ev.ID] = filter.Guard{
 		Link: l.Name, Index: l.Index, Base: base,
-		IPv4: !d.IPv6, IPv6: d.IPv6 || !d.NoIPv6, Shared: l.Source6,
+		IPv4: !d.IPv6, IPv6: d.IPv6 || !d.NoIPv6, Shared: ev.Source,
 	}
 }
 

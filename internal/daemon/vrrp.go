@@ -3,7 +3,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -44,7 +43,6 @@ type vrrpLoop struct {
 	heard chan *inbound
 	dirty *dirtySet // links that changed
 
-	vips   map[netip.Addr]bool // every address of the plan: never a source
 	acts   []ha.Action
 	packet []byte
 	event  ha.Packet
@@ -55,6 +53,7 @@ type vrrpLoop struct {
 type wire struct {
 	conn   *sock.Conn
 	silent bool // the last send failed, and that was told
+	buffer int  // asked for, in bytes
 }
 
 // runVRRP is the main function of the VRRP process.
@@ -156,7 +155,6 @@ func (l *vrrpLoop) told(m toChild) {
 	case m.HA != nil && l.node == nil:
 		l.begin(m.HA, m)
 	case m.HA != nil:
-		l.learn(m.HA)
 		l.step(ha.Event{Kind: ha.EventReload, Plan: m.HA})
 		l.up.send(fromChild{Ready: true})
 	case m.Script != nil && l.node != nil:
@@ -172,7 +170,6 @@ func (l *vrrpLoop) told(m toChild) {
 
 // begin starts the first plan.
 func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
-	l.learn(plan)
 	l.node = ha.New(plan)
 	l.node.Resume(m.Resume)
 	for _, k := range l.links.Links() {
@@ -198,16 +195,6 @@ func (l *vrrpLoop) filesSay(values map[string]int) {
 func (l *vrrpLoop) processesAre(good map[string]bool) {
 	for name, ok := range good {
 		l.step(ha.Event{Kind: ha.EventProcess, Name: name, OK: ok})
-	}
-}
-
-// learn notes the addresses that are never a source of adverts.
-func (l *vrrpLoop) learn(plan *ha.Plan) {
-	l.vips = map[netip.Addr]bool{}
-	for i := range plan.Instances {
-		for _, a := range plan.Instances[i].Addresses {
-			l.vips[a.Prefix.Addr()] = true
-		}
 	}
 }
 
@@ -322,7 +309,7 @@ func (l *vrrpLoop) devicesChanged() {
 		}
 		if in := l.node.Planned(ev.ID); in != nil {
 			base, _ := l.links.LinkByName(in.Key.Link)
-			l.filter.guard(ev.ID, ev.Link, base.Index, l.node.Device(ev.ID))
+			l.filter.guard(ev, base.Index, l.node.Device(ev.ID))
 			l.filter.set(ev.ID, l.node)
 		}
 		l.step(ev)
@@ -332,16 +319,12 @@ func (l *vrrpLoop) devicesChanged() {
 // view is a link as the node sees it.
 func (l *vrrpLoop) view(name string) ha.Link {
 	k, ok := l.links.LinkByName(name)
-	v := ha.Link{Name: name, Index: k.Index, Exists: ok, Up: k.Up}
+	v := ha.Link{Name: name, Index: k.Index, Exists: ok, Up: k.Up, MTU: k.MTU, Unicast: ok && !k.Multicast}
+	if k.Below != 0 {
+		v.Below = l.links.Name(k.Below)
+	}
 	for _, p := range l.links.Addresses(name) {
-		a := p.Addr()
-		switch {
-		case l.vips[a]:
-		case a.Is4() && !v.Source4.IsValid():
-			v.Source4 = a
-		case a.Is6() && a.IsLinkLocalUnicast() && !v.Source6.IsValid():
-			v.Source6 = a
-		}
+		v.Addresses = append(v.Addresses, p.Addr())
 	}
 	return v
 }

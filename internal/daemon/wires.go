@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -61,23 +62,34 @@ func (l *vrrpLoop) rewire() {
 	}
 	for key, use := range wanted {
 		if l.wires[key] == nil {
-			conn, err := l.open(key, use.TTL)
+			conn, err := l.open(key, use)
 			if err != nil {
 				l.log("%v", err)
 				continue
 			}
-			l.wires[key] = &wire{conn: conn}
+			l.wires[key] = &wire{conn: conn, buffer: use.Buffer}
 		}
-		if err := l.wires[key].conn.SetVRIDs(use.VRIDs); err != nil {
+		if err := l.wires[key].use(use); err != nil {
 			l.log("%v", err)
 		}
 	}
 }
 
+// use fits an open socket to those who share it.
+func (w *wire) use(u ha.Use) error {
+	err := w.conn.SetVRIDs(u.VRIDs)
+	if w.buffer != u.Buffer {
+		w.buffer = u.Buffer
+		err = errors.Join(err, w.conn.SetBuffer(u.Buffer))
+	}
+	return err
+}
+
 // open opens the socket of a wire.
-func (l *vrrpLoop) open(key ha.Wire, ttl uint8) (*sock.Conn, error) {
+func (l *vrrpLoop) open(key ha.Wire, use ha.Use) (*sock.Conn, error) {
 	return sock.Open(sock.Config{
-		Link: key.Link, IfIndex: key.Index, Source: key.Source, Group: key.Group, Unicast: key.Unicast, AH: key.AH, TTL: ttl,
+		Link: key.Link, IfIndex: key.Index, Source: key.Source, Group: key.Group, Unicast: key.Unicast, AH: key.AH,
+		TTL: use.TTL, Buffer: use.Buffer,
 		Receive: func(r *sock.Received) {
 			in := <-l.free
 			in.wire, in.pkt = key, *r

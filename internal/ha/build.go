@@ -20,13 +20,14 @@ const maxVIPs = 255
 // Build plans the VRRP half of a configuration.
 func Build(cfg *confparse.Config) *Plan {
 	p := &Plan{
-		Static: vip.Want{Addresses: addresses(cfg.StaticAddresses)},
+		Static: vip.Want{Addresses: addresses(cfg.StaticAddresses), Own: true},
 		Firewall: Firewall{
 			Table:    cfg.Global.NFTables.Table,
 			Priority: int32(cfg.Global.NFTables.Priority),
 			ByIndex:  cfg.Global.NFTables.IfIndex,
 			Counters: cfg.Global.NFTables.Counters,
 		},
+		LogStrangers: cfg.Global.LogUnknownVRIDs,
 		StartupDelay: cfg.Global.StartupDelay,
 		AfterBoot:    cfg.Global.DelayAfterBoot,
 	}
@@ -85,27 +86,29 @@ func identity(c confparse.Command) string {
 func build(c *confparse.Instance, g *confparse.Global, known trackers) Instance {
 	unicast := len(c.Peers) > 0
 	in := Instance{
-		Key:        Key{Link: c.Interface, VRID: c.VRID, IPv6: c.IPv6, Unicast: unicast},
-		Name:       c.Name,
-		Unusable:   c.Unusable,
-		Router:     router(c),
-		TTL:        vrrp.TTL,
-		Group:      c.Group,
-		Addresses:  append(addresses(c.Addresses), addresses(c.Excluded)...),
-		Device:     device(c, g),
-		Promote:    c.PromoteSecondaries,
-		Drop:       !c.Accept && c.Priority != vrrp.Owner,
-		Announce:   announce(c.GARP),
-		Deleted:    c.NotifyDeleted,
-		Priorities: c.NotifyPriorityChanges,
+		Key:         Key{Link: c.Interface, VRID: c.VRID, IPv6: c.IPv6, Unicast: unicast},
+		Name:        c.Name,
+		Unusable:    c.Unusable,
+		Router:      router(c),
+		TTL:         vrrp.TTL,
+		Group:       c.Group,
+		Addresses:   append(addresses(c.Addresses), addresses(c.Excluded)...),
+		Device:      device(c, g),
+		Promote:     c.PromoteSecondaries,
+		TrackSource: c.TrackSource && c.Source.IsValid(),
+		Drop:        !c.Accept && c.Priority != vrrp.Owner,
+		Announce:    announce(c.GARP),
+		Deleted:     c.NotifyDeleted,
+		Priorities:  c.NotifyPriorityChanges,
 	}
 	if unicast {
-		in.Key.Source = c.Source
+		in.Key.Source, in.Key.VRF = c.Source, c.VRF
 		in.TTL = c.UnicastTTL
 		in.Group = netip.Addr{}
 	}
 	in.Advert = advert(c)
 	in.Expect = expect(c, in.Advert.Addresses)
+	in.size(c, &g.ReceiveBuffer)
 	in.sign(c.HMAC)
 	if c.TimerExpiredBackup {
 		in.late = vrrp.TakeOver(c.Version, c.HighestOther, c.AdvertInt)
@@ -169,6 +172,25 @@ func expect(c *confparse.Instance, vips []byte) vrrp.Expect {
 	return x
 }
 
+// headers is what stands before the addresses of an advert and behind them: the
+// IPv4 header, that of VRRP and the password of version 2.
+const headers = 20 + 8 + 8
+
+// size plans the instance's part of the receive buffer: what is said of it alone
+// goes before all, bytes before MTU, and MTU before ADVERT.
+func (in *Instance) size(c *confparse.Instance, p *confparse.ReceiveBuffer) {
+	switch {
+	case c.ReceiveBuffer > 0:
+		in.Buffer = c.ReceiveBuffer
+	case p.Bytes > 0:
+		in.Buffer = p.Bytes
+	case p.MTU:
+		in.BufferMTUs = p.Multiplier
+	case p.Advert:
+		in.Buffer = p.Multiplier * (headers + len(in.Advert.Addresses))
+	}
+}
+
 func announce(g confparse.GARP) Announce {
 	return Announce{
 		Repeat:        g.Repeat,
@@ -210,6 +232,9 @@ func addresses(list []confparse.Address) vip.Set {
 func (in *Instance) track(c *confparse.Instance, known trackers) {
 	if c.Interface != "" && !c.DontTrackPrimary {
 		in.trackLink(Track{Link: c.Interface})
+	}
+	if in.Key.VRF != "" {
+		in.trackLink(Track{Link: in.Key.VRF})
 	}
 	for _, a := range append(slices.Clone(c.Addresses), c.Excluded...) {
 		if !a.NoTrack && a.Interface != c.Interface {

@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"cmp"
 	"net/netip"
 
 	"keepgo/confparse"
@@ -65,7 +66,8 @@ func (n *Node) speaks(m *member) (link string, index int) {
 	if d := m.plan.Device; d != nil && !d.XmitBase {
 		return m.device.name, m.device.index
 	}
-	return m.plan.Key.Link, n.links[m.plan.Key.Link].Index
+	link = cmp.Or(m.plan.Key.Link, m.plan.Key.VRF)
+	return link, n.links[link].Index
 }
 
 // placed is all that is the instance's, where it belongs: the addresses of its

@@ -8,19 +8,6 @@ import (
 	"keepgo/vrrp"
 )
 
-// Link is an interface as the kernel shows it. The zero Up and Exists describe
-// one that is not there.
-type Link struct {
-	Name   string
-	Index  int
-	Exists bool
-	Up     bool // IFF_UP and IFF_RUNNING
-	// Source4 and Source6 are the interface's own primary IPv4 and its
-	// link-local IPv6 address: what adverts are sent from when the
-	// configuration names no source.
-	Source4, Source6 netip.Addr
-}
-
 // EventKind says what a Node hears.
 type EventKind uint8
 
@@ -46,6 +33,7 @@ type Event struct {
 	ID     int
 	Script int
 	Name   string
+	Source netip.Addr // the link-local address that a device was given
 	Value  int
 	OK     bool
 	Plan   *Plan
@@ -96,6 +84,7 @@ type member struct {
 	device stands
 	link   string     // the interface adverts leave through
 	index  int        // of that interface, 0 while there is none
+	buffer int        // its part of the receive buffer, in bytes
 	source netip.Addr // what adverts are sent from
 	cause  string     // why it is in FAULT, "" while nothing is wrong
 	// started: every script that may hold it back has ended once.
@@ -125,8 +114,12 @@ type Node struct {
 	members   []*member // parallel to plan.Instances
 	byID      map[int]*member
 	byWire    map[wireKey][]*member
-	byLink    map[string][]*member // who tracks an interface
+	byLink    map[string][]*member // who depends on an interface
+	roaming   []*member            // who depends on addresses of any interface
 	links     map[string]Link
+	vips      map[netip.Addr]bool    // every address of an instance: never a source
+	routers   map[neighbour]bool     // those that are configured
+	strangers map[neighbour]stranger // those that are heard beside them
 	scripts   []script
 	files     map[string]int
 	processes map[string]bool
@@ -153,6 +146,7 @@ func New(plan *Plan) *Node {
 func (n *Node) adopt(plan *Plan, old map[Key]*member) {
 	n.adoptScripts(plan.Scripts)
 	n.plan = plan
+	n.strangers = map[neighbour]stranger{}
 	n.members = n.members[:0:0]
 	n.due = nil
 	for i := range plan.Instances {
@@ -169,15 +163,19 @@ func (n *Node) adopt(plan *Plan, old map[Key]*member) {
 		n.due.add(m)
 	}
 	n.adoptGroups(plan.Groups)
+	n.indexSources()
 	n.indexLinks()
 	n.indexWires()
 }
 
 // indexLinks notes who must hear of which interface.
 func (n *Node) indexLinks() {
-	n.byLink = map[string][]*member{}
+	n.byLink, n.roaming = map[string][]*member{}, nil
 	for _, m := range n.members {
-		seen := map[string]bool{m.plan.Key.Link: true, m.device.name: true}
+		if m.plan.TrackSource && m.plan.Key.Link == "" {
+			n.roaming = append(n.roaming, m)
+		}
+		seen := map[string]bool{m.plan.Key.Link: true, m.plan.Key.VRF: true, m.device.name: true}
 		for _, t := range m.plan.Links {
 			seen[t.Link] = true
 		}
@@ -275,7 +273,7 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 	case EventProcess:
 		return n.process(now, ev.Name, ev.OK, acts)
 	case EventDevice:
-		return n.made(now, ev.ID, ev.Link.Name, ev.Link.Index, ev.Link.Source6, acts)
+		return n.made(now, ev.ID, ev.Link.Name, ev.Link.Index, ev.Source, acts)
 	case EventReload:
 		return n.reload(now, ev.Plan, acts)
 	case EventStop:

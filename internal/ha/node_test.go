@@ -28,7 +28,7 @@ func newDesk(t *testing.T, cfg *confparse.Config, links ...string) *desk {
 }
 
 func up(name string, index int) Link {
-	return Link{Name: name, Index: index, Exists: true, Up: true, Source4: netip.MustParseAddr("10.0.0.1")}
+	return Link{Name: name, Index: index, Exists: true, Up: true, Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}
 }
 
 // step lets the node hear an event and returns what it wants, a line each.

@@ -21,6 +21,8 @@ type Plan struct {
 	Processes []string // tracked processes, by name
 	Static    vip.Want // static_ipaddress, static_routes, static_rules: stand whatever the state
 
+	LogStrangers bool // log_unknown_vrids
+
 	Firewall     Firewall
 	StartupDelay time.Duration // vrrp_startup_delay: nobody is MASTER before, counted from the start
 	AfterBoot    vrrp.Time     // vrrp_delay_after_boot: the same, counted from the machine's boot
@@ -38,6 +40,7 @@ type Firewall struct {
 // by name, so a renamed instance keeps its state.
 type Key struct {
 	Link    string
+	VRF     string // of unicast without an interface
 	VRID    uint8
 	IPv6    bool
 	Unicast bool
@@ -56,6 +59,13 @@ type Instance struct {
 	Advert vrrp.Packet // its own adverts, but for the priority
 	TTL    uint8
 	Group  netip.Addr // multicast destination
+
+	// TrackSource faults the instance while Router.Source does not stand
+	// (track_src_ip).
+	TrackSource bool
+	// Buffer and BufferMTUs are its part of the receive buffer: bytes, and how
+	// many times the interface's MTU is added (vrrp_rx_bufs_policy).
+	Buffer, BufferMTUs int
 
 	// Device is the interface of its own that the instance has for its
 	// addresses, above Key.Link; nil without use_vmac and use_ipvlan.

@@ -45,13 +45,15 @@ func (n *Node) Wire(id int) (w Wire, ok bool) {
 func (m *member) wire() (Wire, bool) {
 	k := m.plan.Key
 	w := Wire{Link: m.link, Index: m.index, IPv6: k.IPv6, Unicast: k.Unicast, AH: m.codec.AH(), Source: m.source, Group: m.plan.Group}
-	return w, m.source.IsValid() && (m.index != 0 || k.Link == "") && m.plan.Unusable == ""
+	bound := k.Link != "" || k.VRF != ""
+	return w, m.source.IsValid() && (m.index != 0 || !bound) && m.plan.Unusable == ""
 }
 
 // Use is what a socket is needed for.
 type Use struct {
-	TTL   uint8   // to send with
-	VRIDs []uint8 // of those who listen
+	TTL    uint8   // to send with
+	VRIDs  []uint8 // of those who listen; nil for all, so that strangers are heard
+	Buffer int     // bytes of the receive buffer; 0 leaves it to the socket
 }
 
 // Wires are the sockets needed now.
@@ -59,7 +61,12 @@ func (n *Node) Wires() map[Wire]Use {
 	wires := map[Wire]Use{}
 	for _, m := range n.members {
 		if w, ok := m.wire(); ok {
-			wires[w] = Use{TTL: m.plan.TTL, VRIDs: append(wires[w].VRIDs, m.plan.Key.VRID)}
+			u := wires[w]
+			u.TTL, u.Buffer = m.plan.TTL, u.Buffer+m.buffer
+			if !n.plan.LogStrangers {
+				u.VRIDs = append(u.VRIDs, m.plan.Key.VRID)
+			}
+			wires[w] = u
 		}
 	}
 	return wires
@@ -67,11 +74,12 @@ func (n *Node) Wires() map[Wire]Use {
 
 // indexWires notes who listens where.
 func (n *Node) indexWires() {
-	n.byWire = map[wireKey][]*member{}
+	n.byWire, n.routers = map[wireKey][]*member{}, map[neighbour]bool{}
 	for _, m := range n.members {
 		if w, ok := m.wire(); ok {
 			k := wireKey{w, m.plan.Key.VRID}
 			n.byWire[k] = append(n.byWire[k], m)
+			n.routers[neighbour{w.Link, w.IPv6, k.vrid}] = true
 		}
 	}
 }
@@ -79,8 +87,12 @@ func (n *Node) indexWires() {
 // receive checks a packet and lets its instance hear it. In INIT and FAULT
 // nothing is heard.
 func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
-	m := n.addressee(p, p.VRID(p.Wire.AH))
-	if m == nil || m.router.State() == vrrp.Init || m.router.State() == vrrp.Fault {
+	vrid := p.VRID(p.Wire.AH)
+	m := n.addressee(p, vrid)
+	if m == nil {
+		return n.estrange(now, p, vrid, acts)
+	}
+	if m.router.State() == vrrp.Init || m.router.State() == vrrp.Fault {
 		return acts
 	}
 	advert, err := m.codec.Read(p.At, &p.Arrival, m.master)

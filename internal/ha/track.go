@@ -2,7 +2,6 @@ package ha
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"keepgo/vrrp"
@@ -44,9 +43,7 @@ func (n *Node) judge(m *member) verdict {
 		}
 		v.weigh(t, running, "process %s is not as it should be", n.plan.Processes[t.Index])
 	}
-	if v.cause == "" && !n.source(m).IsValid() {
-		v.cause = fmt.Sprintf("interface %s has no %s address to send from", m.plan.Key.Link, family(m.plan.Key.IPv6))
-	}
+	n.judgeSpeech(m, &v)
 	return v
 }
 
@@ -104,31 +101,6 @@ func (v *verdict) weighFile(t Track, value int, name string) {
 	}
 }
 
-func family(ipv6 bool) string {
-	if ipv6 {
-		return "IPv6 link-local"
-	}
-	return "IPv4"
-}
-
-// source is the address the instance's adverts leave from; not valid while its
-// interface has none.
-func (n *Node) source(m *member) netip.Addr {
-	if s := m.plan.Router.Source; s.IsValid() {
-		return s
-	}
-	d := m.plan.Device
-	switch {
-	case d != nil && d.Address.IsValid():
-		return d.Address.Addr()
-	case d != nil && d.IPv6 && !d.XmitBase:
-		return m.device.source
-	case m.plan.Key.IPv6:
-		return n.links[m.plan.Key.Link].Source6
-	}
-	return n.links[m.plan.Key.Link].Source4
-}
-
 // reconsider brings a member in line with its verdict.
 func (n *Node) reconsider(now vrrp.Time, m *member, acts []Action) []Action {
 	v := n.judge(m)
@@ -165,82 +137,6 @@ func (n *Node) reprioritise(now vrrp.Time, m *member, sum int, acts []Action) []
 		acts = append(acts, Action{Kind: ActNotify, Edge: m.edge(state.String() + "_PRIORITY")})
 	}
 	return acts
-}
-
-// link hears how an interface is now.
-func (n *Node) link(now vrrp.Time, l Link, acts []Action) []Action {
-	was := n.links[l.Name]
-	if was == l {
-		return acts
-	}
-	n.links[l.Name] = l
-	if !n.running {
-		return acts
-	}
-	if was.Up != l.Up && len(n.byLink[l.Name]) > 0 {
-		acts = append(acts, Action{Kind: ActLog, Text: "Netlink reports " + l.Name + upDown(l.Up)})
-	}
-	acts = n.rewire(now, n.byLink[l.Name], acts)
-	for _, m := range n.byLink[l.Name] {
-		acts = n.reconsider(now, m, acts)
-	}
-	return acts
-}
-
-func upDown(up bool) string {
-	if up {
-		return " up"
-	}
-	return " down"
-}
-
-// rewire lets members take over what changed of the interfaces they speak
-// through.
-func (n *Node) rewire(now vrrp.Time, members []*member, acts []Action) []Action {
-	var moved []*member
-	for _, m := range members {
-		if n.resource(m) {
-			moved = append(moved, m)
-		}
-	}
-	if len(moved) == 0 {
-		return acts
-	}
-	n.indexWires()
-	acts = append(acts, Action{Kind: ActWires})
-	for _, m := range moved {
-		acts = n.reconfigure(now, m, acts)
-	}
-	return acts
-}
-
-// resource takes over the interface, its index and the source address, and
-// says whether any of them changed.
-func (n *Node) resource(m *member) bool {
-	source := n.source(m)
-	link, index := n.speaks(m)
-	changed := source != m.source || index != m.index || link != m.link
-	m.source, m.index, m.link = source, index, link
-	return changed
-}
-
-// reconfigure tells the router what changed around it.
-func (n *Node) reconfigure(now vrrp.Time, m *member, acts []Action) []Action {
-	if !m.started || n.config(m) == m.router.Config() {
-		return acts
-	}
-	v := n.judge(m)
-	ev := vrrp.Event{Kind: vrrp.EventReconfigure, Config: n.config(m)}
-	ev.Priority = vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
-	return n.step(now, m, ev, acts)
-}
-
-// config is the member's router configuration with its source filled in.
-func (n *Node) config(m *member) vrrp.Config {
-	c := m.plan.Router
-	c.Source = m.source
-	c.QuietUntil = n.quiet
-	return c
 }
 
 // result hears that a tracked script ended.

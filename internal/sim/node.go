@@ -95,9 +95,11 @@ func (n *Node) Plug(name string) {
 	}
 	n.names = append(n.names, name)
 	n.links[name] = ha.Link{
-		Name: name, Index: len(n.names), Exists: true, Up: true,
-		Source4: netip.AddrFrom4([4]byte{10, 0, byte(n.world.Wire(name).number), n.place}),
-		Source6: netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 15: n.place}),
+		Name: name, Index: len(n.names), Exists: true, Up: true, MTU: 1500,
+		Addresses: []netip.Addr{
+			netip.AddrFrom4([4]byte{10, 0, byte(n.world.Wire(name).number), n.place}),
+			netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 15: n.place}),
+		},
 	}
 }
 

@@ -3,7 +3,6 @@ package sim_test
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -254,7 +253,7 @@ func (c *chaos) setLink(s *site, name string, up bool) {
 	s.links[name] = up
 	l := s.own[name]
 	if l.Up = up; s.bare[name] {
-		l.Source4, l.Source6 = netip.Addr{}, netip.Addr{}
+		l.Addresses = nil
 	}
 	s.SetLink(l)
 }

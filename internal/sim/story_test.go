@@ -3,6 +3,7 @@ package sim_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -153,21 +154,23 @@ func (s *story) machine(verb string, n *sim.Node, w []string) error {
 	return nil
 }
 
-// addressed is an interface with another address of its own.
+// addressed is an interface with another address of its own in place of those
+// of its family, or with a + beside them.
 func (s *story) addressed(l ha.Link, word string) ha.Link {
 	if word == "none" {
-		l.Source4, l.Source6 = netip.Addr{}, netip.Addr{}
+		l.Addresses = nil
 		return l
 	}
+	word, more := strings.CutPrefix(word, "+")
 	a, err := netip.ParseAddr(word)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if a.Is4() {
-		l.Source4 = a
-	} else {
-		l.Source6 = a
+	kept := slices.Clone(l.Addresses)
+	if !more {
+		kept = slices.DeleteFunc(kept, func(b netip.Addr) bool { return a.Is4() == b.Is4() })
 	}
+	l.Addresses = append(kept, a)
 	return l
 }
 

@@ -3,6 +3,7 @@ package sim
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"keepgo/internal/ha"
@@ -100,7 +101,7 @@ func (n *Node) reached(key ha.Wire, dst netip.Addr) string {
 		return key.Link
 	}
 	for _, name := range n.names {
-		if l := n.links[name]; l.Source4 == dst || l.Source6 == dst {
+		if slices.Contains(n.links[name].Addresses, dst) {
 			return name
 		}
 	}

@@ -107,12 +107,22 @@ func (d *Door) addrSeen(a standing, now time.Time) {
 	case e != nil:
 		refusals := e.refusals
 		d.state.stands(e, a.index)
+		if e.own {
+			d.ownSeen(a)
+		}
 		if refusals > 0 { // somebody else did what we could not
 			d.tellRestored(e, 0)
 		}
 		d.checked(e, a)
-	case a.flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0:
-	case d.links.addAddress(a.index, a.prefix):
+	default:
+		d.ownSeen(a)
+	}
+}
+
+// ownSeen notes an address of the link's own once it can be used.
+func (d *Door) ownSeen(a standing) {
+	usable := a.flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0
+	if usable && d.links.addAddress(a.index, a.prefix) {
 		d.state.touched = append(d.state.touched, a.index)
 	}
 }
@@ -145,13 +155,14 @@ func (d *Door) duplicate(e *entry, index int) {
 func (d *Door) addrGone(a standing, port uint32, now time.Time) {
 	e, link := d.wanted(a)
 	d.state.recheck(now)
+	if (e == nil || e.own) && d.links.removeAddress(a.index, a.prefix) {
+		d.state.touched = append(d.state.touched, a.index)
+	}
 	switch {
 	case e != nil && link.Admin && (!e.address.NoTrack || port == d.commands.port):
 		d.state.loses(e, port, now)
 	case e != nil:
 		d.state.misses(e, time.Time{})
-	case d.links.removeAddress(a.index, a.prefix):
-		d.state.touched = append(d.state.touched, a.index)
 	}
 }
 

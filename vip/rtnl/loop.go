@@ -94,6 +94,7 @@ func (d *Door) want(owner int, want vip.Want) {
 				d.queueRemove(e, owner)
 			}
 		} else if e := s.claim(owner, op.Address); e != nil {
+			e.own = want.Own
 			d.queueAdd(e, false)
 		}
 	}
@@ -129,7 +130,9 @@ func (d *Door) place(e *entry) (int, error) {
 	if !ok {
 		return 0, fmt.Errorf("there is no interface %s; the address is added when it appears", e.address.Link)
 	}
-	d.links.removeAddress(link.Index, e.key.Prefix) // no longer the link's own
+	if !e.own {
+		d.links.removeAddress(link.Index, e.key.Prefix)
+	}
 	return link.Index, nil
 }
 

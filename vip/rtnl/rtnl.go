@@ -70,6 +70,10 @@ type Link struct {
 	Forwarding bool
 	Promote    bool   // net.ipv4.conf.LINK.promote_secondaries
 	Table      uint32 // of a VRF; else 0
+	// Below is the index of the link that a macvlan, macvtap, ipvlan or ipvtap
+	// shares its wire with; 0 for others, and where that is in another namespace.
+	Below     int
+	Multicast bool // IFF_MULTICAST
 }
 
 // DefaultReceiveBuffer is the size of the event socket's buffer in bytes: room
@@ -200,6 +204,9 @@ func (d *Door) Close() error {
 // LinkByName is the current view of one link.
 func (d *Door) LinkByName(name string) (Link, bool) { return d.links.named(name) }
 
+// Name is the name of the link of an index, "" if there is none.
+func (d *Door) Name(index int) string { return d.links.name(index) }
+
 // Links is every link by its index.
 func (d *Door) Links() []Link {
 	all := d.links.all()
@@ -207,8 +214,9 @@ func (d *Door) Links() []Link {
 	return all
 }
 
-// Addresses is what stands on a link beside the wanted addresses, oldest
-// first, without IPv6 addresses still under duplicate address detection: the
-// candidates for the link's primary address. Leftovers of an earlier run are
+// Addresses is what stands on a link beside the wanted addresses, but for those
+// wanted as its own (vip.Want.Own), oldest first, without IPv6 addresses still
+// under duplicate address detection: the candidates for the link's primary
+// address. Leftovers of an earlier run are
 // among them until Clean or Set has dealt with them.
 func (d *Door) Addresses(link string) []netip.Prefix { return d.links.addresses(link) }

@@ -38,6 +38,7 @@ type entry struct {
 	taken    bool   // somebody removed it
 	port     uint32 // who
 	refusals int    // failed tries since it stood last
+	own      bool   // counts among the link's own addresses
 	checking bool   // whether an IPv6 address is another host's is not known yet
 }
 

@@ -3,6 +3,7 @@ package rtnl
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -242,6 +243,9 @@ func decodeLink(body []byte) (l Link, ok bool) {
 	l.Admin = flags&unix.IFF_UP != 0
 	l.Up = l.Admin && flags&unix.IFF_RUNNING != 0
 	l.ARP = ether && flags&unix.IFF_NOARP == 0
+	l.Multicast = flags&unix.IFF_MULTICAST != 0
+	var below int
+	var stacked, elsewhere bool
 	for a, rest, ok := nextAttribute(body[linkmsgLen:]); ok; a, rest, ok = nextAttribute(rest) {
 		switch {
 		case a.kind == unix.IFLA_IFNAME:
@@ -255,7 +259,15 @@ func decodeLink(body []byte) (l Link, ok bool) {
 			l.Promote = linkConf(a.value, unix.AF_INET, unix.IFLA_INET_CONF, confPromote) != 0
 		case a.kind == unix.IFLA_LINKINFO:
 			l.Table = decodeVRF(a.value)
+			stacked = sharesWire(a.value)
+		case a.kind == unix.IFLA_LINK && len(a.value) == 4:
+			below = int(int32(host.Uint32(a.value)))
+		case a.kind == unix.IFLA_LINK_NETNSID:
+			elsewhere = true
 		}
+	}
+	if stacked && !elsewhere {
+		l.Below = below
 	}
 	return l, l.Name != "" && l.Index > 0
 }
@@ -278,6 +290,17 @@ func linkConf(b []byte, family, list uint16, place int) uint32 {
 		}
 	}
 	return 0
+}
+
+// sharesWire reports whether IFLA_LINKINFO tells of a link that sends and
+// receives on the very wire of the one below it. A VLAN has its own.
+func sharesWire(b []byte) bool {
+	for a, rest, ok := nextAttribute(b); ok; a, rest, ok = nextAttribute(rest) {
+		if a.kind == unix.IFLA_INFO_KIND {
+			return slices.Contains([]string{"macvlan", "macvtap", "ipvlan", "ipvtap"}, cString(a.value))
+		}
+	}
+	return false
 }
 
 // decodeVRF finds the table of a VRF in IFLA_LINKINFO.

@@ -1,0 +1,135 @@
+package ha
+
+import (
+	"net/netip"
+	"slices"
+
+	"keepgo/vrrp"
+)
+
+// Link is an interface as the kernel shows it. The zero Up and Exists describe
+// one that is not there.
+type Link struct {
+	Name   string
+	Index  int
+	Exists bool
+	Up     bool // IFF_UP and IFF_RUNNING
+	MTU    int
+	// Below is the interface whose wire a macvlan or ipvlan shares; "" for all
+	// others.
+	Below string
+	// Unicast: it carries no multicast.
+	Unicast bool
+	// Addresses stand on it, the oldest first, without those that instances
+	// put there and those that are still checked for duplicates.
+	Addresses []netip.Addr
+}
+
+// same tells whether nothing changed.
+func (l *Link) same(o *Link) bool {
+	return l.Name == o.Name && l.Index == o.Index && l.Exists == o.Exists && l.Up == o.Up && l.MTU == o.MTU &&
+		l.Below == o.Below && l.Unicast == o.Unicast && slices.Equal(l.Addresses, o.Addresses)
+}
+
+// link hears how an interface is now.
+func (n *Node) link(now vrrp.Time, l Link, acts []Action) []Action {
+	was := n.links[l.Name]
+	if was.same(&l) {
+		return acts
+	}
+	n.links[l.Name] = l
+	if !n.running {
+		return acts
+	}
+	concerned := n.byLink[l.Name]
+	if len(concerned) > 0 {
+		acts = tellLink(&was, &l, acts)
+	}
+	concerned = append(concerned[:len(concerned):len(concerned)], n.roaming...)
+	acts = n.rewire(now, concerned, acts)
+	for _, m := range concerned {
+		acts = n.reconsider(now, m, acts)
+	}
+	return acts
+}
+
+// tellLink logs what became of an interface, in keepalived's words.
+func tellLink(was, now *Link, acts []Action) []Action {
+	if was.Exists != now.Exists {
+		word := " added"
+		if was.Exists {
+			word = " deleted"
+		}
+		acts = append(acts, Action{Kind: ActLog, Text: "Interface " + now.Name + word})
+	}
+	if was.Up != now.Up {
+		acts = append(acts, Action{Kind: ActLog, Text: "Netlink reports " + now.Name + upDown(now.Up)})
+	}
+	return acts
+}
+
+func upDown(up bool) string {
+	if up {
+		return " up"
+	}
+	return " down"
+}
+
+// rewire lets members take over what changed of the interfaces they speak
+// through.
+func (n *Node) rewire(now vrrp.Time, members []*member, acts []Action) []Action {
+	var moved []*member
+	for _, m := range members {
+		was := m.source
+		if !n.resource(m) {
+			continue
+		}
+		moved = append(moved, m)
+		if was.IsValid() && m.source.IsValid() && was != m.source {
+			acts = m.log(acts, "%s is gone, adverts are sent from %s", was, m.source)
+		}
+	}
+	if len(moved) == 0 {
+		return acts
+	}
+	n.indexWires()
+	acts = append(acts, Action{Kind: ActWires})
+	for _, m := range moved {
+		acts = n.reconfigure(now, m, acts)
+	}
+	return acts
+}
+
+// resource takes over the interface, its index, the source address and the
+// size of the receive buffer, and says whether any of them changed. When the
+// last address went the old one still serves to hand over.
+func (n *Node) resource(m *member) bool {
+	source := n.source(m)
+	if !source.IsValid() {
+		source = m.source
+	}
+	link, index := n.speaks(m)
+	buffer := m.plan.Buffer + m.plan.BufferMTUs*n.links[m.plan.Key.Link].MTU
+	changed := source != m.source || index != m.index || link != m.link || buffer != m.buffer
+	m.source, m.index, m.link, m.buffer = source, index, link, buffer
+	return changed
+}
+
+// reconfigure tells the router what changed around it.
+func (n *Node) reconfigure(now vrrp.Time, m *member, acts []Action) []Action {
+	if !m.started || n.config(m) == m.router.Config() {
+		return acts
+	}
+	v := n.judge(m)
+	ev := vrrp.Event{Kind: vrrp.EventReconfigure, Config: n.config(m)}
+	ev.Priority = vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
+	return n.step(now, m, ev, acts)
+}
+
+// config is the member's router configuration with its source filled in.
+func (n *Node) config(m *member) vrrp.Config {
+	c := m.plan.Router
+	c.Source = m.source
+	c.QuietUntil = n.quiet
+	return c
+}
