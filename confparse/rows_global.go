@@ -135,7 +135,7 @@ func defaultsRows() []row[globals] {
 		field("default_interface", link().or("eth0"), func(g *G) *string { return &g.DefaultInterface }, "The interface of static addresses without dev.").since("1.2.24"),
 		field("log_unknown_vrids", flag(), func(g *G) *bool { return &g.LogUnknownVRIDs }, "Logs adverts of routers that are not configured.").since("2.0.16"),
 		field("vmac_prefix", text("string").in("letters of an interface name").or("vrrp"), func(g *G) *string { return &g.VMACPrefix }, "How names of VMAC interfaces begin.").since("2.2.0"),
-		field("vmac_addr_prefix", text("string").in("letters of an interface name").or("vmac_prefix"), func(g *G) *string { return &g.VMACAddrPrefix }, "How names of the VMACs of use_vmac_addr begin.").notYet().since("2.2.0"),
+		field("vmac_addr_prefix", text("string").in("letters of an interface name").or("vmac_prefix"), func(g *G) *string { return &g.VMACAddrPrefix }, "How names of the VMACs of use_vmac_addr begin.").since("2.2.0"),
 		action("dynamic_interfaces", "[allow_if_changes]", func(s *stmt, g *G) {
 			g.DynamicInterfaces = true
 			g.AllowIfChanges = s.switched("allow_if_changes")

@@ -19,7 +19,7 @@ func linkRows() []row[Instance] {
 				option("netlink_notify_msg", "", "Provokes a message of the kernel about the interface below.").or("off"),
 				option("group", "<GROUP>", "The link group of the interface.").in("a name or a number").or("that of the interface below")).
 			item("<MAC>", "aa:bb:cc:dd:ee[:ff]", "of one host, and none that VRRP gives itself", "that of RFC 9568 section 7.3", "The address of the interface; to 5 octets the VRID is added.").since("1.2.3"),
-		field("use_vmac_addr", flag(), func(i *I) *bool { return &i.VMAC.Addresses }, "The same for addresses on other interfaces.").notYet().since("2.2.0"),
+		field("use_vmac_addr", flag(), func(i *I) *bool { return &i.VMAC.Addresses }, "The same for addresses on other interfaces.").since("2.2.0"),
 		field("vmac_xmit_base", flag(), func(i *I) *bool { return &i.VMAC.XmitBase }, "Adverts go out through the interface below the VMAC.").since("1.2.10"),
 		action("use_ipvlan", "[[name] <IFNAME>] [<IP>] [bridge|private|vepa] [group <GROUP>]", useIPVLAN, "Runs on an ipvlan interface.").or("mode bridge").
 			options(option("name", "<IFNAME>", "The interface; the word may be left out.").in("up to 15 characters").or("vrrp.<VRID>"),
@@ -190,6 +190,6 @@ func addressOptions[T any]() []row[T] {
 		word[T]("no_track", "", "Nothing happens when the address is taken away.").or("tracked").since("2.0.3"),
 		word[T]("preferred_lft", "<SECS>|forever", "How long the address is preferred as a source.").in("0-4294967295 or forever").or("forever; 0 for IPv6 /128").since("2.0.20"),
 		word[T]("track_group", "<TRACK_GROUP>", "The instances at fault with its interface.").in("a track_group; needs dev").or("none").since("2.0.3"),
-		word[T]("use_vmac", "", "The address answers with the virtual MAC address.").or("off").since("2.2.0").notYet(),
+		word[T]("use_vmac", "", "The address answers with the virtual MAC address.").or("off").since("2.2.0"),
 	}
 }

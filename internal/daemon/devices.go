@@ -1,12 +1,12 @@
 package daemon
 
 import (
-	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
 
 	"keepgo/internal/ha"
+	"keepgo/internal/status"
 	viplink "keepgo/vip/link"
 )
 
@@ -18,12 +18,19 @@ type devices struct {
 	door *viplink.Door
 
 	mu   sync.Mutex
-	made map[int]ha.Event // what the loop has not heard yet, by instance
+	made map[deviceID]ha.Event // what the loop has not heard yet
+	test map[string]string     // how the first frame of each device fared
 	C    chan struct{}
 }
 
+// deviceID is a device of an instance.
+type deviceID struct {
+	instance int
+	key      ha.DeviceKey
+}
+
 func newDevices(log func(format string, args ...any)) *devices {
-	return &devices{log: log, made: map[int]ha.Event{}, C: make(chan struct{}, 1)}
+	return &devices{log: log, made: map[deviceID]ha.Event{}, test: map[string]string{}, C: make(chan struct{}, 1)}
 }
 
 // open opens the door. It is opened too when an earlier life left something to
@@ -37,9 +44,9 @@ func (d *devices) open() error {
 	return err
 }
 
-// set asks for an instance's device, or gives it up.
-func (d *devices) set(id int, want *ha.Device) {
-	if want == nil && d.door == nil {
+// set asks for the devices of an instance, and gives up those it had beside.
+func (d *devices) set(id int, want []ha.Device) {
+	if len(want) == 0 && d.door == nil {
 		return
 	}
 	if err := d.open(); err != nil {
@@ -47,8 +54,8 @@ func (d *devices) set(id int, want *ha.Device) {
 		return
 	}
 	var w viplink.Want
-	if want != nil {
-		w.Links = []viplink.Link{translate(want)}
+	for i := range want {
+		w.Links = append(w.Links, translate(&want[i]))
 	}
 	d.door.Set(id, w)
 }
@@ -71,23 +78,49 @@ func translate(w *ha.Device) viplink.Link {
 func (d *devices) hear(ev viplink.Event) {
 	switch ev.Kind {
 	case viplink.Made:
-		d.post(ev.Owner, ha.Link{Name: ev.Name, Index: ev.Index}, ev.Source)
+		d.post(ev, ha.Link{Name: ev.Name, Index: ev.Index})
 	case viplink.Gone:
-		d.post(ev.Owner, ha.Link{}, netip.Addr{})
+		d.post(ev, ha.Link{})
 	case viplink.Failed, viplink.Warned:
 		d.log("%v", ev.Err)
 	case viplink.Tested:
-		if ev.Err != nil {
-			d.log("%v", ev.Err)
-		}
+		d.tested(ev)
 	case viplink.SysctlChanged:
 		d.log("sysctl %s: %s -> %s", ev.Path, ev.Old, ev.New)
 	}
 }
 
-func (d *devices) post(id int, l ha.Link, source netip.Addr) {
+// tested notes and tells how the first frame of a device fared.
+func (d *devices) tested(ev viplink.Event) {
+	result := "heard"
+	if ev.Err != nil {
+		result = ev.Err.Error()
+		d.log("%v", ev.Err)
+	} else {
+		d.log("%s stands on %s: a frame sent from it was heard leaving there", ev.Name, ev.Base)
+	}
 	d.mu.Lock()
-	d.made[id] = ha.Event{Kind: ha.EventDevice, ID: id, Link: l, Source: source}
+	d.test[ev.Name] = result
+	d.mu.Unlock()
+}
+
+// outcomes completes a status with how the first frames fared.
+func (d *devices) outcomes(instances []status.Instance) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range instances {
+		for k := range instances[i].Devices {
+			dev := &instances[i].Devices[k]
+			dev.Test = d.test[dev.Name]
+		}
+	}
+}
+
+func (d *devices) post(ev viplink.Event, l ha.Link) {
+	id := deviceID{ev.Owner, ha.DeviceKey{Parent: ev.Link.Parent, IPv6: ev.Link.IPv6}}
+	d.mu.Lock()
+	delete(d.test, ev.Name)
+	d.made[id] = ha.Event{Kind: ha.EventDevice, ID: id.instance, Device: id.key, Link: l, Source: ev.Source}
 	d.mu.Unlock()
 	select {
 	case d.C <- struct{}{}:

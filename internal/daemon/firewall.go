@@ -11,23 +11,26 @@ type firewall struct {
 	log    func(format string, args ...any)
 	plan   ha.Firewall
 	door   *filter.Door
-	guards map[int]filter.Guard // of the VMACs that stand
+	guards map[int]map[ha.DeviceKey]filter.Guard // of the VMACs that stand, by instance
 	owners map[int]bool
 }
 
 func newFirewall(log func(format string, args ...any)) *firewall {
-	return &firewall{log: log, guards: map[int]filter.Guard{}, owners: map[int]bool{}}
+	return &firewall{log: log, guards: map[int]map[ha.DeviceKey]filter.Guard{}, owners: map[int]bool{}}
 }
 
 // guard notes the VMAC that an event tells of, or with an empty name that it is
 // gone.
-func (f *firewall) guard(ev ha.Event, base int, d *ha.Device) {
-	l := &ev.Link
-	delete(f.guards, ev.ID)
-	if l.Name == "" || d == nil || d.IPVLAN {
+func (f *firewall) guard(ev *ha.Event, base int, d *ha.Device) {
+	l, id := &ev.Link, ev.ID
+	delete(f.guards[id], d.Key())
+	if l.Name == "" || d.IPVLAN {
 		return
 	}
-	f.guards[ev.ID] = filter.Guard{
+	if f.guards[id] == nil {
+		f.guards[id] = map[ha.DeviceKey]filter.Guard{}
+	}
+	f.guards[id][d.Key()] = filter.Guard{
 		Link: l.Name, Index: l.Index, Base: base,
 		IPv4: !d.IPv6, IPv6: d.IPv6 || !d.NoIPv6, Shared: ev.Source,
 	}
@@ -39,8 +42,10 @@ func (f *firewall) set(id int, n *ha.Node) {
 	for _, a := range n.Drop(id) {
 		w.Drop = append(w.Drop, filter.Address{Addr: a.Prefix.Addr(), Link: a.Link})
 	}
-	if g, ok := f.guards[id]; ok && n.Device(id) != nil {
-		w.Guards = []filter.Guard{g}
+	for _, d := range n.Devices(id) {
+		if g, ok := f.guards[id][d.Key()]; ok {
+			w.Guards = append(w.Guards, g)
+		}
 	}
 	if len(w.Drop)+len(w.Guards) == 0 && !f.owners[id] {
 		return

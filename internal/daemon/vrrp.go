@@ -226,7 +226,7 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 		case ha.ActClean:
 			l.links.CleanAll(l.node.Placed(a.ID))
 		case ha.ActDevice:
-			l.devices.set(a.ID, l.node.Device(a.ID))
+			l.devices.set(a.ID, l.node.Devices(a.ID))
 		}
 	}
 	for i := range acts {
@@ -307,11 +307,13 @@ func (l *vrrpLoop) devicesChanged() {
 		if l.node == nil {
 			continue
 		}
-		if in := l.node.Planned(ev.ID); in != nil {
-			base, _ := l.links.LinkByName(in.Key.Link)
-			l.filter.guard(ev, base.Index, l.node.Device(ev.ID))
-			l.filter.set(ev.ID, l.node)
+		for _, d := range l.node.Devices(ev.ID) {
+			if d.Key() == ev.Device {
+				base, _ := l.links.LinkByName(d.Parent)
+				l.filter.guard(&ev, base.Index, &d)
+			}
 		}
+		l.filter.set(ev.ID, l.node)
 		l.step(ev)
 	}
 }
@@ -337,6 +339,7 @@ func (l *vrrpLoop) report() {
 	s := &status.Status{}
 	if l.node != nil {
 		s.Instances = l.node.Status(l.clock.now(), time.Now())
+		l.devices.outcomes(s.Instances)
 	}
 	l.up.send(fromChild{Report: s})
 }

@@ -106,6 +106,7 @@ func build(c *confparse.Instance, g *confparse.Global, known trackers) Instance 
 		in.TTL = c.UnicastTTL
 		in.Group = netip.Addr{}
 	}
+	in.carry(c, g)
 	in.Advert = advert(c)
 	in.Expect = expect(c, in.Advert.Addresses)
 	in.size(c, &g.ReceiveBuffer)

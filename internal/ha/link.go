@@ -45,6 +45,9 @@ func (n *Node) link(now vrrp.Time, l Link, acts []Action) []Action {
 	if len(concerned) > 0 {
 		acts = tellLink(&was, &l, acts)
 	}
+	for _, m := range concerned {
+		m.sees(&l)
+	}
 	concerned = append(concerned[:len(concerned):len(concerned)], n.roaming...)
 	acts = n.rewire(now, concerned, acts)
 	for _, m := range concerned {

@@ -20,7 +20,7 @@ const (
 	EventScript                   // Event.Script ended, well or not (Event.OK)
 	EventFile                     // the tracked file Event.Name says Event.Value
 	EventProcess                  // the tracked process Event.Name is as it should be, or not (Event.OK)
-	EventDevice                   // the device of Event.ID stands as Event.Link; without a name it is gone
+	EventDevice                   // the device Event.Device of Event.ID stands as Event.Link; without a name it is gone
 	EventReload                   // Event.Plan replaces the plan
 	EventStop                     // hand over and end
 )
@@ -31,6 +31,7 @@ type Event struct {
 	Packet *Packet
 	Link   Link
 	ID     int
+	Device DeviceKey
 	Script int
 	Name   string
 	Source netip.Addr // the link-local address that a device was given
@@ -52,7 +53,7 @@ const (
 	ActNotify                     // tell Edge
 	ActLog                        // write Text
 	ActWires                      // the set of sockets needed changed
-	ActDevice                     // Device(ID) is the interface that should be there for ID
+	ActDevice                     // Devices(ID) are the interfaces that should be there for ID
 	ActClean                      // Placed(ID) may stand from an earlier life and must not
 )
 
@@ -82,6 +83,7 @@ type member struct {
 	slot   int       // place in the heap
 
 	device stands
+	extra  []stands   // parallel to plan.Extra
 	link   string     // the interface adverts leave through
 	index  int        // of that interface, 0 while there is none
 	buffer int        // its part of the receive buffer, in bytes
@@ -157,7 +159,7 @@ func (n *Node) adopt(plan *Plan, old map[Key]*member) {
 			m = &member{id: n.lastID, router: vrrp.New(p.Router), next: vrrp.Never}
 			n.byID[m.id] = m
 		}
-		m.plan = p
+		m.adopt(p)
 		m.codec.Configure(p.Advert, p.Expect)
 		n.members = append(n.members, m)
 		n.due.add(m)
@@ -168,6 +170,26 @@ func (n *Node) adopt(plan *Plan, old map[Key]*member) {
 	n.indexWires()
 }
 
+// adopt gives a member its plan. Of its further devices those stay known that
+// the new plan has too.
+func (m *member) adopt(p *Instance) {
+	extra := make([]stands, len(p.Extra))
+	for i := range p.Extra {
+		if j := slices.Index(m.known(), p.Extra[i]); j >= 0 {
+			extra[i] = m.extra[j]
+		}
+	}
+	m.plan, m.extra = p, extra
+}
+
+// known are the further devices of the plan a member had until now.
+func (m *member) known() []Device {
+	if m.plan == nil {
+		return nil
+	}
+	return m.plan.Extra
+}
+
 // indexLinks notes who must hear of which interface.
 func (n *Node) indexLinks() {
 	n.byLink, n.roaming = map[string][]*member{}, nil
@@ -176,6 +198,9 @@ func (n *Node) indexLinks() {
 			n.roaming = append(n.roaming, m)
 		}
 		seen := map[string]bool{m.plan.Key.Link: true, m.plan.Key.VRF: true, m.device.name: true}
+		for _, s := range m.extra {
+			seen[s.name] = true
+		}
 		for _, t := range m.plan.Links {
 			seen[t.Link] = true
 		}
@@ -211,14 +236,13 @@ func (n *Node) Want(id int) vip.Want {
 // Addresses is the addresses of Want.
 func (n *Node) Addresses(id int) vip.Set { return n.Want(id).Addresses }
 
-// Device is the interface of its own that an instance should have, nil for
-// none.
-func (n *Node) Device(id int) *Device {
+// Devices are the interfaces that should be made for an instance.
+func (n *Node) Devices(id int) []Device {
 	m := n.byID[id]
 	if m == nil || m.gone || !n.running {
 		return nil
 	}
-	return m.plan.Device
+	return m.plan.Devices()
 }
 
 // Placed is where an instance's addresses belong, whether or not they should
@@ -273,7 +297,7 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 	case EventProcess:
 		return n.process(now, ev.Name, ev.OK, acts)
 	case EventDevice:
-		return n.made(now, ev.ID, ev.Link.Name, ev.Link.Index, ev.Source, acts)
+		return n.made(now, &ev, acts)
 	case EventReload:
 		return n.reload(now, ev.Plan, acts)
 	case EventStop:
@@ -321,6 +345,8 @@ func (n *Node) enter(now vrrp.Time, m *member, acts []Action) []Action {
 	}
 	if m.plan.Device != nil {
 		m.reason = "waiting for its interface"
+	}
+	if m.plan.devices() {
 		acts = append(acts, Action{Kind: ActDevice, ID: m.id})
 	}
 	return n.reconsider(now, m, acts)
@@ -398,7 +424,7 @@ func (n *Node) stop(now vrrp.Time, acts []Action) []Action {
 		acts = append(acts, Action{Kind: ActSettle})
 	}
 	for _, m := range n.members {
-		if m.plan.Device != nil {
+		if m.plan.devices() {
 			acts = append(acts, Action{Kind: ActDevice, ID: m.id})
 		}
 	}

@@ -263,14 +263,14 @@ func TestDeviceCarriesAddressesAndAdverts(t *testing.T) {
 	in.UseVMAC = true
 	d := newDesk(t, &confparse.Config{Instances: []*confparse.Instance{in}}, "eth0")
 	d.step(Event{Kind: EventStart})
-	if dev := d.node.Device(1); dev == nil || dev.Parent != "eth0" || !dev.NoIPv6 {
+	if dev := d.node.Devices(1); len(dev) != 1 || dev[0].Parent != "eth0" || !dev[0].NoIPv6 {
 		t.Fatalf("device %+v", dev)
 	}
 	if d.until(time.Minute); d.state(0) != "INIT" {
 		t.Errorf("without its device it is %s", d.state(0))
 	}
 	d.step(Event{Kind: EventLink, Link: Link{Name: "vrrp.1", Index: 7, Exists: true, Up: true}})
-	d.step(Event{Kind: EventDevice, ID: 1, Link: Link{Name: "vrrp.1", Index: 7}})
+	d.step(Event{Kind: EventDevice, ID: 1, Device: DeviceKey{Parent: "eth0"}, Link: Link{Name: "vrrp.1", Index: 7}})
 	d.until(4 * time.Second)
 	if d.state(0) != "MASTER" {
 		t.Fatalf("with its device it is %s", d.state(0))
@@ -281,15 +281,15 @@ func TestDeviceCarriesAddressesAndAdverts(t *testing.T) {
 	if w, ok := d.node.Wire(1); !ok || w.Link != "vrrp.1" || w.Index != 7 || w.Source.String() != "10.0.0.1" {
 		t.Errorf("wire %+v", w)
 	}
-	if d.step(Event{Kind: EventDevice, ID: 1}); d.state(0) != "FAULT" {
+	if d.step(Event{Kind: EventDevice, ID: 1, Device: DeviceKey{Parent: "eth0"}}); d.state(0) != "FAULT" {
 		t.Errorf("when its device is gone it is %s", d.state(0))
 	}
-	d.step(Event{Kind: EventDevice, ID: 1, Link: Link{Name: "vrrp.1", Index: 8}})
+	d.step(Event{Kind: EventDevice, ID: 1, Device: DeviceKey{Parent: "eth0"}, Link: Link{Name: "vrrp.1", Index: 8}})
 	if d.state(0) != "BACKUP" {
 		t.Errorf("when its device is back it is %s", d.state(0))
 	}
 	d.step(Event{Kind: EventStop})
-	if d.node.Device(1) != nil {
+	if len(d.node.Devices(1)) > 0 {
 		t.Error("a stopped instance wants a device")
 	}
 }
@@ -299,7 +299,7 @@ func TestXmitBaseSpeaksThroughTheParent(t *testing.T) {
 	in.UseVMAC, in.VMAC.XmitBase = true, true
 	d := newDesk(t, &confparse.Config{Instances: []*confparse.Instance{in}}, "eth0")
 	d.step(Event{Kind: EventStart})
-	d.step(Event{Kind: EventDevice, ID: 1, Link: Link{Name: "vrrp.1", Index: 7}})
+	d.step(Event{Kind: EventDevice, ID: 1, Device: DeviceKey{Parent: "eth0"}, Link: Link{Name: "vrrp.1", Index: 7}})
 	d.until(4 * time.Second)
 	if w, ok := d.node.Wire(1); !ok || w.Link != "eth0" || d.node.Addresses(1)[0].Link != "vrrp.1" {
 		t.Errorf("wire %+v, addresses %v", w, d.node.Addresses(1))
@@ -311,11 +311,11 @@ func TestReloadThatDropsTheDevice(t *testing.T) {
 	with.UseVMAC = true
 	d := newDesk(t, &confparse.Config{Instances: []*confparse.Instance{with}}, "eth0")
 	d.step(Event{Kind: EventStart})
-	d.step(Event{Kind: EventDevice, ID: 1, Link: Link{Name: "vrrp.1", Index: 7}})
+	d.step(Event{Kind: EventDevice, ID: 1, Device: DeviceKey{Parent: "eth0"}, Link: Link{Name: "vrrp.1", Index: 7}})
 	d.until(4 * time.Second)
 	d.step(Event{Kind: EventReload, Plan: Build(&confparse.Config{Instances: []*confparse.Instance{without}})})
-	if w, _ := d.node.Wire(1); w.Link != "eth0" || d.node.Device(1) != nil || d.node.Addresses(1)[0].Link != "eth0" {
-		t.Errorf("wire %+v, device %v, addresses %v", w, d.node.Device(1), d.node.Addresses(1))
+	if w, _ := d.node.Wire(1); w.Link != "eth0" || len(d.node.Devices(1)) > 0 || d.node.Addresses(1)[0].Link != "eth0" {
+		t.Errorf("wire %+v, device %v, addresses %v", w, d.node.Devices(1), d.node.Addresses(1))
 	}
 }
 

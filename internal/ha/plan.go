@@ -70,11 +70,17 @@ type Instance struct {
 	// Device is the interface of its own that the instance has for its
 	// addresses, above Key.Link; nil without use_vmac and use_ipvlan.
 	Device *Device
+	// Extra are further VMACs, for addresses on other interfaces or of the other
+	// family (use_vmac_addr, and use_vmac of an address).
+	Extra []Device
 
 	Addresses vip.Set // all that stand while MASTER
-	Routes    []vip.Route
-	Rules     []vip.Rule
-	Promote   bool // promote_secondaries on the instance's interface
+	// Carriers says of each of Addresses what carries it: 0 the interface it
+	// names, 1 Device, 2 and up Extra. It is empty where no device does.
+	Carriers []int
+	Routes   []vip.Route
+	Rules    []vip.Rule
+	Promote  bool // promote_secondaries on the instance's interface
 	// Drop keeps packets to and from the addresses away: no_accept, and strict
 	// mode's default for all but the owner.
 	Drop     bool
@@ -90,6 +96,12 @@ type Instance struct {
 	Scripts   []Track
 	Files     []Track
 	Processes []Track
+}
+
+// DeviceKey tells the devices of one instance apart.
+type DeviceKey struct {
+	Parent string
+	IPv6   bool
 }
 
 // Device is an interface made for one instance: a VMAC or an ipvlan.
@@ -109,6 +121,9 @@ type Device struct {
 	Notify   bool         // netlink_notify_msg
 	XmitBase bool         // adverts leave through the parent (vmac_xmit_base)
 }
+
+// Key is what the device is known by among those of its instance.
+func (d *Device) Key() DeviceKey { return DeviceKey{d.Parent, d.IPv6} }
 
 // Announce is the schedule of gratuitous ARP and unsolicited NA.
 type Announce struct {

@@ -55,7 +55,7 @@ func (n *Node) retire(now vrrp.Time, plan *Plan, acts []Action) []Action {
 		was := m.router.State()
 		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventStop}, acts)
 		m.gone = true
-		if m.plan.Device != nil {
+		if m.plan.devices() {
 			acts = append(acts, Action{Kind: ActDevice, ID: m.id})
 		}
 		if state := m.farewell(was); state != "" {
@@ -88,14 +88,13 @@ func (n *Node) renew(now vrrp.Time, m *member, was *Instance, acts []Action) []A
 	return n.reconsider(now, m, acts)
 }
 
-// replace asks for another device where the plan has another. One that is not
+// replace asks for other devices where the plan has others. One that is not
 // wanted any more is forgotten at once.
 func (n *Node) replace(m *member, was *Instance, acts []Action) []Action {
-	old, now := was.Device, m.plan.Device
-	if old == nil && now == nil || old != nil && now != nil && *old == *now {
+	if slices.Equal(was.Devices(), m.plan.Devices()) {
 		return acts
 	}
-	if now == nil {
+	if m.plan.Device == nil {
 		m.device = stands{}
 	}
 	return append(acts, Action{Kind: ActDevice, ID: m.id}, Action{Kind: ActSettle, ID: m.id})

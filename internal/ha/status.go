@@ -26,6 +26,9 @@ func (n *Node) Status(now vrrp.Time, wall time.Time) []status.Instance {
 		for _, a := range m.plan.Addresses {
 			s.Addresses = append(s.Addresses, a.Prefix.String()+" dev "+a.Link)
 		}
+		for k, d := range m.plan.Devices() {
+			s.Devices = append(s.Devices, status.Device{Name: m.deviceName(k), Parent: d.Parent})
+		}
 		out[i] = s
 	}
 	return out

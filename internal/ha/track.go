@@ -24,6 +24,7 @@ func (n *Node) judge(m *member) verdict {
 		v.weigh(t, n.links[t.Link].Up, "interface %s is down", t.Link)
 	}
 	n.judgeDevice(m, &v)
+	n.judgeExtra(m, &v)
 	for _, t := range m.plan.Scripts {
 		s := n.scripts[t.Index]
 		if !s.known {
@@ -61,9 +62,25 @@ func (n *Node) judgeDevice(m *member, v *verdict) {
 	case v.cause != "":
 	case m.device.name == "":
 		v.cause = "its interface above " + d.Parent + " is gone"
-	case known && !link.Up && slices.ContainsFunc(m.plan.Links, func(t Track) bool { return t.Link == d.Parent }):
+	case known && !link.Up && m.tracks(d.Parent):
 		v.cause = "interface " + m.device.name + " is down"
 	}
+}
+
+// judgeExtra faults where a further device is down by itself: what becomes of
+// it with the interface below is that one's affair, and one that is missing is
+// being made.
+func (n *Node) judgeExtra(m *member, v *verdict) {
+	for i, s := range m.extra {
+		if v.cause == "" && s.up && !n.links[s.name].Up && m.tracks(m.plan.Extra[i].Parent) {
+			v.cause = "interface " + s.name + " is down"
+		}
+	}
+}
+
+// tracks tells whether an interface is among those the member depends on.
+func (m *member) tracks(link string) bool {
+	return slices.ContainsFunc(m.plan.Links, func(t Track) bool { return t.Link == link })
 }
 
 // weigh adds one tracker: weight 0 is a cause of FAULT while bad, a positive

@@ -24,6 +24,16 @@ type Instance struct {
 	Since     time.Time `json:"since"`
 	Master    string    `json:"master,omitempty"` // address of the master last heard
 	Addresses []string  `json:"addresses"`
+	Devices   []Device  `json:"devices,omitempty"`
+}
+
+// Device is an interface made for an instance: a VMAC or an ipvlan.
+type Device struct {
+	Name   string `json:"name"` // "" while it does not stand
+	Parent string `json:"parent"`
+	// Test is what became of a frame sent through it when it was made: "" while
+	// that is not known, "heard" if it left through the parent, else what is wrong.
+	Test string `json:"test,omitempty"`
 }
 
 // Service is one virtual_server.
