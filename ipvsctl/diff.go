@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // OpKind is what an Op does.
@@ -142,4 +143,20 @@ func (t Table) Clone() Table {
 		c[k] = Entry{Service: e.Service, Destinations: d}
 	}
 	return c
+}
+
+// shownOps bounds how many changes Summary spells out.
+const shownOps = 3
+
+// Summary is changes in one line of bounded length: the first few, and how many
+// more there are.
+func Summary(ops []Op) string {
+	var words []string
+	for _, op := range ops[:min(len(ops), shownOps)] {
+		words = append(words, op.String())
+	}
+	if more := len(ops) - shownOps; more > 0 {
+		words = append(words, fmt.Sprintf("and %d more changes", more))
+	}
+	return strings.Join(words, ", ")
 }

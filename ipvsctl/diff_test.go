@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -197,5 +198,19 @@ func TestCanonical(t *testing.T) {
 		if got := c.give.Canonical(c.ipv6); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
+	}
+}
+
+func TestSummaryIsOneShortLine(t *testing.T) {
+	k := ServiceKey{Protocol: 6, Addr: netip.MustParseAddr("10.0.0.1"), Port: 80}
+	ops := []Op{{Kind: DelService, Service: k}}
+	if got, want := Summary(ops), "delete service [10.0.0.1]:tcp:80"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for range 4 {
+		ops = append(ops, ops[0])
+	}
+	if got := Summary(ops); !strings.HasSuffix(got, ":80, and 2 more changes") || strings.Count(got, "delete") != 3 {
+		t.Errorf("got %q", got)
 	}
 }

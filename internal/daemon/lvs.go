@@ -137,16 +137,7 @@ func (l *lvsLoop) perform(acts []lb.Action) {
 }
 
 // kernel hears the IPVS door, on its goroutine.
-func (l *lvsLoop) kernel(ev genl.Event) {
-	switch ev.Kind {
-	case genl.Failed:
-		l.log("%v", ev.Err)
-	case genl.Recovered:
-		l.log("IPVS service %s stands as it should again", ev.Service)
-	case genl.Repaired:
-		l.log("IPVS service %s was changed by another hand and is put back (%d changes)", ev.Service, len(ev.Ops))
-	}
-}
+func (l *lvsLoop) kernel(ev genl.Event) { l.log("%s", ev) }
 
 // stop takes our services out, unless they are to be kept.
 func (l *lvsLoop) stop(keep bool) error {
@@ -161,7 +152,7 @@ func (l *lvsLoop) stop(keep bool) error {
 	if keep {
 		return nil
 	}
-	if err := l.table.Clear(); err != nil {
+	if err := l.table.Clear(false); err != nil {
 		return fmt.Errorf("removing our IPVS services: %w", err)
 	}
 	return nil

@@ -140,7 +140,10 @@ func (b *bench) kernel() ipvsctl.Table {
 			b.Fatal(err)
 		}
 		for _, d := range dests {
-			e.Destinations[ipvsctl.DestKey{Addr: d.Address, Port: d.Port}] = destination(d.Destination)
+			e.Destinations[ipvsctl.DestKey{Addr: d.Address, Port: d.Port}] = ipvsctl.Destination{
+				Weight: d.Weight, Forward: uint8(d.FwdMethod), Upper: d.UpperThreshold, Lower: d.LowerThreshold,
+				TunnelType: uint8(d.TunnelType), TunnelPort: d.TunnelPort, TunnelFlags: uint16(d.TunnelFlags),
+			}
 		}
 		table[k] = e.Canonical(k)
 	}

@@ -22,9 +22,13 @@ import (
 var ErrNoIPVS = errors.New("the kernel has no IPVS")
 
 const (
-	// batchSize is how many changes go to the kernel in one send. Their acks
-	// wait in a receive buffer of 208 KiB by default, which 500 overflow.
+	// batchSize is how many changes go to the kernel in one send. Refusals wait
+	// in a receive buffer of 208 KiB by default, which 500 overflow; larger
+	// sends gain nothing.
 	batchSize = 128
+	// answerBytes is as much as the kernel puts into one piece of a dump
+	// (netlink_recvmsg of net/netlink/af_netlink.c).
+	answerBytes = 32 << 10
 	// answerTime bounds the wait for an answer; the kernel answers from within
 	// the send, so only a broken one is ever late.
 	answerTime = 5 * time.Second
@@ -32,8 +36,8 @@ const (
 	modprobeTime = 10 * time.Second
 )
 
-// conn is a pair of sockets to the kernel's IPVS: one of our own for changes
-// and services, one of the ipvs package for destinations.
+// conn is a pair of sockets to the kernel's IPVS: one of our own for changes and
+// for looking at what stands, one of the ipvs package for counters and timeouts.
 type conn struct {
 	nl     *netlink.Conn
 	family uint16
@@ -42,7 +46,7 @@ type conn struct {
 
 // dial opens the sockets in the network namespace of the calling thread.
 func dial() (*conn, error) {
-	nl, err := netlink.Dial(genetlink.Protocol, nil)
+	nl, err := netlink.Dial(genetlink.Protocol, &netlink.Config{MessageBufferSize: answerBytes})
 	if err != nil {
 		return nil, fmt.Errorf("IPVS: open netlink socket: %w", err)
 	}
@@ -128,15 +132,14 @@ func (c *conn) batch(ops []ipvsctl.Op, errs []error) error {
 	if len(msgs) == 0 {
 		return nil
 	}
+	// The kernel takes the messages of a send in their order, and answers those
+	// it refuses in any case: the ack of the last one says that all are done.
+	msgs[len(msgs)-1].Header.Flags |= netlink.Acknowledge
 	sent, err := c.send(msgs)
 	if err != nil {
 		return err
 	}
-	waiting := make(map[uint32]int, len(sent))
-	for i, m := range sent {
-		waiting[m.Header.Sequence] = place[i]
-	}
-	return c.collect(waiting, errs)
+	return c.collect(sent, place, errs)
 }
 
 func (c *conn) encode(op ipvsctl.Op) (netlink.Message, error) {
@@ -158,16 +161,19 @@ func (c *conn) send(msgs []netlink.Message) ([]netlink.Message, error) {
 	return sent, nil
 }
 
-// collect takes in one ack for every waiting message. Acks of messages that
-// nobody waits for, as after an earlier timeout, are passed over.
-func (c *conn) collect(waiting map[uint32]int, errs []error) error {
-	for len(waiting) > 0 {
+// collect takes in the refusals of what was sent, up to the answer to the last
+// message. Answers to messages of before, as after a timeout, are passed over.
+func (c *conn) collect(sent []netlink.Message, place []int, errs []error) error {
+	first, last := sent[0].Header.Sequence, sent[len(sent)-1].Header.Sequence
+	for {
 		msgs, err := c.nl.Receive()
 		var refused *netlink.OpError
 		if errors.As(err, &refused) && refused.Sequence != 0 {
-			if i, ok := waiting[refused.Sequence]; ok {
-				errs[i] = refused
-				delete(waiting, refused.Sequence)
+			if i := refused.Sequence - first; i < uint32(len(place)) {
+				errs[place[i]] = refused
+			}
+			if refused.Sequence == last {
+				return nil
 			}
 			continue
 		}
@@ -175,12 +181,11 @@ func (c *conn) collect(waiting map[uint32]int, errs []error) error {
 			return fmt.Errorf("IPVS: receive: %w", err)
 		}
 		for _, m := range msgs {
-			if m.Header.Type == netlink.Error {
-				delete(waiting, m.Header.Sequence)
+			if m.Header.Type == netlink.Error && m.Header.Sequence == last {
+				return nil
 			}
 		}
 	}
-	return nil
 }
 
 // execute sends one request of ours and returns its answers.
@@ -191,77 +196,19 @@ func (c *conn) execute(m netlink.Message) ([]netlink.Message, error) {
 	return c.nl.Execute(m)
 }
 
+// order sends one request that has no answer but yes or no.
+func (c *conn) order(cmd uint8, ae *netlink.AttributeEncoder) error {
+	m, err := request(c.family, cmd, netlink.Acknowledge, ae)
+	if err == nil {
+		_, err = c.execute(m)
+	}
+	return err
+}
+
 // flush empties the whole table.
 func (c *conn) flush() error {
-	m, err := request(c.family, cmdFlush, netlink.Acknowledge, nil)
-	if err != nil {
-		return err
-	}
-	if _, err := c.execute(m); err != nil {
+	if err := c.order(cmdFlush, nil); err != nil {
 		return fmt.Errorf("IPVS: flush: %w", err)
 	}
 	return nil
-}
-
-// read is what stands under key k in the kernel, and whether anything does. Any
-// error is one of the socket: the family is gone when the module was unloaded.
-func (c *conn) read(k ipvsctl.ServiceKey) (ipvsctl.Entry, bool, error) {
-	s, err := c.readService(k)
-	if errors.Is(err, unix.ESRCH) {
-		return ipvsctl.Entry{}, false, nil
-	}
-	if err != nil {
-		return ipvsctl.Entry{}, false, unreadable(k, err)
-	}
-	dests, err := c.readDests(k)
-	if errors.Is(err, unix.ESRCH) {
-		return ipvsctl.Entry{}, false, nil
-	}
-	if err != nil {
-		return ipvsctl.Entry{}, false, unreadable(k, err)
-	}
-	return ipvsctl.Entry{Service: s, Destinations: dests}, true, nil
-}
-
-func (c *conn) readService(k ipvsctl.ServiceKey) (ipvsctl.Service, error) {
-	ae := netlink.NewAttributeEncoder()
-	ae.Nested(attrService, func(ae *netlink.AttributeEncoder) error {
-		encodeKey(ae, k)
-		return nil
-	})
-	m, err := request(c.family, cmdGetService, 0, ae)
-	if err != nil {
-		return ipvsctl.Service{}, err
-	}
-	answers, err := c.execute(m)
-	if err != nil {
-		return ipvsctl.Service{}, err
-	}
-	if len(answers) == 0 {
-		return ipvsctl.Service{}, unix.ESRCH
-	}
-	return decodeService(answers[0].Data, k)
-}
-
-func (c *conn) readDests(k ipvsctl.ServiceKey) (map[ipvsctl.DestKey]ipvsctl.Destination, error) {
-	list, err := c.reader.Destinations(ipvs.Service{
-		Address: k.Addr, Port: k.Port, FWMark: k.FWMark,
-		Family: ipvs.AddressFamily(addressFamily(k.IPv6)), Protocol: ipvs.Protocol(k.Protocol),
-	})
-	dests := make(map[ipvsctl.DestKey]ipvsctl.Destination, len(list))
-	if errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ENOENT) {
-		return dests, nil
-	}
-	for _, d := range list {
-		dests[ipvsctl.DestKey{Addr: d.Address.Unmap(), Port: d.Port}] = destination(d.Destination)
-	}
-	return dests, err
-}
-
-func destination(d ipvs.Destination) ipvsctl.Destination {
-	return ipvsctl.Destination{
-		Weight: d.Weight, Forward: uint8(d.FwdMethod),
-		Upper: d.UpperThreshold, Lower: d.LowerThreshold,
-		TunnelType: uint8(d.TunnelType), TunnelPort: d.TunnelPort, TunnelFlags: uint16(d.TunnelFlags),
-	}.Canonical()
 }

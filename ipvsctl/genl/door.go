@@ -1,12 +1,13 @@
-// Package genl is the door to the kernel's IPVS table: generic netlink, family
-// "IPVS" of linux/ip_vs.h. It keeps the services it was given as they should
-// be and leaves every other service of the table alone.
+// Package genl is the door to the kernel's IPVS: generic netlink, family "IPVS"
+// of linux/ip_vs.h. It keeps the services, the timeouts and the sync daemons it
+// was given as they should be, and leaves every other service of the table
+// alone.
 package genl
 
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -14,51 +15,30 @@ import (
 	"keepgo/ipvsctl"
 )
 
-// DefaultRepair is how often a Door looks whether its services still stand.
-const DefaultRepair = 10 * time.Second
+// DefaultRepair is how often a Door looks whether what it was given still
+// stands.
+const DefaultRepair = time.Second
 
-const (
-	// attempts bounds how often a service is read again and corrected in one
-	// go while another hand changes it too.
-	attempts = 3
-	// shownErrors bounds how many refusals of one service an event spells out.
-	shownErrors = 5
-)
+// attempts bounds how often a service is read again and corrected in one go
+// while another hand changes it too.
+const attempts = 3
 
 // ErrClosed is the answer of a Door after Close.
 var ErrClosed = errors.New("IPVS: closed")
 
-// Kind is what an Event tells.
-type Kind uint8
-
-// The events of a Door.
-const (
-	Failed    Kind = iota // Err; it is tried again at the next look and the next Set
-	Recovered             // the service stands as it should after a failure
-	Repaired              // another hand had changed the service; Ops put it back
-)
-
-// Event is news from a Door. Service is the zero value where the whole table
-// is concerned.
-type Event struct {
-	Kind    Kind
-	Service ipvsctl.ServiceKey
-	Err     error
-	Ops     []ipvsctl.Op
-}
-
 // Options say how a Door works; the zero value is good.
 type Options struct {
 	// Repair is the time between two looks at the table; 0 means
-	// DefaultRepair, less means never.
+	// DefaultRepair, less means never. A look at a very large table takes its
+	// time, and the next one comes the later.
 	Repair time.Duration
 	// Report hears events, one at a time, from the door's goroutine. It must
 	// not call the door. The same failure is told once, not at every look.
 	Report func(Event)
 }
 
-// Door holds services in the kernel's table. Its methods are safe for
-// concurrent use.
+// Door holds services, timeouts and sync daemons in the kernel. Its methods are
+// safe for concurrent use.
 type Door struct {
 	opt  Options
 	wake chan struct{}
@@ -67,16 +47,18 @@ type Door struct {
 	done <-chan struct{} // closed by stop
 	gone chan struct{}   // closed when the goroutine has ended
 
-	mu    sync.Mutex
-	want  ipvsctl.Table                   // canonical; what was last Set
-	dirty map[ipvsctl.ServiceKey]struct{} // Set since they were last applied
+	mu     sync.Mutex
+	want   ipvsctl.Table                   // canonical; what was last Set
+	dirty  map[ipvsctl.ServiceKey]struct{} // Set since they were last applied
+	config config
+	idle   bool // what others change is left alone
 
 	// Of the goroutine alone.
 	home   *namespace
 	conn   *conn         // nil after trouble
 	have   ipvsctl.Table // what the kernel is believed to hold of ours
-	queue  []ipvsctl.ServiceKey
-	failed map[ipvsctl.ServiceKey]string // last failure told
+	failed map[subject]string
+	look   look
 }
 
 // Open opens the IPVS table of the calling thread's network namespace, loading
@@ -103,7 +85,7 @@ func Open(opt Options) (*Door, error) {
 		opt: opt, wake: make(chan struct{}, 1), do: make(chan func()),
 		stop: cancel, done: ctx.Done(), gone: make(chan struct{}),
 		want: ipvsctl.Table{}, dirty: map[ipvsctl.ServiceKey]struct{}{},
-		home: home, conn: c, have: ipvsctl.Table{}, failed: map[ipvsctl.ServiceKey]string{},
+		home: home, conn: c, have: ipvsctl.Table{}, failed: map[subject]string{},
 	}
 	go d.run()
 	return d, nil
@@ -142,51 +124,118 @@ func (d *Door) nudge() {
 // kernel let it.
 func (d *Door) Sync() error { return d.call(d.settle) }
 
-// Look reads every service of ours now, puts back what another hand changed,
-// and waits until that is done.
+// Leave says whether what others change is left as they made it. Without it, it
+// is put back at the next look.
+func (d *Door) Leave(it bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.idle = it
+}
+
+// Look reads everything of ours now, puts back what another hand changed, and
+// waits until that is done.
 func (d *Door) Look() error {
 	return d.call(func() {
 		d.settle()
-		d.startLook()
-		for len(d.queue) > 0 {
+		d.startLook(true)
+		for d.look.on {
 			d.lookNext()
 		}
 	})
 }
 
-// Clear removes our services from the kernel, and waits until they are gone.
-// Services of others stay.
-func (d *Door) Clear() error {
-	return d.call(func() {
+// Clear takes what is ours out of the kernel, and waits until it is gone: the
+// sync daemons, the timeouts, which become what they were, and the services.
+// Services of others stay, unless whole says to empty the table in one go.
+func (d *Door) Clear(whole bool) (err error) {
+	closed := d.call(func() {
 		d.mu.Lock()
 		for k := range d.want {
 			delete(d.want, k)
 			d.dirty[k] = struct{}{}
 		}
+		d.config.clear()
 		d.mu.Unlock()
+		d.settleConfig()
+		if whole {
+			err = d.flush()
+		}
 		d.settle()
 	})
+	return errors.Join(closed, err)
 }
 
 // Flush empties the kernel's whole table, of others' services too, then puts
 // back ours.
 func (d *Door) Flush() (err error) {
 	closed := d.call(func() {
+		if err = d.flush(); err == nil {
+			d.settle()
+		}
+	})
+	return errors.Join(closed, err)
+}
+
+// flush empties the table; what is wanted is to be set again.
+func (d *Door) flush() error {
+	if err := d.connect(); err != nil {
+		return err
+	}
+	if err := d.conn.flush(); err != nil {
+		return err
+	}
+	clear(d.have)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.dirty)
+	for k := range d.want {
+		d.dirty[k] = struct{}{}
+	}
+	return nil
+}
+
+// Zero sets the counters of the given services, and of their servers, to 0.
+func (d *Door) Zero(keys ...ipvsctl.ServiceKey) (err error) {
+	closed := d.call(func() {
 		if err = d.connect(); err != nil {
 			return
 		}
-		if err = d.conn.flush(); err != nil {
-			return
+		for _, k := range keys {
+			if e := d.conn.order(cmdZero, serviceOnly(k.Canonical())); e != nil {
+				err = errors.Join(err, unreadable("and zero "+k.String(), e))
+			}
 		}
-		d.mu.Lock()
-		for k := range d.want {
-			d.dirty[k] = struct{}{}
-		}
-		d.mu.Unlock()
-		clear(d.have)
-		d.settle()
 	})
 	return errors.Join(closed, err)
+}
+
+// Usage reads the counters of every service of ours. One that does not stand
+// is left out.
+func (d *Door) Usage() (usage map[ipvsctl.ServiceKey]ipvsctl.Usage, err error) {
+	closed := d.call(func() {
+		if err = d.connect(); err != nil {
+			return
+		}
+		usage = map[ipvsctl.ServiceKey]ipvsctl.Usage{}
+		for _, k := range d.ours() {
+			u, stands, e := d.conn.usage(k)
+			if e != nil {
+				err = e
+				return
+			}
+			if stands {
+				usage[k] = u
+			}
+		}
+	})
+	return usage, errors.Join(closed, err)
+}
+
+// ours is the keys of what is wanted, in order.
+func (d *Door) ours() []ipvsctl.ServiceKey {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(d.want), ipvsctl.ServiceKey.Compare)
 }
 
 // Close ends the door. What it put into the table stays there.
@@ -211,39 +260,35 @@ func (d *Door) run() {
 	defer close(d.gone)
 	defer d.drop()
 	defer d.home.close()
-	var looks <-chan time.Time
 	if d.opt.Repair > 0 {
-		ticker := time.NewTicker(d.opt.Repair)
-		defer ticker.Stop()
-		looks = ticker.C
+		d.look.timer = time.NewTimer(d.opt.Repair)
+		defer d.look.timer.Stop()
 	}
-	for d.turn(looks) {
+	for d.turn() {
 	}
 }
 
 // turn does the next thing; a look goes one service at a time, so that news
 // never waits for it to end.
-func (d *Door) turn(looks <-chan time.Time) bool {
-	idle := make(chan struct{})
-	if len(d.queue) > 0 {
-		close(idle)
+func (d *Door) turn() bool {
+	var looking chan struct{}
+	if d.look.on {
+		looking = make(chan struct{})
+		close(looking)
 	}
 	select {
 	case <-d.done:
 		return false
 	case <-d.wake:
 		d.settle()
-		return true
 	case f := <-d.do:
 		f()
-		return true
-	case <-looks:
-		d.startLook()
-		return true
-	case <-idle:
+	case <-d.look.due():
+		d.startLook(false)
+	case <-looking:
 		d.lookNext()
-		return true
 	}
+	return true
 }
 
 // connect opens the sockets again after trouble.
@@ -264,26 +309,4 @@ func (d *Door) drop() {
 	}
 	d.conn = nil
 	clear(d.have)
-}
-
-// tell reports the outcome for a service: a failure that is news, or the end
-// of one.
-func (d *Door) tell(k ipvsctl.ServiceKey, err error) {
-	was, failing := d.failed[k]
-	switch {
-	case err == nil && failing:
-		delete(d.failed, k)
-		d.opt.Report(Event{Kind: Recovered, Service: k})
-	case err != nil && err.Error() != was:
-		d.failed[k] = err.Error()
-		d.opt.Report(Event{Kind: Failed, Service: k, Err: err})
-	}
-}
-
-// joined is up to shownErrors of errs as one error; nil for none.
-func joined(errs []error) error {
-	if more := len(errs) - shownErrors; more > 0 {
-		errs = append(slices.Clone(errs[:shownErrors]), fmt.Errorf("and %d more like these", more))
-	}
-	return errors.Join(errs...)
 }

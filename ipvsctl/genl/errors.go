@@ -59,16 +59,57 @@ func explain(op ipvsctl.Op, err error) error {
 	return &OpError{Op: op, Err: err, Hint: hint(op, err)}
 }
 
-// unreadable is err, from reading what stands under k, for the operator.
-func unreadable(k ipvsctl.ServiceKey, err error) error {
+// unreadable is err, from reading what stands, for the operator.
+func unreadable(what string, err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("IPVS: cannot read %s: %w: %s", k, err, needsAdmin)
+		return fmt.Errorf("IPVS: cannot read %s: %w: %s", what, err, needsAdmin)
 	case errors.Is(err, unix.ENOENT):
-		return fmt.Errorf("IPVS: cannot read %s: %w: the module ip_vs has been unloaded", k, err)
+		return fmt.Errorf("IPVS: cannot read %s: %w: the module ip_vs has been unloaded", what, err)
 	}
-	return fmt.Errorf("IPVS: cannot read %s: %w", k, err)
+	return fmt.Errorf("IPVS: cannot read %s: %w", what, err)
 }
+
+// refusedTimeouts is err, from setting timeouts, for the operator.
+func refusedTimeouts(err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, unix.EPERM):
+		hint = ": " + needsAdmin
+	case errors.Is(err, unix.EINVAL):
+		hint = ": one is longer than this kernel can count, which is 2147483647 divided by its CONFIG_HZ"
+	}
+	return fmt.Errorf("IPVS: cannot set lvs_timeouts: %s%s", kernelText(err), hint)
+}
+
+// SyncError is a sync daemon that the kernel did not start or stop.
+type SyncError struct {
+	Role  ipvsctl.SyncRole
+	Start bool
+	Link  string
+	Err   error // the kernel's
+}
+
+// Error names the daemon, and what to do. It follows ip_vs_genl_new_daemon and
+// start_sync_thread of net/netfilter/ipvs.
+func (e *SyncError) Error() string {
+	verb, hint := "stop", ""
+	if e.Start {
+		verb = "start"
+	}
+	switch {
+	case errors.Is(e.Err, unix.EPERM):
+		hint = ": " + needsAdmin
+	case errors.Is(e.Err, unix.ENODEV):
+		hint = fmt.Sprintf(": there is no interface %s, or it is down", e.Link)
+	case errors.Is(e.Err, unix.EINVAL):
+		hint = ": servers of another address family than their service's exclude it"
+	}
+	return fmt.Sprintf("IPVS: cannot %s the %s sync daemon on %s: %s%s", verb, e.Role, e.Link, kernelText(e.Err), hint)
+}
+
+// Unwrap is the kernel's error.
+func (e *SyncError) Unwrap() error { return e.Err }
 
 const needsAdmin = "this needs root, or the capability CAP_NET_ADMIN"
 

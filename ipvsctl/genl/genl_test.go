@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -77,26 +76,39 @@ func TestOpWithoutAddressIsRefused(t *testing.T) {
 	}
 }
 
-// FuzzDecodeService: no answer of a kernel panics, and what is read is
-// canonical.
-func FuzzDecodeService(f *testing.F) {
-	ae := netlink.NewAttributeEncoder()
-	ae.Nested(attrService, func(ae *netlink.AttributeEncoder) error {
-		encodeService(ae, ipvsctl.Service{Scheduler: "rr", Timeout: 1e9, Flags: 1, Engine: "sip"}, false)
-		return nil
-	})
-	attrs, err := ae.Encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	seed, _ := genetlink.Message{Header: genetlink.Header{Command: cmdNewService, Version: 1}, Data: attrs}.MarshalBinary()
-	f.Add(seed, false)
-	f.Add(seed, true)
-	f.Add([]byte{}, false)
-	f.Fuzz(func(t *testing.T, b []byte, ipv6 bool) {
-		k := ipvsctl.ServiceKey{Protocol: 6, Addr: netip.IPv4Unspecified(), IPv6: ipv6}
-		if s, err := decodeService(b, k); err == nil && s != s.Canonical(ipv6) {
-			t.Errorf("%+v is not canonical", s)
+// FuzzDecode: no answer of a kernel panics, and what is read is canonical.
+func FuzzDecode(f *testing.F) {
+	for _, ae := range []*netlink.AttributeEncoder{
+		nested(attrService, func(ae *netlink.AttributeEncoder) {
+			encodeKey(ae, tcp("10.0.0.1:80"))
+			encodeService(ae, ipvsctl.Service{Scheduler: "rr", Timeout: 1e9, Flags: 1, Engine: "sip"}, false)
+		}),
+		nested(attrDest, func(ae *netlink.AttributeEncoder) {
+			encodeDestKey(ae, dest("[2001:db8::1]:80"))
+			encodeDest(ae, ipvsctl.Destination{Weight: 1, Forward: ipvsctl.ForwardTunnel, TunnelType: 1, TunnelPort: 2})
+		}),
+		daemonRequest(ipvsctl.SyncMaster, &ipvsctl.Sync{Link: "eth0", ID: 1, MaxLen: 2, Group: netip.MustParseAddr("ff02::1"), Port: 3, TTL: 4}),
+	} {
+		m, err := request(1, 1, 0, ae)
+		if err != nil {
+			f.Fatal(err)
 		}
+		f.Add(m.Data)
+	}
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if k, s, err := decodeService(b); err == nil && (k != k.Canonical() || s != s.Canonical(k.IPv6)) {
+			t.Errorf("%+v, %+v is not canonical", k, s)
+		}
+		if _, d, err := decodeDest(b, false); err == nil && d != d.Canonical() {
+			t.Errorf("%+v is not canonical", d)
+		}
+		decodeDaemon(b)
 	})
+}
+
+func nested(typ uint16, f func(*netlink.AttributeEncoder)) *netlink.AttributeEncoder {
+	ae := netlink.NewAttributeEncoder()
+	ae.Nested(typ, func(ae *netlink.AttributeEncoder) error { f(ae); return nil })
+	return ae
 }

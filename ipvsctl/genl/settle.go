@@ -12,14 +12,22 @@ import (
 // errFought is the trouble of a service that never is what it was made.
 var errFought = errors.New("another program keeps changing it; find it, as ipvsadm or a second balancer, and stop it")
 
-// settle brings the kernel to the newest want of the services Set since.
+// settle brings the kernel to the newest want of what was Set since.
 func (d *Door) settle() {
-	keys := d.takeDirty()
+	d.settleConfig()
+	d.correctAll(d.takeDirty())
+}
+
+// correctAll corrects services until they are as they should be, but not for
+// ever, and not where the kernel cannot be reached.
+func (d *Door) correctAll(keys []ipvsctl.ServiceKey) {
 	for range attempts {
 		if len(keys) == 0 {
 			return
 		}
-		keys = d.correct(keys)
+		if keys = d.correct(keys); d.conn == nil {
+			break
+		}
 	}
 	d.leave(keys)
 }
@@ -38,7 +46,7 @@ func (d *Door) takeDirty() []ipvsctl.ServiceKey {
 func (d *Door) leave(keys []ipvsctl.ServiceKey) {
 	for _, k := range keys {
 		if d.conn != nil {
-			d.tell(k, fmt.Errorf("IPVS: %s: %w", k, errFought))
+			d.tell(subject{service: k}, fmt.Errorf("IPVS: %s: %w", k, errFought))
 		}
 	}
 	d.mu.Lock()
@@ -75,15 +83,19 @@ func (d *Door) correct(keys []ipvsctl.ServiceKey) []ipvsctl.ServiceKey {
 		d.trouble(err)
 		return keys
 	}
-	d.tell(ipvsctl.ServiceKey{}, nil)
+	d.tell(subject{}, nil)
 	return d.takeResults(keys, ops, errs)
 }
 
 // trouble gives up the sockets; the next attempt opens new ones.
 func (d *Door) trouble(err error) {
 	d.drop()
-	d.tell(ipvsctl.ServiceKey{}, err)
+	d.tell(subject{}, err)
 }
+
+// few is how many services are read one by one; for more the whole table is
+// asked which of them stand at all.
+const few = 8
 
 // believed is what the kernel holds of the services; what is not known yet is
 // read.
@@ -91,23 +103,53 @@ func (d *Door) believed(keys []ipvsctl.ServiceKey) (ipvsctl.Table, error) {
 	if err := d.connect(); err != nil {
 		return nil, err
 	}
+	var stand map[ipvsctl.ServiceKey]ipvsctl.Service
+	if d.unknown(keys) > few {
+		var err error
+		if stand, err = d.conn.services(); err != nil {
+			return nil, err
+		}
+	}
 	have := make(ipvsctl.Table, len(keys))
 	for _, k := range keys {
-		e, known := d.have[k]
-		if !known {
-			var stands bool
-			var err error
-			if e, stands, err = d.conn.read(k); err != nil {
+		if _, known := d.have[k]; !known {
+			if err := d.reread(k, stand); err != nil {
 				return nil, err
 			}
-			if !stands {
-				continue
-			}
-			d.have[k] = e
 		}
-		have[k] = e
+		if e, stands := d.have[k]; stands {
+			have[k] = e
+		}
 	}
 	return have, nil
+}
+
+func (d *Door) unknown(keys []ipvsctl.ServiceKey) int {
+	n := 0
+	for _, k := range keys {
+		if _, known := d.have[k]; !known {
+			n++
+		}
+	}
+	return n
+}
+
+// reread replaces the belief about k by what the kernel holds. With a list of
+// the services that stand only their servers are asked for.
+func (d *Door) reread(k ipvsctl.ServiceKey, stand map[ipvsctl.ServiceKey]ipvsctl.Service) error {
+	var e ipvsctl.Entry
+	var stands bool
+	var err error
+	if s, listed := stand[k]; listed {
+		e, stands, err = d.conn.readDests(k, s)
+	} else if stand == nil {
+		e, stands, err = d.conn.read(k)
+	}
+	delete(d.have, k)
+	if err == nil && stands {
+		d.have[k] = e
+	}
+	return err
 }
 
 // takeResults enters what the kernel accepted into the belief and tells of
@@ -133,65 +175,7 @@ func (d *Door) takeResults(keys []ipvsctl.ServiceKey, ops []ipvsctl.Op, errs []e
 			again = append(again, k)
 			continue
 		}
-		d.tell(k, joined(refused[k]))
+		d.tell(subject{service: k}, joined(refused[k]))
 	}
 	return again
-}
-
-// startLook queues every service of ours to be read.
-func (d *Door) startLook() {
-	d.nudge() // what was left for later
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.queue = slices.SortedFunc(maps.Keys(d.want), ipvsctl.ServiceKey.Compare)
-}
-
-// lookNext reads the next service of the queue and corrects it if it is other
-// than it should be.
-func (d *Door) lookNext() {
-	k := d.queue[0]
-	d.queue = d.queue[1:]
-	was, known := d.have[k]
-	if err := d.reread(k); err != nil {
-		d.trouble(err)
-		d.queue = nil
-		return
-	}
-	drift := d.drift(k, was, known)
-	for range attempts {
-		if len(d.correct([]ipvsctl.ServiceKey{k})) == 0 {
-			break
-		}
-	}
-	if len(drift) > 0 {
-		d.opt.Report(Event{Kind: Repaired, Service: k, Ops: drift})
-	}
-}
-
-// reread replaces the belief about k by what the kernel holds.
-func (d *Door) reread(k ipvsctl.ServiceKey) error {
-	if err := d.connect(); err != nil {
-		return err
-	}
-	e, stands, err := d.conn.read(k)
-	if err != nil {
-		return err
-	}
-	delete(d.have, k)
-	if stands {
-		d.have[k] = e
-	}
-	return nil
-}
-
-// drift is what another hand undid since the service was last known.
-func (d *Door) drift(k ipvsctl.ServiceKey, was ipvsctl.Entry, known bool) []ipvsctl.Op {
-	if !known {
-		return nil
-	}
-	now := ipvsctl.Table{}
-	if e, stands := d.have[k]; stands {
-		now[k] = e
-	}
-	return ipvsctl.Diff(now, ipvsctl.Table{k: was})
 }

@@ -25,10 +25,16 @@ const (
 	cmdNewDest    = 5  // IPVS_CMD_NEW_DEST
 	cmdSetDest    = 6  // IPVS_CMD_SET_DEST
 	cmdDelDest    = 7  // IPVS_CMD_DEL_DEST
+	cmdGetDest    = 8  // IPVS_CMD_GET_DEST
+	cmdNewDaemon  = 9  // IPVS_CMD_NEW_DAEMON
+	cmdDelDaemon  = 10 // IPVS_CMD_DEL_DAEMON
+	cmdGetDaemon  = 11 // IPVS_CMD_GET_DAEMON
+	cmdZero       = 16 // IPVS_CMD_ZERO
 	cmdFlush      = 17 // IPVS_CMD_FLUSH
 
 	attrService = 1 // IPVS_CMD_ATTR_SERVICE
 	attrDest    = 2 // IPVS_CMD_ATTR_DEST
+	attrDaemon  = 3 // IPVS_CMD_ATTR_DAEMON
 
 	svcFamily    = 1  // IPVS_SVC_ATTR_AF
 	svcProtocol  = 2  // IPVS_SVC_ATTR_PROTOCOL
@@ -51,6 +57,17 @@ const (
 	destTunnelType  = 13 // IPVS_DEST_ATTR_TUN_TYPE
 	destTunnelPort  = 14 // IPVS_DEST_ATTR_TUN_PORT, network order
 	destTunnelFlags = 15 // IPVS_DEST_ATTR_TUN_FLAGS
+
+	forwardMask = 0x7 // IP_VS_CONN_F_FWD_MASK
+
+	daemonRole   = 1 // IPVS_DAEMON_ATTR_STATE
+	daemonLink   = 2 // IPVS_DAEMON_ATTR_MCAST_IFN
+	daemonID     = 3 // IPVS_DAEMON_ATTR_SYNC_ID
+	daemonMaxLen = 4 // IPVS_DAEMON_ATTR_SYNC_MAXLEN
+	daemonGroup4 = 5 // IPVS_DAEMON_ATTR_MCAST_GROUP
+	daemonGroup6 = 6 // IPVS_DAEMON_ATTR_MCAST_GROUP6
+	daemonPort   = 7 // IPVS_DAEMON_ATTR_MCAST_PORT, host order
+	daemonTTL    = 8 // IPVS_DAEMON_ATTR_MCAST_TTL
 )
 
 var commands = [...]uint8{
@@ -81,7 +98,7 @@ func encodeOp(family uint16, op ipvsctl.Op) (netlink.Message, error) {
 			return nil
 		})
 	}
-	return request(family, commands[op.Kind], netlink.Acknowledge, ae)
+	return request(family, commands[op.Kind], 0, ae)
 }
 
 // request is one message to the IPVS family; ae may be nil.
@@ -166,61 +183,51 @@ func addressFamily(ipv6 bool) uint16 {
 
 func port(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
 
-// decodeService reads the answer to cmdGetService. The service's key is the
-// one that was asked for.
-func decodeService(data []byte, k ipvsctl.ServiceKey) (ipvsctl.Service, error) {
-	var s ipvsctl.Service
-	var g genetlink.Message
-	if err := g.UnmarshalBinary(data); err != nil {
-		return s, err
-	}
-	ad, err := netlink.NewAttributeDecoder(g.Data)
-	if err != nil {
-		return s, err
-	}
-	for ad.Next() {
-		if ad.Type() == attrService {
-			ad.Nested(func(ad *netlink.AttributeDecoder) error { return decodeAttrs(ad, &s, k.IPv6) })
-		}
-	}
-	return s.Canonical(k.IPv6), ad.Err()
-}
-
-func decodeAttrs(ad *netlink.AttributeDecoder, s *ipvsctl.Service, ipv6 bool) error {
-	for ad.Next() {
-		switch b := ad.Bytes(); ad.Type() {
-		case svcScheduler:
-			s.Scheduler = ad.String()
-		case svcEngine:
-			s.Engine = ad.String()
-		case svcTimeout:
-			s.Timeout = time.Duration(ad.Uint32()) * time.Second
-		case svcFlags:
-			if len(b) < 4 {
-				return fmt.Errorf("flags of %d bytes", len(b))
-			}
-			s.Flags = binary.NativeEndian.Uint32(b)
-		case svcNetmask:
-			if len(b) != 4 {
-				return fmt.Errorf("netmask of %d bytes", len(b))
-			}
-			decodeNetmask(s, b, ipv6)
-		}
-	}
-	if s.Flags&ipvsctl.FlagPersistent == 0 {
-		s.Timeout = 0
-	}
-	return nil
-}
-
-func decodeNetmask(s *ipvsctl.Service, b []byte, ipv6 bool) {
-	if ipv6 {
-		s.PrefixLen = uint8(min(binary.NativeEndian.Uint32(b), 128))
-		return
-	}
-	s.Netmask4 = [4]byte(b)
-}
-
 // validAddr keeps an address of the wrong kind from reaching the kernel as an
 // empty attribute.
 func validAddr(a netip.Addr) bool { return a.Is4() || a.Is6() }
+
+// serviceOnly is the attributes of a request about the service k.
+func serviceOnly(k ipvsctl.ServiceKey) *netlink.AttributeEncoder {
+	ae := netlink.NewAttributeEncoder()
+	ae.Nested(attrService, func(ae *netlink.AttributeEncoder) error {
+		encodeKey(ae, k)
+		return nil
+	})
+	return ae
+}
+
+// daemonRequest is the attributes that start a sync daemon in a role, or stop
+// it: to stop it its role is enough.
+func daemonRequest(role ipvsctl.SyncRole, s *ipvsctl.Sync) *netlink.AttributeEncoder {
+	ae := netlink.NewAttributeEncoder()
+	ae.Nested(attrDaemon, func(ae *netlink.AttributeEncoder) error {
+		ae.Uint32(daemonRole, uint32(role))
+		if s != nil {
+			encodeDaemon(ae, *s)
+		}
+		return nil
+	})
+	return ae
+}
+
+// encodeDaemon leaves out what is 0, so that the kernel takes its default.
+func encodeDaemon(ae *netlink.AttributeEncoder, s ipvsctl.Sync) {
+	ae.String(daemonLink, s.Link)
+	ae.Uint32(daemonID, uint32(s.ID))
+	if s.MaxLen != 0 {
+		ae.Uint16(daemonMaxLen, s.MaxLen)
+	}
+	switch group := s.Group.Unmap(); {
+	case group.Is4():
+		ae.Bytes(daemonGroup4, group.AsSlice())
+	case group.Is6():
+		ae.Bytes(daemonGroup6, group.AsSlice())
+	}
+	if s.Port != 0 {
+		ae.Uint16(daemonPort, s.Port)
+	}
+	if s.TTL != 0 {
+		ae.Uint8(daemonTTL, s.TTL)
+	}
+}
