@@ -80,3 +80,62 @@ func answers(fd int, ip netip.Addr, wait time.Duration) []net.HardwareAddr {
 		}
 	}
 }
+
+// AskFor asks by ARP, or by neighbour solicitation, from one of the host's
+// interfaces who has an address, again and again until the lab is closed. The
+// answers, which go to the address from, are for a Sniffer to note.
+func (h *Host) AskFor(name string, ip, from netip.Addr, every time.Duration) error {
+	out, err := h.Inject(name)
+	if err != nil {
+		return err
+	}
+	question := solicit(h.MAC(name), from, ip)
+	if ip.Is4() {
+		question = whoHas(h.MAC(name), ip)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			out.Send(question) // an interface that is down asks nobody
+			select {
+			case <-tick.C:
+			case <-stop:
+				return
+			}
+		}
+	}()
+	h.lab.onClose(func() { close(stop); <-done })
+	return nil
+}
+
+// solicit is a neighbour solicitation, RFC 4861 section 4.3.
+func solicit(mac net.HardwareAddr, from, ip netip.Addr) []byte {
+	const nsLen, hops = 32, 255 // with the option of section 4.6.1
+	target := ip.As16()
+	group := netip.MustParseAddr("ff02::1:ff00:0").As16() // solicited-node, RFC 4291 section 2.7.1
+	copy(group[13:], target[13:])
+	b := append([]byte{0x33, 0x33}, group[12:]...) // RFC 2464 section 7
+	b = append(b, mac...)
+	b = append(b, 0x86, 0xdd, 0x60, 0, 0, 0, 0, nsLen, unix.IPPROTO_ICMPV6, hops)
+	src := from.As16()
+	b = append(append(b, src[:]...), group[:]...)
+	b = append(b, icmpNS, 0, 0, 0, 0, 0, 0, 0)
+	b = append(append(append(b, target[:]...), 1, 1), mac...)
+	sum := internetSum(nsLen+unix.IPPROTO_ICMPV6, b[ethLen+8:])
+	binary.BigEndian.PutUint16(b[ethLen+ipv6Len+2:], sum)
+	return b
+}
+
+// internetSum is the checksum of RFC 1071 over b, with a value that is added.
+func internetSum(add uint32, b []byte) uint16 {
+	for ; len(b) > 1; b = b[2:] {
+		add += uint32(binary.BigEndian.Uint16(b))
+	}
+	for add > 0xffff {
+		add = add>>16 + add&0xffff
+	}
+	return ^uint16(add)
+}

@@ -14,12 +14,15 @@ const (
 	ethLen  = 14 // destination, source, type
 	ipv4Len = 20 // without options; RFC 791 section 3.1
 	ipv6Len = 40 // RFC 8200 section 3
+	ahLen   = 24 // authentication header with a check value of 96 bits; RFC 4302 section 2, RFC 2403
 	arpLen  = 28 // Ethernet and IPv4; RFC 826
 	naLen   = 24 // neighbour advertisement up to its options; RFC 4861 section 4.4
 )
 
 const (
 	protoVRRP = 112 // RFC 9568 section 5.1.1.4
+	protoAH   = 51  // RFC 4302 section 2
+	icmpNS    = 135 // RFC 4861 section 4.3
 	icmpNA    = 136 // RFC 4861 section 4.4
 )
 
@@ -52,11 +55,25 @@ func parseIP(b []byte, proto4, proto6 byte) (src, dst netip.Addr, payload []byte
 // far as both are alike: RFC 9568 section 5.1 and RFC 3768 section 5.1.
 func parseAdvert(b []byte) (Advert, bool) {
 	src, dst, v, ok := parseIP(b, protoVRRP, protoVRRP)
+	if !ok {
+		src, dst, v, ok = parseAH(b)
+	}
 	if !ok || len(v) < 8 || v[0]&15 != 1 {
 		return Advert{}, false
 	}
-	mac := net.HardwareAddr(bytes.Clone(b[6:12]))
-	return Advert{Src: src, Dst: dst, MAC: mac, Version: v[0] >> 4, VRID: v[1], Priority: v[2]}, true
+	frame := bytes.Clone(b)
+	return Advert{Src: src, Dst: dst, MAC: frame[6:12], Version: v[0] >> 4, VRID: v[1], Priority: v[2],
+		Frame: frame, PDU: frame[len(b)-len(v):]}, true
+}
+
+// parseAH finds the advert behind an authentication header, RFC 2338 section
+// 5.3.6.3.
+func parseAH(b []byte) (src, dst netip.Addr, payload []byte, ok bool) {
+	src, dst, ah, ok := parseIP(b, protoAH, protoAH)
+	if !ok || len(ah) < ahLen || ah[0] != protoVRRP {
+		return src, dst, nil, false
+	}
+	return src, dst, ah[ahLen:], true
 }
 
 // parseARP reads an Ethernet frame as an ARP packet or a neighbour
@@ -69,6 +86,7 @@ func parseARP(b []byte) (ARP, bool) {
 			Sender: netip.AddrFrom4([4]byte(p[14:])),
 			Target: netip.AddrFrom4([4]byte(p[24:])),
 			Reply:  binary.BigEndian.Uint16(p[6:]) == 2,
+			Frame:  bytes.Clone(b),
 		}, true
 	}
 	_, _, na, ok := parseIP(b, 0, unix.IPPROTO_ICMPV6)
@@ -77,5 +95,6 @@ func parseARP(b []byte) (ARP, bool) {
 	}
 	target := netip.AddrFrom16([16]byte(na[8:]))
 	solicited := na[4]&0x40 != 0
-	return ARP{MAC: net.HardwareAddr(bytes.Clone(b[6:12])), Sender: target, Target: target, Reply: true, Solicited: solicited}, true
+	frame := bytes.Clone(b)
+	return ARP{MAC: frame[6:12], Sender: target, Target: target, Reply: true, Solicited: solicited, Frame: frame}, true
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -149,6 +150,66 @@ func TestParseAdvert(t *testing.T) {
 		if _, ok := parseAdvert([]byte((eth + ip + vrrp)[:n])); ok {
 			t.Errorf("accepted %d bytes", n)
 		}
+	}
+}
+
+func TestParseAdvertBehindAH(t *testing.T) {
+	eth := "\x01\x00\x5e\x00\x00\x12\x02\x00\x00\x00\x00\x07\x08\x00"
+	ip := "\x45\xc0\x00\x40\x00\x01\x00\x00\xff\x33\x00\x00\x0a\x09\x00\x01\xe0\x00\x00\x12"
+	ah := "\x70\x04\x00\x00\x0a\x09\x00\x01\x00\x00\x00\x01" + strings.Repeat("i", 12)
+	vrrp := "\x21\x33\x96\x01\x02\x01\x00\x00\x0a\x09\x00\x09\x00\x00\x00\x00\x00\x00\x00\x00"
+	a, ok := parseAdvert([]byte(eth + ip + ah + vrrp))
+	if !ok || a.Version != 2 || a.VRID != 51 || a.Priority != 150 || string(a.PDU) != vrrp || string(a.Frame) != eth+ip+ah+vrrp {
+		t.Errorf("parsed %v %+v", ok, a)
+	}
+}
+
+// TestAskFor: questions are answered, in both families, and what a host sends
+// that the sniffer is to ignore is not noted.
+func TestAskFor(t *testing.T) {
+	l := newLab(t)
+	a, b := pair(t, l)
+	s := must(l.Sniff())(t)
+	check(t, s.Ignore(a.MAC("eth0")))
+	for _, ip := range []string{"10.9.0.2", "fd09::2"} {
+		from, ip := netip.MustParseAddr("fd09::1"), netip.MustParseAddr(ip)
+		check(t, a.AskFor("eth0", ip, from, 20*time.Millisecond))
+		answered := func() bool {
+			return slices.ContainsFunc(s.ARPs(time.Time{}), func(r ARP) bool {
+				return r.From == b && r.Sender == ip && r.Reply && !r.Gratuitous() && bytes.Equal(r.MAC, b.MAC("eth0"))
+			})
+		}
+		if !Until(5*time.Second, answered) {
+			t.Errorf("nobody answers for %v: %v", ip, s.ARPs(time.Time{}))
+		}
+	}
+	for _, r := range s.ARPs(time.Time{}) {
+		if r.From == a {
+			t.Errorf("noted although it was to be ignored: %+v", r)
+		}
+	}
+}
+
+func TestFlood(t *testing.T) {
+	l := newLab(t)
+	a, _ := pair(t, l)
+	s := must(l.Sniff())(t)
+	in := must(a.Inject("eth0"))(t)
+	frames := [][]byte{whoHas(a.MAC("eth0"), netip.MustParseAddr("10.9.0.2")), whoHas(a.MAC("eth0"), netip.MustParseAddr("10.9.0.3"))}
+	sent := must(in.Flood(frames, 1000, 100*time.Millisecond))(t)
+	if sent == 0 || sent > 101 {
+		t.Errorf("%d frames in 100 ms at 1000 a second", sent)
+	}
+	seen := func() (n int) {
+		for _, r := range s.ARPs(time.Time{}) {
+			if r.From == a {
+				n++
+			}
+		}
+		return n
+	}
+	if !Until(5*time.Second, func() bool { return seen() == sent }) {
+		t.Errorf("%d sent, %d seen", sent, seen())
 	}
 }
 

@@ -2,6 +2,7 @@ package netlab
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,6 +23,8 @@ type Advert struct {
 	Version  uint8
 	VRID     uint8
 	Priority uint8
+	Frame    []byte // the whole of it, from the Ethernet header on
+	PDU      []byte // its VRRP part: the end of Frame, padding included
 }
 
 // ARP is an ARP packet, or an IPv6 neighbour advertisement, seen on a switch.
@@ -31,7 +35,8 @@ type ARP struct {
 	Sender    netip.Addr       // whose MAC it announces
 	Target    netip.Addr
 	Reply     bool
-	Solicited bool // neighbour advertisement that answers a question
+	Solicited bool   // neighbour advertisement that answers a question
+	Frame     []byte // the whole of it, from the Ethernet header on
 }
 
 // Gratuitous says whether the packet announces an address unasked.
@@ -50,6 +55,34 @@ type Sniffer struct {
 
 // sniffBuffer holds some thousand frames: more than a whole test's traffic.
 const sniffBuffer = 4 << 20
+
+// Ignore makes the kernel keep the frames with an Ethernet source address from
+// the sniffer: a flood would drown what is looked for.
+func (s *Sniffer) Ignore(mac net.HardwareAddr) error {
+	prog, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: 6, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(mac), SkipTrue: 3},
+		bpf.LoadAbsolute{Off: 10, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(binary.BigEndian.Uint16(mac[4:])), SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.RetConstant{Val: 1 << 16},
+	})
+	if err != nil {
+		return err
+	}
+	ops := make([]unix.SockFilter, len(prog))
+	for i, op := range prog {
+		ops[i] = unix.SockFilter{Code: op.Op, Jt: op.Jt, Jf: op.Jf, K: op.K}
+	}
+	raw, err := s.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return errors.Join(raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(ops)), Filter: &ops[0]})
+	}), err)
+}
 
 // Sniff starts to listen on every cable of the lab. Close of the lab stops it.
 func (l *Lab) Sniff() (*Sniffer, error) {
