@@ -23,8 +23,9 @@ var subject = daemonFlag("subject", ours)
 
 func TestMain(m *testing.M) {
 	// The tests wait most of the time: many at once cost little.
-	flag.Set("test.parallel", "24")
+	flag.Set("test.parallel", "64")
 	flag.Parse()
+	go noise.run()
 	os.Exit(run(m))
 }
 

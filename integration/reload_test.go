@@ -23,14 +23,19 @@ func newPair(t *testing.T, k wire, a, b conf) *world {
 	return w
 }
 
+// lateSlack is what a busy machine may add to the time between two adverts. Of
+// the short intervals it is more than one.
+const lateSlack = 500 * time.Millisecond
+
 // unshaken checks that a director has been master since an instant without a
-// break: no advert of its own was late or gave up, and its partner was silent.
+// break: no advert of its own was missing or gave up, and its partner was
+// silent.
 func (w *world) unshaken(d *director, interval time.Duration, since time.Time) {
 	w.t.Helper()
 	if its := w.other(d).speaks(since); len(its) > 0 {
 		w.t.Errorf("%s spoke as master: %+v", w.other(d).Name, its[0])
 	}
-	last := since
+	last, limit := since, max(interval*19/10, interval+lateSlack)+noise.since(since)
 	for _, a := range w.sniff.Adverts(since) {
 		if a.From != d.Host {
 			continue
@@ -38,7 +43,7 @@ func (w *world) unshaken(d *director, interval time.Duration, since time.Time) {
 		if a.Priority == 0 {
 			w.t.Errorf("%s gave up mastership", d.Name)
 		}
-		if gap := a.At.Sub(last); gap > interval*3/2 {
+		if gap := a.At.Sub(last); gap > limit {
 			w.t.Errorf("%s was silent for %v", d.Name, gap)
 		}
 		last = a.At
@@ -67,7 +72,7 @@ func TestReloadAddsAddressWithoutABreak(t *testing.T) {
 	w.a.configure(a.String())
 	w.a.reload()
 	w.eventually("the added address stands", func() bool { return w.a.Holds(more) })
-	w.eventually("the added address is announced", func() bool { return w.announced(w.a, more, before) })
+	w.eventually("the added address is announced", func() bool { return w.announced(w.a, router{link: lanLink, vip: more}, before) })
 	w.moreAdverts(w.a, 4)
 	w.unshaken(w.a, k.interval(), before)
 

@@ -11,12 +11,15 @@ import (
 	"time"
 )
 
-// flagFile makes a file in the world's directory whose presence a script tests.
+// fitFile is the name of a file in the world's directory whose presence a
+// script tests.
+func (w *world) fitFile() string { return filepath.Join(w.lab.Dir, "fit") }
+
+// flagFile makes that file.
 func (w *world) flagFile() string {
 	w.t.Helper()
-	name := filepath.Join(w.lab.Dir, "fit")
-	w.do(os.WriteFile(name, nil, 0o644))
-	return name
+	w.do(os.WriteFile(w.fitFile(), nil, 0o644))
+	return w.fitFile()
 }
 
 // fitScript is a vrrp_script that is content while a file exists.

@@ -17,13 +17,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
 	"keepgo/internal/netlab"
 	"keepgo/internal/status"
 )
 
 // patience is how long a test waits for what must happen. It is generous: the
 // machine may be busy, and only what never happens fails.
-var patience = 20 * time.Second
+var patience = 30 * time.Second
 
 // world is a director pair and a client on one switch, with a sniffer on every
 // cable.
@@ -34,6 +37,7 @@ type world struct {
 	sniff  *netlab.Sniffer
 	client *netlab.Host
 	a, b   *director
+	asking map[netip.Addr]bool // that the client asks for
 }
 
 // daemon names a program that plays a director.
@@ -56,10 +60,7 @@ type director struct {
 
 const lanLink = "eth0"
 
-var (
-	vip4 = netip.MustParseAddr("10.0.0.100")
-	vip6 = netip.MustParseAddr("fd00::100")
-)
+var vip4 = netip.MustParseAddr("10.0.0.100")
 
 // newWorld makes the pair: a at 10.0.0.1 and fd00::1, b at .2, the client at .9.
 func newWorld(t *testing.T, a, b daemon) *world {
@@ -71,14 +72,48 @@ func newWorld(t *testing.T, a, b daemon) *world {
 		}
 	}
 	lab := must(netlab.New())(t)
-	w := &world{t: t, lab: lab}
+	w := &world{t: t, lab: lab, asking: map[netip.Addr]bool{}}
 	t.Cleanup(w.close)
 	w.lan = must(lab.Switch("lan"))(t)
 	w.client = w.host("client", 9)
 	w.a = &director{Host: w.host("lb1", 1), w: w, daemon: a}
 	w.b = &director{Host: w.host("lb2", 2), w: w, daemon: b}
 	w.sniff = must(lab.Sniff())(t)
+	w.ready(lanLink)
+	w.acquaint(lanLink, 0)
 	return w
+}
+
+// acquaint lets the pair know each other's MAC addresses for good. A master
+// whose unicast peer is dead asks for it in vain, and is not heard: what it
+// does could not be seen.
+func (w *world) acquaint(link string, lan int) {
+	w.t.Helper()
+	for i, d := range []*director{w.a, w.b} {
+		p := w.other(d)
+		l := must(d.Netlink().LinkByName(link))(w.t)
+		for _, ipv6 := range []bool{false, true} {
+			w.do(d.Netlink().NeighSet(&netlink.Neigh{LinkIndex: l.Attrs().Index, State: netlink.NUD_PERMANENT,
+				IP: hostAddr(lan, ipv6, 2-i).AsSlice(), HardwareAddr: p.MAC(link)}))
+		}
+	}
+}
+
+// ready waits until the interfaces of that name are in operation and all their
+// addresses usable: keepalived stays in FAULT when it finds an IPv6 address
+// that cannot be bound to yet.
+func (w *world) ready(link string) {
+	w.t.Helper()
+	for _, h := range []*netlab.Host{w.a.Host, w.b.Host, w.client} {
+		w.eventually(h.Name+" has "+link+" in operation", func() bool {
+			l, err := h.Netlink().LinkByName(link)
+			if err != nil || l.Attrs().OperState != netlink.OperUp {
+				return false
+			}
+			addrs, err := h.Netlink().AddrList(l, netlink.FAMILY_V6)
+			return err == nil && !slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.Flags&unix.IFA_F_TENTATIVE != 0 })
+		})
+	}
 }
 
 // close takes the world down, with the daemons' last words when it failed.
@@ -100,8 +135,20 @@ func (w *world) host(name string, last int) *netlab.Host {
 	w.t.Helper()
 	h := must(w.lab.Host(name))(w.t)
 	w.do(h.Attach(lanLink, w.lan,
-		netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/24", last)), netip.MustParsePrefix(fmt.Sprintf("fd00::%d/64", last))))
+		netip.PrefixFrom(hostAddr(0, false, last), 24), netip.PrefixFrom(hostAddr(0, true, last), 64)))
 	return h
+}
+
+// secondLan puts the pair and the client on another switch as well.
+func (w *world) secondLan() {
+	w.t.Helper()
+	sw := must(w.lab.Switch("lan2"))(w.t)
+	for i, h := range []*netlab.Host{w.a.Host, w.b.Host, w.client} {
+		last := []int{1, 2, 9}[i]
+		w.do(h.Attach("eth1", sw, netip.PrefixFrom(hostAddr(1, false, last), 24), netip.PrefixFrom(hostAddr(1, true, last), 64)))
+	}
+	w.ready("eth1")
+	w.acquaint("eth1", 1)
 }
 
 // do fails the test if a step of its own went wrong.
@@ -168,8 +215,9 @@ func (d *director) stop() {
 	d.w.eventually(d.Name+" leaves no process behind", func() bool { return len(d.PIDs()) == 0 })
 }
 
-// powerCut ends the machine: its processes die at one instant, its cable is
-// dead, and what stood in its memory (addresses, /run) is gone.
+// powerCut ends the machine: its processes die at one instant, its cables are
+// dead, and what stood in its memory (addresses, virtual interfaces, /run) is
+// gone.
 func (d *director) powerCut() {
 	d.w.t.Helper()
 	d.w.do(d.Cable(lanLink, false))
@@ -177,8 +225,14 @@ func (d *director) powerCut() {
 	for _, file := range d.pidFiles() {
 		os.Remove(file)
 	}
+	links := must(d.Netlink().LinkList())(d.w.t)
+	for _, l := range links {
+		if l.Type() == "macvlan" {
+			d.w.do(d.Netlink().LinkDel(l))
+		}
+	}
 	for _, a := range must(d.Addrs(lanLink))(d.w.t) {
-		if a.Addr() == vip4 || a.Addr() == vip6 {
+		if a.Addr() == hostAddr(0, a.Addr().Is6(), 100) {
 			d.w.do(d.DelAddr(lanLink, a))
 		}
 	}
@@ -242,32 +296,88 @@ func (d *director) speaks(since time.Time) []netlab.Advert {
 	return slices.DeleteFunc(d.w.sniff.Adverts(since), func(a netlab.Advert) bool { return a.From != d.Host || a.Priority == 0 })
 }
 
-// becomesMaster waits until the director alone is master of the address, and
-// proves it from outside: it speaks and its partner is silent, it holds the
-// address and its partner does not, it has said so unasked since the scene
-// began, and who asks by ARP gets its MAC and no other.
+// speaksFor lists those of one virtual router.
+func (d *director) speaksFor(r router, since time.Time) []netlab.Advert {
+	return slices.DeleteFunc(d.speaks(since), func(a netlab.Advert) bool { return a.VRID != r.vrid })
+}
+
+// becomesMaster is takesOver for the address of the first router.
 func (w *world) becomesMaster(d *director, vip netip.Addr, since time.Time) {
 	w.t.Helper()
-	p := w.other(d)
-	w.eventually(d.Name+" speaks as master", func() bool { return len(d.speaks(since)) > 0 })
-	w.eventually(d.Name+" holds "+vip.String(), func() bool { return d.Holds(vip) })
-	w.eventually(p.Name+" lets "+vip.String()+" go", func() bool { return !p.Holds(vip) })
-	w.eventually(d.Name+" announces "+vip.String(), func() bool { return w.announced(d, vip, since) })
-	if vip.Is4() {
-		w.eventually("ARP finds "+vip.String()+" at "+d.Name, func() bool { return w.answersARP(d, vip) })
-	}
+	r := wire{ipv6: vip.Is6()}.router()
+	r.vip = vip
+	w.asked(r)
+	w.takesOver(d, r, since)
+}
+
+// takesOver waits until the director alone is master of a virtual router, and
+// proves it from outside: it speaks and its partner is silent, it holds the
+// address and its partner does not, it has said so unasked since the scene
+// began, and who asks for the address gets its MAC and no other.
+func (w *world) takesOver(d *director, r router, since time.Time) {
+	w.t.Helper()
+	p, vip := w.other(d), r.vip.String()
+	w.eventually(d.Name+" speaks as master of "+r.name, func() bool { return len(d.speaksFor(r, since)) > 0 })
+	w.eventually(d.Name+" holds "+vip, func() bool { return d.Holds(r.vip) })
+	w.eventually(p.Name+" lets "+vip+" go", func() bool { return !p.Holds(r.vip) })
+	w.eventually(d.Name+" announces "+vip, func() bool { return w.announced(d, r, since) })
+	w.eventually(d.Name+" answers for "+vip, func() bool { return later(w.answers(d, r, since), w.answers(p, r, since)) })
 	w.eventually(p.Name+" is silent while "+d.Name+" speaks", func() bool {
-		mine, its := d.speaks(since), p.speaks(since)
-		return len(mine) > 0 && (len(its) == 0 || mine[len(mine)-1].At.After(its[len(its)-1].At))
+		return later(times(d.speaksFor(r, since)), times(p.speaksFor(r, since)))
 	})
 }
 
+// macOf is the MAC address that the router answers with at a director.
+func (w *world) macOf(d *director, r router) net.HardwareAddr {
+	if r.vmac {
+		return r.mac()
+	}
+	return d.MAC(r.link)
+}
+
 // announced says whether the director has sent a gratuitous ARP or an
-// unsolicited neighbour advertisement for the address.
-func (w *world) announced(d *director, vip netip.Addr, since time.Time) bool {
+// unsolicited neighbour advertisement for the router's address.
+func (w *world) announced(d *director, r router, since time.Time) bool {
 	return slices.ContainsFunc(w.sniff.ARPs(since), func(a netlab.ARP) bool {
-		return a.From == d.Host && a.Gratuitous() && a.Sender == vip && bytes.Equal(a.MAC, d.MAC(lanLink))
+		return a.From == d.Host && a.Gratuitous() && a.Sender == r.vip && bytes.Equal(a.MAC, w.macOf(d, r))
 	})
+}
+
+// askEvery is the pace at which the client asks for an address.
+const askEvery = 100 * time.Millisecond
+
+// asked makes the client ask for the router's address from now on.
+func (w *world) asked(r router) {
+	w.t.Helper()
+	if !w.asking[r.vip] {
+		w.asking[r.vip] = true
+		w.do(w.client.AskFor(r.link, r.vip, r.host(9), askEvery))
+	}
+}
+
+// answers are the instants at which a director told the client that the
+// router's address is its own.
+func (w *world) answers(d *director, r router, since time.Time) []time.Time {
+	var out []time.Time
+	for _, a := range w.sniff.ARPs(since) {
+		if a.From == d.Host && a.Reply && !a.Gratuitous() && a.Sender == r.vip && bytes.Equal(a.MAC, w.macOf(d, r)) {
+			out = append(out, a.At)
+		}
+	}
+	return out
+}
+
+// later says whether the last of some instants comes after the last of others.
+func later(mine, its []time.Time) bool {
+	return len(mine) > 0 && (len(its) == 0 || mine[len(mine)-1].After(its[len(its)-1]))
+}
+
+func times(adverts []netlab.Advert) []time.Time {
+	out := make([]time.Time, len(adverts))
+	for i, a := range adverts {
+		out[i] = a.At
+	}
+	return out
 }
 
 // answersARP says whether the director, and nobody else, answers for the address.
