@@ -27,9 +27,16 @@ func Build(cfg *confparse.Config) *Plan {
 			ByIndex:  cfg.Global.NFTables.IfIndex,
 			Counters: cfg.Global.NFTables.Counters,
 		},
+		Dynamic: cfg.Global.DynamicInterfaces, AllowIfChanges: cfg.Global.AllowIfChanges,
 		LogStrangers: cfg.Global.LogUnknownVRIDs,
 		StartupDelay: cfg.Global.StartupDelay,
 		AfterBoot:    cfg.Global.DelayAfterBoot,
+	}
+	for _, d := range cfg.InterfaceDelays {
+		if p.Delays == nil {
+			p.Delays = map[string]Delay{}
+		}
+		p.Delays[d.Interface] = Delay{Down: d.Down, Up: d.Up}
 	}
 	scripts := map[string]int{}
 	for i, s := range cfg.Scripts {

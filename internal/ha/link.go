@@ -34,9 +34,19 @@ func (l *Link) same(o *Link) bool {
 // link hears how an interface is now.
 func (n *Node) link(now vrrp.Time, l Link, acts []Action) []Action {
 	was := n.links[l.Name]
+	n.debounce(now, &was, &l)
 	if was.same(&l) {
 		return acts
 	}
+	if _, known := n.kinds[l.Name]; l.Exists && !known {
+		n.kinds[l.Name] = l.Below
+	}
+	return n.changed(now, l, acts)
+}
+
+// changed takes over how an interface is now.
+func (n *Node) changed(now vrrp.Time, l Link, acts []Action) []Action {
+	was := n.links[l.Name]
 	n.links[l.Name] = l
 	if !n.running {
 		return acts
@@ -49,6 +59,9 @@ func (n *Node) link(now vrrp.Time, l Link, acts []Action) []Action {
 		m.sees(&l)
 	}
 	concerned = append(concerned[:len(concerned):len(concerned)], n.roaming...)
+	for _, m := range n.byLink[l.Name] {
+		concerned = append(concerned, n.land(m)...)
+	}
 	acts = n.rewire(now, concerned, acts)
 	for _, m := range concerned {
 		acts = n.reconsider(now, m, acts)

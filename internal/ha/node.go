@@ -86,6 +86,7 @@ type member struct {
 	extra  []stands   // parallel to plan.Extra
 	link   string     // the interface adverts leave through
 	index  int        // of that interface, 0 while there is none
+	ground ground     // where it is heard
 	buffer int        // its part of the receive buffer, in bytes
 	source netip.Addr // what adverts are sent from
 	cause  string     // why it is in FAULT, "" while nothing is wrong
@@ -119,8 +120,12 @@ type Node struct {
 	byLink    map[string][]*member // who depends on an interface
 	roaming   []*member            // who depends on addresses of any interface
 	links     map[string]Link
-	vips      map[netip.Addr]bool    // every address of an instance: never a source
-	routers   map[neighbour]bool     // those that are configured
+	vips      map[netip.Addr]bool // every address of an instance: never a source
+	routers   map[neighbour]bool  // those that are configured
+	pending   map[string]pending  // of interfaces: changes that have to last
+	onceUp    map[string]bool     // interfaces that were up since they are there
+	kinds     map[string]string   // what interfaces shared the wire of when they were first seen
+	grounds   map[ground][]*member
 	strangers map[neighbour]stranger // those that are heard beside them
 	scripts   []script
 	files     map[string]int
@@ -137,6 +142,7 @@ type Node struct {
 // interface and then EventStart.
 func New(plan *Plan) *Node {
 	n := &Node{
+		pending: map[string]pending{}, onceUp: map[string]bool{}, kinds: map[string]string{},
 		links: map[string]Link{}, byID: map[int]*member{},
 		files: map[string]int{}, processes: map[string]bool{},
 	}
@@ -167,6 +173,7 @@ func (n *Node) adopt(plan *Plan, old map[Key]*member) {
 	n.adoptGroups(plan.Groups)
 	n.indexSources()
 	n.indexLinks()
+	n.landAll()
 	n.indexWires()
 }
 
@@ -212,7 +219,7 @@ func (n *Node) indexLinks() {
 }
 
 // Next is the instant of the next EventTick.
-func (n *Node) Next() vrrp.Time { return n.due.first() }
+func (n *Node) Next() vrrp.Time { return min(n.due.first(), n.lasting()) }
 
 // Want is what should stand for an instance now. ID 0 is what is static.
 func (n *Node) Want(id int) vip.Want {
@@ -314,8 +321,9 @@ func (n *Node) start(now vrrp.Time, acts []Action) []Action {
 	for _, m := range n.members {
 		n.resource(m)
 	}
+	n.landAll()
 	n.indexWires()
-	acts = append(acts, Action{Kind: ActWires})
+	acts = append(n.absent(acts), Action{Kind: ActWires})
 	if !n.plan.Static.Empty() {
 		acts = append(acts, Action{Kind: ActSettle})
 	}
@@ -411,7 +419,7 @@ func (n *Node) tick(now vrrp.Time, acts []Action) []Action {
 			n.due.fix(m)
 		}
 	}
-	return acts
+	return n.settled(now, acts)
 }
 
 // stop hands every mastership over and empties the interfaces.

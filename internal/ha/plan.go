@@ -22,6 +22,10 @@ type Plan struct {
 	Static    vip.Want // static_ipaddress, static_routes, static_rules: stand whatever the state
 
 	LogStrangers bool // log_unknown_vrids
+	// Dynamic and AllowIfChanges (dynamic_interfaces) say that interfaces may be
+	// missing, and that they may become others.
+	Dynamic, AllowIfChanges bool
+	Delays                  map[string]Delay // interface_up_down_delays, by interface; nil for none
 
 	Firewall     Firewall
 	StartupDelay time.Duration // vrrp_startup_delay: nobody is MASTER before, counted from the start

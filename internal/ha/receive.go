@@ -105,7 +105,11 @@ func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
 	}
 	heard := advert.Heard(p.Src)
 	m.stats.CountHeard(heard)
+	interval := m.router.MasterInterval()
 	acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventAdvert, Heard: heard}, acts)
+	if m.router.MasterInterval() < interval {
+		n.hasten()
+	}
 	if master := m.router.LastMaster().From; master != m.master {
 		m.master, m.told = master, 0
 	}

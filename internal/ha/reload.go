@@ -18,13 +18,21 @@ func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
 		before[m] = m.plan
 	}
 	acts = n.retire(now, plan, acts)
+	clear(n.kinds)
+	for name, l := range n.links {
+		if l.Exists {
+			n.kinds[name] = l.Below
+			n.onceUp[name] = n.onceUp[name] || l.Up
+		}
+	}
 	n.adopt(plan, old)
+	n.hasten()
 	n.delay()
 	for _, m := range n.members {
 		n.resource(m)
 	}
 	n.indexWires()
-	acts = append(acts, Action{Kind: ActWires})
+	acts = append(n.absent(acts), Action{Kind: ActWires})
 	acts = append(acts, Action{Kind: ActSettle}) // what is static; its door finds the difference
 	for _, m := range n.members {
 		if was := before[m]; was != nil {

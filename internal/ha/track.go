@@ -44,6 +44,7 @@ func (n *Node) judge(m *member) verdict {
 		}
 		v.weigh(t, running, "process %s is not as it should be", n.plan.Processes[t.Index])
 	}
+	n.judgeGround(m, &v)
 	n.judgeSpeech(m, &v)
 	return v
 }
@@ -138,6 +139,8 @@ func (n *Node) reconsider(now vrrp.Time, m *member, acts []Action) []Action {
 		return n.fail(now, m, acts)
 	case was != "" && v.cause == "":
 		return n.recover(now, m, acts)
+	case was != v.cause: // another one now
+		m.reason = v.cause
 	}
 	return acts
 }
