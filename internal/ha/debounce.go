@@ -40,12 +40,7 @@ func (n *Node) delayOf(link string, up bool) time.Duration {
 	if n.plan.Delays == nil {
 		return 0
 	}
-	for _, m := range n.byLink[link] {
-		if m.plan.Device != nil && m.device.name == link {
-			link = m.plan.Device.Parent
-			break
-		}
-	}
+	link = n.beneath(link)
 	d := n.plan.Delays[link].Down
 	if up {
 		d = n.plan.Delays[link].Up
@@ -56,6 +51,18 @@ func (n *Node) delayOf(link string, up bool) time.Duration {
 		}
 	}
 	return max(d, 0)
+}
+
+// beneath is the interface below a device of an instance, and any other itself.
+func (n *Node) beneath(link string) string {
+	for _, m := range n.byLink[link] {
+		for k, d := range m.plan.Devices() {
+			if m.deviceName(k) == link {
+				return d.Parent
+			}
+		}
+	}
+	return link
 }
 
 // hasten fits what is pending to delays that have become shorter.

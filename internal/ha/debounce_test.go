@@ -66,7 +66,7 @@ func TestDelayOfDevice(t *testing.T) {
 	in.UseVMAC = true
 	d := delayed(t, in, time.Second)
 	d.step(Event{Kind: EventLink, Link: up("vrrp.1", 7)})
-	d.step(Event{Kind: EventDevice, ID: 1, Link: Link{Name: "vrrp.1", Index: 7}})
+	d.step(Event{Kind: EventDevice, ID: 1, Device: DeviceKey{Parent: "eth0"}, Link: Link{Name: "vrrp.1", Index: 7}})
 	if got := d.down("vrrp.1", 7, 5*time.Second); got != time.Second {
 		t.Errorf("it took %v", got)
 	}
