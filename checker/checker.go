@@ -61,11 +61,13 @@ type Range struct{ First, Last int }
 
 // Command is a program, its arguments and the identity it runs under. User and
 // Group are names, or numbers in digits; whoever runs the command resolves them
-// to UID and GID first.
+// to UID, GID and Groups first.
 type Command struct {
 	Args        []string
+	Path        string // of the file to execute; "" looks Args[0] up
 	User, Group string
 	UID, GID    uint32
+	Groups      []uint32 // supplementary
 }
 
 // Check is a probe and its rhythm.

@@ -46,8 +46,9 @@ type Line struct {
 type Command struct {
 	Pos   syntax.Pos
 	Args  []string
+	Path  string // of the file to execute, "" not known yet: whoever runs the configuration finds it
 	User  string // "" means the default script user
-	Group string
+	Group string // a colon in front adds all groups of the user
 }
 
 // Script is a vrrp_script block.

@@ -49,7 +49,7 @@ func (s *stmt) command() (*Command, bool) {
 	}
 	if len(fields) > 3 {
 		c.Group = fields[3]
-		s.mention(MentionGroup, c.Group, s.n.Words[min(3, len(s.n.Words)-1)].Pos)
+		s.mentionGroup(c.Group, s.n.Words[min(3, len(s.n.Words)-1)].Pos)
 	}
 	if len(fields) > 4 {
 		s.warn(s.n.Words[min(4, len(s.n.Words)-1)], "", "extra word '%s' is ignored", clip(fields[4]))
@@ -98,7 +98,15 @@ func identity(user, group *string, s *stmt) {
 	*user = w.Text
 	s.mention(MentionUser, w.Text, w.Pos)
 	if g, ok := s.next(); ok {
-		*group = strings.TrimPrefix(g.Text, ":")
-		s.mention(MentionGroup, *group, g.Pos)
+		*group = g.Text
+		s.mentionGroup(g.Text, g.Pos)
+	}
+}
+
+// mentionGroup notes the name of a group, without the colon that asks for the
+// other groups of the user too and may stand alone.
+func (s *stmt) mentionGroup(text string, pos syntax.Pos) {
+	if name := strings.TrimPrefix(text, ":"); name != "" {
+		s.mention(MentionGroup, name, pos)
 	}
 }

@@ -3,55 +3,82 @@ package script
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strconv"
-	"syscall"
+	"strings"
 )
 
 // DefaultUser runs the scripts that name no user, where it exists.
 const DefaultUser = "keepalived_script"
 
-// Identity resolves a user and a group, names or numbers in digits, that must
-// exist. An empty user means DefaultUser if there is one, else this process's
-// own ids; an empty group means the user's login group.
-func Identity(userName, group string) (uid, gid uint32, err error) {
-	u, err := lookupUser(userName)
-	if err != nil {
-		return 0, 0, err
-	}
-	uid, gid = u.uid, u.gid
-	if group != "" {
-		gid, err = lookupGroup(group)
-	}
-	return uid, gid, err
+// Identity is who a program runs as.
+type Identity struct {
+	UID, GID uint32
+	Groups   []uint32 // supplementary; none drops those of this process
 }
 
-type ids struct{ uid, gid uint32 }
+// Resolve finds a user and a group, names or numbers in digits, that must exist.
+// An empty user means DefaultUser if there is one, else this process's own ids;
+// an empty group means the user's login group. A colon in front of the group, or
+// alone, adds all groups that the user is a member of (keepalived.conf(5),
+// script_user).
+func Resolve(userName, group string) (Identity, error) {
+	group, all := strings.CutPrefix(group, ":")
+	u, err := lookupUser(userName)
+	if err != nil {
+		return Identity{}, err
+	}
+	if u == nil {
+		return Identity{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}, nil
+	}
+	id, err := identity(u)
+	if err == nil && all {
+		id.Groups, err = groups(u)
+	}
+	if err == nil && group != "" {
+		id.GID, err = lookupGroup(group)
+	}
+	return id, err
+}
 
-func lookupUser(name string) (ids, error) {
+// lookupUser finds a user; nil means this process's own.
+func lookupUser(name string) (*user.User, error) {
 	if name == "" {
-		if u, err := user.Lookup(DefaultUser); err == nil {
-			return parseIDs(u)
-		}
-		return ids{uint32(os.Geteuid()), uint32(os.Getegid())}, nil
+		u, _ := user.Lookup(DefaultUser)
+		return u, nil
 	}
 	u, err := user.Lookup(name)
 	if err != nil && digits(name) {
 		u, err = user.LookupId(name)
 	}
 	if err != nil {
-		return ids{}, fmt.Errorf("user %s of a script does not exist; create it or name another", name)
+		return nil, fmt.Errorf("user %s of a script does not exist; create it or name another", name)
 	}
-	return parseIDs(u)
+	return u, nil
 }
 
-func parseIDs(u *user.User) (ids, error) {
+func identity(u *user.User) (Identity, error) {
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
-	return ids{uint32(uid), uint32(gid)}, errors.Join(err, err2)
+	return Identity{UID: uint32(uid), GID: uint32(gid)}, errors.Join(err, err2)
+}
+
+// groups are all that a user is a member of.
+func groups(u *user.User) ([]uint32, error) {
+	names, err := u.GroupIds()
+	if err != nil {
+		return nil, fmt.Errorf("groups of user %s: %w", u.Username, err)
+	}
+	gids := make([]uint32, 0, len(names))
+	for _, name := range names {
+		gid, err := strconv.ParseUint(name, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("groups of user %s: %w", u.Username, err)
+		}
+		gids = append(gids, uint32(gid))
+	}
+	return gids, nil
 }
 
 func lookupGroup(name string) (uint32, error) {
@@ -69,56 +96,4 @@ func lookupGroup(name string) (uint32, error) {
 func digits(s string) bool {
 	_, err := strconv.ParseUint(s, 10, 32)
 	return err == nil
-}
-
-// Safe says why path must not run as root: every directory on the way to it and
-// the file itself must belong to root and be writable by nobody else (group
-// root apart; directories with the sticky bit may be). Both the path as written
-// and the one its symbolic links lead to are looked at. path is absolute.
-func Safe(path string) error {
-	if !filepath.IsAbs(path) {
-		return fmt.Errorf("%s: not an absolute path", path)
-	}
-	path = filepath.Clean(path)
-	target, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return err
-	}
-	if err := safeWay(path); err != nil || target == path {
-		return err
-	}
-	return safeWay(target)
-}
-
-func safeWay(path string) error {
-	for p := path; ; p = filepath.Dir(p) {
-		if err := safeNode(p); err != nil {
-			return err
-		}
-		if p == "/" {
-			return nil
-		}
-	}
-}
-
-func safeNode(path string) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return fmt.Errorf("%s: owner unknown", path)
-	}
-	mode := info.Mode()
-	exempt := mode&fs.ModeSymlink != 0 || mode.IsDir() && mode&fs.ModeSticky != 0
-	switch {
-	case st.Uid != 0:
-		return fmt.Errorf("%s belongs to uid %d; chown it to root", path, st.Uid)
-	case !exempt && mode.Perm()&0o002 != 0:
-		return fmt.Errorf("%s is writable by everyone; chmod o-w it", path)
-	case !exempt && mode.Perm()&0o020 != 0 && st.Gid != 0:
-		return fmt.Errorf("%s is writable by group %d; chmod g-w it", path, st.Gid)
-	}
-	return nil
 }

@@ -48,20 +48,17 @@ func (o Outcome) String() string {
 }
 
 // Run starts c and waits for its end. The program leads a process group of its
-// own, has /dev/null for its standard descriptors, and gets SIGTERM when this
-// process dies. After limit (0: none), or when ctx ends, the group gets SIGTERM
-// and two seconds later SIGKILL. A program that cannot be started is an Err and
-// never a success.
+// own, has /dev/null for its standard descriptors, this process's working
+// directory and umask, and gets SIGTERM when this process dies. After limit (0:
+// none), or when ctx ends, the group gets SIGTERM and two seconds later SIGKILL.
+// A program that cannot be started is an Err and never a success.
 func Run(ctx context.Context, c checker.Command, limit time.Duration) Outcome {
 	out := Outcome{Limit: limit}
 	// PR_SET_PDEATHSIG fires when the thread that forked ends, so that thread
 	// is ours alone until the program is done.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd, err := command(c)
-	if err == nil {
-		err = cmd.Start()
-	}
+	cmd, err := start(c)
 	if err != nil {
 		out.Err = fmt.Errorf("cannot run %s: %w", strings.Join(c.Args, " "), plain(err))
 		return out
@@ -87,20 +84,41 @@ func plain(err error) error {
 	return err
 }
 
-// command prepares the process: group, identity, environment.
-func command(c checker.Command) (*exec.Cmd, error) {
+// start starts c. A text without a #! line goes to the shell, as execvp(3) has it.
+func start(c checker.Command) (*exec.Cmd, error) {
 	if len(c.Args) == 0 {
 		return nil, errors.New("no command given")
 	}
-	cmd := exec.Command(c.Args[0], c.Args[1:]...)
-	cmd.Dir = "/"
+	if Redirection(c.Args) {
+		cmd := command(c, shell, "sh", "-c", strings.Join(c.Args, " "))
+		return cmd, cmd.Start()
+	}
+	path := c.Path
+	if path == "" {
+		path = c.Args[0]
+	}
+	cmd := command(c, path, c.Args...)
+	err := cmd.Start()
+	if errors.Is(err, unix.ENOEXEC) {
+		cmd = command(c, shell, append([]string{"sh", cmd.Path}, c.Args[1:]...)...)
+		err = cmd.Start()
+	}
+	return cmd, err
+}
+
+const shell = "/bin/sh"
+
+// command prepares the process: group, identity, environment.
+func command(c checker.Command, path string, args ...string) *exec.Cmd {
+	cmd := exec.Command(path)
+	cmd.Args = args
 	cmd.Env = environment(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	// Only root may change identity, and only root has groups worth dropping.
 	if os.Geteuid() == 0 || c.UID != uint32(os.Geteuid()) || c.GID != uint32(os.Getegid()) {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: c.UID, Gid: c.GID}
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: c.UID, Gid: c.GID, Groups: c.Groups}
 	}
-	return cmd, nil
+	return cmd
 }
 
 // environment is env without what would let it steer a program of another user.

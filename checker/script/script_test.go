@@ -164,7 +164,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-func TestIdentity(t *testing.T) {
+func TestResolve(t *testing.T) {
 	tests := []struct {
 		user, group string
 		uid, gid    uint32
@@ -178,14 +178,138 @@ func TestIdentity(t *testing.T) {
 		{"root", "no-such-group", 0, 0, "group no-such-group of a script does not exist; create it or name another"},
 	}
 	for _, tt := range tests {
-		uid, gid, err := Identity(tt.user, tt.group)
+		id, err := Resolve(tt.user, tt.group)
 		if tt.fault != "" {
 			if err == nil || err.Error() != tt.fault {
 				t.Errorf("%s:%s: got %v, want %q", tt.user, tt.group, err, tt.fault)
 			}
-		} else if uid != tt.uid || gid != tt.gid || err != nil {
-			t.Errorf("%s:%s is %d:%d %v, want %d:%d", tt.user, tt.group, uid, gid, err, tt.uid, tt.gid)
+		} else if id.UID != tt.uid || id.GID != tt.gid || len(id.Groups) > 0 || err != nil {
+			t.Errorf("%s:%s is %+v %v, want %d:%d", tt.user, tt.group, id, err, tt.uid, tt.gid)
 		}
+	}
+}
+
+func TestResolveAllGroups(t *testing.T) {
+	for _, group := range []string{":", ":root"} {
+		id, err := Resolve("nobody", group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(id.Groups) == 0 || id.Groups[0] != 65534 {
+			t.Errorf("nobody%s has the groups %v, want nogroup among them", group, id.Groups)
+		}
+		if want := map[string]uint32{":": 65534, ":root": 0}[group]; id.GID != want {
+			t.Errorf("nobody%s has gid %d", group, id.GID)
+		}
+	}
+	if _, err := Resolve("nobody", ":no-such-group"); err == nil {
+		t.Error("a group that does not exist is taken")
+	}
+}
+
+// A file without #! goes to the shell, and a redirection is one of the shell.
+func TestRunByTheShell(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("test \"$1\" = x && exit 5\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args []string
+		want int
+	}{{[]string{text, "x"}, 5}, {[]string{text, "y"}, 1}, {[]string{"<" + text}, 0}, {[]string{"<", text}, 0}, {[]string{"<" + text + ".not"}, 2}} {
+		out := Run(t.Context(), as(tt.args...), time.Minute)
+		if !out.Exited() || out.Status != tt.want {
+			t.Errorf("%q: %v, want status %d", tt.args, out, tt.want)
+		}
+	}
+}
+
+// What is executed is the file found; the program sees the name configured.
+func TestRunThePathFound(t *testing.T) {
+	path := file(t, `test "$0" = `+"/by/another/name"+` || exit 3`)
+	cmd := as("sh", "-c", "exit 4")
+	cmd.Path = path
+	if out := Run(t.Context(), cmd, time.Minute); out.Status != 3 {
+		t.Errorf("%v: not the file that was found", out)
+	}
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "script")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	os.Symlink(path, link)
+	self := Identity{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	if got, target, err := Find(link, self); got != link || target != path || err != nil {
+		t.Errorf("%s is %s, %s, %v", link, got, target, err)
+	}
+	if got, _, err := Find("sh", self); !filepath.IsAbs(got) || err != nil {
+		t.Errorf("sh is %s, %v", got, err)
+	}
+	for _, name := range []string{dir, path + ".not", "no-such-program"} {
+		if got, _, err := Find(name, self); err == nil {
+			t.Errorf("%s is %s", name, got)
+		}
+	}
+	os.Chmod(path, 0o644)
+	if _, _, err := Find(path, self); err == nil {
+		t.Error("a file that cannot be executed is found")
+	}
+}
+
+// Whether another user can execute a file is the kernel's answer for that user,
+// and this process stays who it is.
+func TestFindAsAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: takes other identities")
+	}
+	dir, err := os.MkdirTemp("", "find")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	os.Chmod(dir, 0o755)
+	path := filepath.Join(dir, "script")
+	os.WriteFile(path, []byte("#!/bin/sh\n"), 0o750)
+	os.Chmod(path, 0o750)
+	os.Chown(path, 0, 65533)
+	for _, tt := range []struct {
+		id Identity
+		ok bool
+	}{
+		{Identity{UID: 65534, GID: 65534}, false},
+		{Identity{UID: 65534, GID: 65533}, true},
+		{Identity{UID: 65534, GID: 65534, Groups: []uint32{65533}}, true},
+		{Identity{}, true},
+	} {
+		if _, _, err := Find(path, tt.id); (err == nil) != tt.ok {
+			t.Errorf("%+v: %v", tt.id, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "new"), nil, 0o600); err != nil {
+		t.Errorf("this process lost its identity: %v", err)
+	}
+	os.Chmod(dir, 0o700)
+	if _, _, err := Find(path, Identity{UID: 65534, GID: 65533}); err == nil {
+		t.Error("a file in a directory of root alone is found")
+	}
+}
+
+func TestPrivileged(t *testing.T) {
+	user := Identity{UID: 65534, GID: 65534}
+	if !Privileged("/bin/true", Identity{GID: 65534}) || !Privileged("/bin/true", Identity{UID: 65534}) || Privileged("/bin/true", user) {
+		t.Error("who runs as root or in its group is privileged, and nobody else")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes a setuid file")
+	}
+	path := file(t, "")
+	os.Chmod(path, 0o755|fs.ModeSetuid)
+	if !Privileged(path, user) {
+		t.Error("a file with setuid of root is not privileged")
 	}
 }
 

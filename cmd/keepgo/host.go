@@ -66,8 +66,8 @@ func (host) HasNamespace(name string) bool {
 // change them: an error with enable_script_security, which disables them.
 func unsafeScripts(cfg *confparse.Config) syntax.ErrorList {
 	var list syntax.ErrorList
-	uid, gid, err := script.Identity(cfg.Global.ScriptUser, cfg.Global.ScriptGroup)
-	if err == nil && uid != 0 && gid != 0 {
+	id, err := script.Resolve(cfg.Global.ScriptUser, cfg.Global.ScriptGroup)
+	if err == nil && id.UID != 0 && id.GID != 0 {
 		return nil
 	}
 	for _, m := range cfg.Mentions {

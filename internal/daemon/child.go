@@ -43,7 +43,7 @@ func RunChild(name string) int {
 // ignoreSignals leaves the decision to stop to the parent: a terminal's ^C goes
 // to the whole group, and mastership must be handed over in order.
 func ignoreSignals() {
-	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
+	disregard(unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
 }
 
 // passSignals hands the signals for dumps to the parent: keepalived's children
@@ -57,6 +57,10 @@ func passSignals(up *link[fromChild, toChild]) {
 		}
 	}()
 }
+
+// disregard takes signals and does nothing about them. What signal.Ignore
+// ignores is ignored by every script that this process starts, too.
+func disregard(signals ...os.Signal) { signal.Notify(make(chan os.Signal, 1), signals...) }
 
 // setName sets the kernel's name of the process; its first 15 bytes count.
 func setName(name string) {

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"keepgo/checker/script"
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
 	"keepgo/vrrp"
@@ -189,15 +191,85 @@ func TestVetScripts(t *testing.T) {
 }
 
 func TestScriptUserIsTheDefault(t *testing.T) {
+	v := vetter{global: &confparse.Global{ScriptUser: "nobody", ScriptGroup: "nogroup"}}
 	c := confparse.Command{Args: []string{"x"}}
-	defaultIdentity(&c, &confparse.Global{ScriptUser: "nobody", ScriptGroup: "nogroup"})
+	v.identify(&c)
 	if c.User != "nobody" || c.Group != "nogroup" {
 		t.Errorf("got %s:%s", c.User, c.Group)
 	}
 	own := confparse.Command{User: "root"}
-	defaultIdentity(&own, &confparse.Global{ScriptUser: "nobody"})
-	if own.User != "root" {
-		t.Errorf("its own user became %s", own.User)
+	v.identify(&own)
+	if own.User != "root" || own.Group != "" {
+		t.Errorf("its own user became %s:%s", own.User, own.Group)
+	}
+	v.global.ScriptGroups = true
+	v.identify(&own)
+	v.identify(&c)
+	if own.Group != ":" || c.Group != ":nogroup" {
+		t.Errorf("with set_supplementary_groups they have the groups %q and %q", own.Group, c.Group)
+	}
+}
+
+// vetted is the command of a configuration after it was vetted, and what was
+// said.
+func vetted(g confparse.Global, args ...string) (*confparse.Command, string) {
+	cfg := &confparse.Config{Global: g}
+	cfg.Global.StartupScript = &confparse.Command{Args: args}
+	said := fmt.Sprint(vetScripts(cfg))
+	return cfg.Global.StartupScript, said
+}
+
+func TestVetFindsTheFile(t *testing.T) {
+	dir := t.TempDir()
+	run, link := filepath.Join(dir, "run"), filepath.Join(dir, "link")
+	if err := errors.Join(os.WriteFile(run, []byte("#!/bin/sh\n"), 0o755), os.Symlink(run, link)); err != nil {
+		t.Fatal(err)
+	}
+	for keep, want := range map[bool]string{false: run, true: link} {
+		c, said := vetted(confparse.Global{SymlinkPaths: keep}, link, "x")
+		if c == nil || c.Path != want || !slices.Equal(c.Args, []string{link, "x"}) {
+			t.Errorf("use_symlink_paths %v: %+v %s", keep, c, said)
+		}
+	}
+	if c, said := vetted(confparse.Global{}, "</nonexistent/file"); c == nil {
+		t.Errorf("a redirection is looked at: %s", said)
+	}
+}
+
+func TestVetSecurity(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: only root's scripts are looked at")
+	}
+	dir := t.TempDir()
+	run := filepath.Join(dir, "run")
+	if err := errors.Join(os.WriteFile(run, []byte("#!/bin/sh\n"), 0o755), os.Chmod(run, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	root := confparse.Global{ScriptUser: "root"}
+	c, said := vetted(root, run)
+	if c == nil || !strings.Contains(said, "Unsafe permissions found for script '"+run+"'") {
+		t.Errorf("without enable_script_security: %+v %s", c, said)
+	}
+	root.ScriptSecurity = true
+	if c, said := vetted(root, run); c != nil || !strings.Contains(said, "writable by everyone; chmod o-w it; it is disabled") {
+		t.Errorf("with it: %+v %s", c, said)
+	}
+	if c, said := vetted(confparse.Global{ScriptUser: "nobody", ScriptSecurity: true}, "/bin/true"); c == nil || said != "[]" {
+		t.Errorf("for a user without rights: %+v %s", c, said)
+	}
+	if _, err := user.Lookup(script.DefaultUser); err == nil {
+		t.Skip("needs a system without the user " + script.DefaultUser)
+	}
+	if c, said := vetted(confparse.Global{ScriptSecurity: true}, "/bin/true"); c != nil || !strings.Contains(said, "needs a script_user") {
+		t.Errorf("without a script_user: %+v %s", c, said)
+	}
+}
+
+func TestVetMiscCheckFailsInstead(t *testing.T) {
+	misc := &confparse.Misc{Command: confparse.Command{Args: []string{"/nonexistent"}}}
+	cfg := &confparse.Config{VirtualServers: []*confparse.VirtualServer{{Servers: []*confparse.RealServer{{Checkers: []*confparse.Checker{{Misc: misc}}}}}}}
+	if said := vetScripts(cfg); len(said) != 1 || !strings.Contains(said[0].Error(), "the check fails") || misc.Command.Args != nil {
+		t.Errorf("%v, %q", said, misc.Command.Args)
 	}
 }
 

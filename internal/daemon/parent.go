@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"keepgo/checker"
-	"keepgo/checker/script"
 	"keepgo/confparse"
 	"keepgo/internal/ha"
 	"keepgo/internal/lb"
@@ -34,7 +33,8 @@ type parent struct {
 	scope   scope
 	pids    pidFiles
 	manager *manager
-	known   map[string]bool // faults of the configuration in force
+	former  *confparse.Config // before the last reload: what a reload takes away is told by it
+	known   map[string]bool   // faults of the configuration in force
 	vrrp    *child
 	lvs     *child
 	masters map[string]bool // instances that are MASTER, for a replaced process
@@ -47,6 +47,8 @@ type parent struct {
 	outlet  *notify.Outlet
 	scripts *notify.Queue
 
+	life     context.Context // of the notification scripts; ends when those of the stop have had their time
+	kill     context.CancelFunc
 	requests []*request
 	doing    string // Startup or Reload, until every child has its plan in force
 	complete bool   // every child was ready once
@@ -67,6 +69,7 @@ func Run(o Options) int {
 		stopped: make(chan struct{}),
 		manager: newManager(),
 	}
+	p.life, p.kill = context.WithCancel(context.Background())
 	defer func() { p.pids.remove() }()
 	code, err := p.prepare()
 	if err == nil {
@@ -126,6 +129,7 @@ func (p *parent) start() (err error) {
 		return fmt.Errorf("pid file: %w", err)
 	}
 	tellStarted()
+	p.runOnce("startup_script", p.cfg.Global.StartupScript, p.cfg.Global.StartupTimeout)
 	p.doing = "Startup"
 	p.apply()
 	p.completed()
@@ -153,12 +157,7 @@ func (p *parent) run() {
 			maps.Copy(p.running, news)
 			p.vrrp.tell(toChild{Processes: news})
 		case <-p.stopped:
-			p.scripts.Drain(stopLimit)
-			ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
-			p.outlet.Close(ctx)
-			cancel()
-			os.Remove(p.opts.Control)
-			p.log.printf("Stopped keepgo")
+			p.farewell()
 			return
 		}
 	}
@@ -179,7 +178,7 @@ func (p *parent) reload() {
 		p.log.printf("Reload refused: %d new faults in %s; the running configuration goes on", n, p.opts.File)
 		return
 	}
-	p.cfg, p.known = cfg, faults.keys()
+	p.cfg, p.former, p.known = cfg, p.cfg, faults.keys()
 	p.doing = "Reload"
 	p.apply()
 }
@@ -253,11 +252,9 @@ func (p *parent) planLB() *lb.Plan {
 // identify gives a check's script its user. One that has none must not run as
 // root instead: it fails.
 func (p *parent) identify(c *checker.Check) {
-	cmd := &c.Probe.Command
-	var err error
-	if cmd.UID, cmd.GID, err = script.Identity(cmd.User, cmd.Group); err != nil {
+	if err := identify(&c.Probe.Command); err != nil {
 		p.log.printf("MISC_CHECK of %s: %v; the check fails", c.Name, err)
-		cmd.Args = nil
+		c.Probe.Command.Args = nil
 	}
 }
 
@@ -319,17 +316,29 @@ func (p *parent) edge(e notify.Edge) {
 }
 
 // notifies finds the scripts of an instance or a group, and whether its changes
-// are mailed.
+// are mailed: in the configuration in force, or in the one before.
 func (p *parent) notifies(e notify.Edge) (scripts *confparse.Notify, mail bool) {
+	for _, cfg := range []*confparse.Config{p.cfg, p.former} {
+		if cfg == nil {
+			break
+		}
+		if scripts, mail = notifiesOf(cfg, e); scripts != nil {
+			break
+		}
+	}
+	return scripts, mail
+}
+
+func notifiesOf(cfg *confparse.Config, e notify.Edge) (scripts *confparse.Notify, mail bool) {
 	if e.Kind == "GROUP" {
-		for _, g := range p.cfg.SyncGroups {
+		for _, g := range cfg.SyncGroups {
 			if g.Name == e.Name {
 				return &g.Notify, g.SMTPAlert
 			}
 		}
 		return nil, false
 	}
-	for _, in := range p.cfg.Instances {
+	for _, in := range cfg.Instances {
 		if in.Name == e.Name {
 			return &in.Notify, in.SMTPAlert
 		}
@@ -399,6 +408,7 @@ func (p *parent) stop() {
 	p.log.printf("Stopping")
 	p.manager.tell("STOPPING=1")
 	p.tracked.set(nil)
+	p.scripts.Hurry()
 	p.outlet.Terminate() // keepalived's readers get SIGTERM before the last lines
 	p.lvs.stop(p.opts.KeepIPVS)
 	p.vrrp.stop(p.opts.KeepVIPs)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +14,9 @@ import (
 	"keepgo/checker/script"
 	"keepgo/confparse"
 )
+
+// killLimit is longer than a program survives that is to end.
+const killLimit = 3 * time.Second
 
 // tracker runs the tracked scripts: each at once and then every interval,
 // never beside itself. It belongs to the parent's goroutine.
@@ -131,21 +132,46 @@ func trackedScripts(cfg *confparse.Config) []*confparse.Script {
 
 // command gives a configured command its identity.
 func command(c confparse.Command) (checker.Command, error) {
-	uid, gid, err := script.Identity(c.User, c.Group)
-	return checker.Command{Args: c.Args, UID: uid, GID: gid}, err
+	cmd := checker.Command{Args: c.Args, Path: c.Path, User: c.User, Group: c.Group}
+	return cmd, identify(&cmd)
+}
+
+// identify resolves the names of a command's user and group.
+func identify(c *checker.Command) error {
+	id, err := script.Resolve(c.User, c.Group)
+	c.UID, c.GID, c.Groups = id.UID, id.GID, id.Groups
+	return err
 }
 
 // runScript runs a notification script to its end.
 func (p *parent) runScript(c confparse.Command) {
 	cmd, err := command(c)
-	if err == nil {
-		if out := script.Run(context.Background(), cmd, 0); out.Err != nil {
-			err = out.Err
-		}
+	switch {
+	case p.life.Err() != nil:
+		err = errors.New("not run: the daemon has stopped before it was its turn")
+	case err == nil:
+		err = script.Run(p.life, cmd, 0).Err
+	}
+	if errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("killed: it takes longer than the %v it has at the stop", stopLimit)
 	}
 	if err != nil {
 		p.log.printf("script %s: %v", strings.Join(c.Args, " "), err)
 	}
+}
+
+// farewell ends everything once no child is left: scripts first, which are
+// killed when they take too long, then what reads the FIFOs and the mail.
+func (p *parent) farewell() {
+	p.scripts.Drain(stopLimit)
+	p.kill()
+	p.scripts.Drain(killLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), killLimit)
+	defer cancel()
+	p.outlet.Close(ctx)
+	p.runOnce("shutdown_script", p.cfg.Global.ShutdownScript, p.cfg.Global.ShutdownTimeout)
+	os.Remove(p.opts.Control)
+	p.log.printf("Stopped keepgo")
 }
 
 // runReader runs the program that reads a FIFO until ctx ends.
@@ -164,79 +190,18 @@ func (p *parent) runReader(ctx context.Context, c confparse.Command) error {
 	return nil
 }
 
-// vetScripts takes the scripts out of a configuration that cannot or must not
-// run, as keepalived does, and returns why.
-func vetScripts(cfg *confparse.Config) []error {
-	var problems []error
-	vet := func(c **confparse.Command) {
-		if *c == nil {
-			return
-		}
-		defaultIdentity(*c, &cfg.Global)
-		if err := vetScript(*c, cfg.Global.ScriptSecurity); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w; the script is disabled", (*c).Pos, err))
-			*c = nil
-		}
+// runOnce runs startup_script or shutdown_script, and waits for it.
+func (p *parent) runOnce(name string, c *confparse.Command, limit time.Duration) {
+	if c == nil {
+		return
 	}
-	cfg.Scripts = slices.DeleteFunc(cfg.Scripts, func(s *confparse.Script) bool {
-		c := &s.Command
-		vet(&c)
-		return c == nil
-	})
-	for _, in := range cfg.Instances {
-		vetNotify(&in.Notify, vet)
-	}
-	for _, g := range cfg.SyncGroups {
-		vetNotify(&g.Notify, vet)
-	}
-	for _, v := range cfg.VirtualServers {
-		vet(&v.QuorumUp)
-		vet(&v.QuorumDown)
-		for _, s := range v.Servers {
-			vet(&s.NotifyUp)
-			vet(&s.NotifyDown)
-			for _, k := range s.Checkers {
-				if k.Misc != nil {
-					defaultIdentity(&k.Misc.Command, &cfg.Global)
-				}
-			}
-		}
-	}
-	return problems
-}
-
-func vetNotify(n *confparse.Notify, vet func(**confparse.Command)) {
-	for _, c := range []**confparse.Command{&n.Master, &n.Backup, &n.Fault, &n.Stop, &n.Deleted, &n.Any, &n.LowerPriority} {
-		vet(c)
-	}
-}
-
-// defaultIdentity fills in script_user.
-func defaultIdentity(c *confparse.Command, g *confparse.Global) {
-	if c.User == "" && g.ScriptUser != "" {
-		c.User, c.Group = g.ScriptUser, g.ScriptGroup
-	}
-}
-
-// vetScript says why a script cannot run, or with enable_script_security must
-// not: as root from a path that others can write.
-func vetScript(c *confparse.Command, secure bool) error {
-	if len(c.Args) == 0 {
-		return fmt.Errorf("no command given")
-	}
-	path, err := exec.LookPath(c.Args[0])
+	p.log.printf("Running %s %s", name, strings.Join(c.Args, " "))
+	cmd, err := command(*c)
 	if err != nil {
-		return fmt.Errorf("script %s: %w", c.Args[0], os.ErrNotExist)
+		p.log.printf("%s: %v", name, err)
+		return
 	}
-	uid, gid, err := script.Identity(c.User, c.Group)
-	if err != nil {
-		return fmt.Errorf("script %s: %w", c.Args[0], err)
+	if out := script.Run(context.Background(), cmd, limit); !out.Exited() || out.Status != 0 {
+		p.log.printf("%s %s: %s", name, strings.Join(c.Args, " "), out)
 	}
-	if !secure || uid != 0 && gid != 0 {
-		return nil
-	}
-	if path, err = filepath.Abs(path); err != nil {
-		return err
-	}
-	return script.Safe(path)
 }

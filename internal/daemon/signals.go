@@ -37,9 +37,9 @@ func listenSignals(o Options) chan os.Signal {
 	signals := make(chan os.Signal, 32)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM)
 	signal.Notify(signals, dumpSignals...)
-	signal.Ignore(unix.SIGPIPE)
+	disregard(unix.SIGPIPE)
 	if o.IgnoreINT {
-		signal.Ignore(unix.SIGINT)
+		disregard(unix.SIGINT)
 	} else {
 		signal.Notify(signals, unix.SIGINT)
 	}

@@ -62,7 +62,7 @@ func (b *builder) virtualServer(vs *confparse.VirtualServer) {
 	p := Pool{
 		Key: key, Name: name, Protocol: uint8(vs.Protocol),
 		Config:   ipvsctl.PoolConfig{Service: service(vs), Quorum: vs.Quorum, Hysteresis: vs.Hysteresis},
-		QuorumUp: b.command(vs.QuorumUp), QuorumDown: b.command(vs.QuorumDown),
+		QuorumUp: vs.QuorumUp, QuorumDown: vs.QuorumDown,
 		Omega: vs.Omega, SMTPAlert: vs.SMTPAlert,
 	}
 	for _, k := range keys {
@@ -115,7 +115,7 @@ func (b *builder) servers(p *Pool, vs *confparse.VirtualServer, path string) {
 		p.Config.Servers = append(p.Config.Servers, s)
 		p.Servers = append(p.Servers, Server{
 			Name: name, SMTPAlert: rs.SMTPAlert,
-			NotifyUp: b.command(rs.NotifyUp), NotifyDown: b.command(rs.NotifyDown),
+			NotifyUp: rs.NotifyUp, NotifyDown: rs.NotifyDown,
 		})
 	}
 	if vs.Sorry == nil {
@@ -140,18 +140,6 @@ func server(rs *confparse.RealServer) ipvsctl.Server {
 			TunnelType: rs.Tunnel.Type, TunnelPort: rs.Tunnel.Port, TunnelFlags: rs.Tunnel.Flags,
 		},
 	}
-}
-
-// command is c with the user it runs under where it names none.
-func (b *builder) command(c *confparse.Command) *confparse.Command {
-	if c == nil {
-		return nil
-	}
-	own := *c
-	if own.User == "" {
-		own.User, own.Group = b.cfg.Global.ScriptUser, b.cfg.Global.ScriptGroup
-	}
-	return &own
 }
 
 // maxEntries bounds the services one virtual server expands to: as many as an

@@ -129,8 +129,10 @@ func TestBuildChecks(t *testing.T) {
 			{Path: "/a", VirtualHost: "one", Digest: "d", Status: []confparse.StatusRange{{First: 200, Last: 204}}, Regex: "x", RegexNegate: true}, {Path: "/b"}}}}
 	plain := &confparse.Checker{Kind: confparse.HTTPCheck, Addr: netip.MustParseAddr("10.0.0.1"), Port: 80, BindAddr: netip.MustParseAddr("10.0.0.2"),
 		HTTP: &confparse.HTTP{Protocol: "1.0", SNIName: "n", URLs: []confparse.URL{{Path: "/"}}}}
-	v := vs(1, rs(1, 1, web, plain), rs(2, 1, misc()))
-	p, found := Build(&confparse.Config{VirtualServers: []*confparse.VirtualServer{v}, Global: confparse.Global{ScriptUser: "u", ScriptGroup: "g"}})
+	script := misc()
+	script.Misc.Command.User, script.Misc.Command.Group, script.Misc.Command.Path = "u", "g", "/usr/bin/misc"
+	v := vs(1, rs(1, 1, web, plain), rs(2, 1, script))
+	p, found := Build(&confparse.Config{VirtualServers: []*confparse.VirtualServer{v}})
 	want := []checker.Check{
 		{ID: 0, Name: "[10.0.0.1]:tcp:80", Service: "[10.1.0.1]:tcp:80", Timeout: 1, Interval: 2, Retry: 3, RetryDelay: 4, Warmup: 5, Alpha: true, LogAll: true,
 			Probe: checker.Probe{Kind: checker.HTTP, TLS: true, Target: netip.MustParseAddrPort("[2001:db8::1]:443"), Bind: netip.MustParseAddrPort("[::]:99"),
@@ -141,7 +143,7 @@ func TestBuildChecks(t *testing.T) {
 			Probe: checker.Probe{Kind: checker.HTTP, Target: netip.MustParseAddrPort("10.0.0.1:80"), Bind: netip.MustParseAddrPort("10.0.0.2:0"),
 				Protocol: "1.0", URLs: []checker.URL{{Path: "/", Host: "10.0.0.1:80", SNI: "n"}}}},
 		{ID: 2, Name: "[10.0.0.2]:tcp:80", Service: "[10.1.0.1]:tcp:80",
-			Probe: checker.Probe{Kind: checker.Script, Dynamic: true, Command: checker.Command{Args: []string{"/bin/misc"}, User: "u", Group: "g"}}},
+			Probe: checker.Probe{Kind: checker.Script, Dynamic: true, Command: checker.Command{Args: []string{"/bin/misc"}, Path: "/usr/bin/misc", User: "u", Group: "g"}}},
 	}
 	if len(found) > 0 || len(p.Checks) != len(want) {
 		t.Fatalf("%d checks, findings %v", len(p.Checks), found)
@@ -154,8 +156,8 @@ func TestBuildChecks(t *testing.T) {
 	if fmt.Sprint(p.Owners) != "[{0 0} {0 0} {0 1}]" {
 		t.Errorf("owners %v", p.Owners)
 	}
-	if c := p.Pools[0].QuorumUp; c.User != "u" || c.Group != "g" || v.QuorumUp.User != "" {
-		t.Errorf("quorum_up runs as %s:%s, the configuration says %q", c.User, c.Group, v.QuorumUp.User)
+	if c := p.Pools[0].QuorumUp; c != v.QuorumUp {
+		t.Errorf("quorum_up is %v, the configuration says %v", c, v.QuorumUp)
 	}
 }
 

@@ -39,9 +39,9 @@ func (b *builder) probe(c *confparse.Checker, path string) (p checker.Probe, ok 
 		p.URLs = b.urls(c, path)
 		return p, len(p.URLs) > 0
 	case c.Kind == confparse.MiscCheck && c.Misc != nil:
-		cmd := b.command(&c.Misc.Command)
+		cmd := &c.Misc.Command
 		return checker.Probe{Kind: checker.Script, Dynamic: c.Misc.Dynamic,
-			Command: checker.Command{Args: cmd.Args, User: cmd.User, Group: cmd.Group}}, true
+			Command: checker.Command{Args: cmd.Args, Path: cmd.Path, User: cmd.User, Group: cmd.Group}}, true
 	default:
 		b.note(c.Pos, path, syntax.Warning, "the server counts as if it had no such check", "%s is not supported", c.Kind)
 		return p, false

@@ -24,7 +24,7 @@ type pipe struct {
 // there already must be a FIFO of this user or of the configured one: whoever
 // owns it reads what we write.
 func openPipe(o FIFOOptions) (pipe, error) {
-	uid, gid, err := script.Identity(o.User, o.Group)
+	id, err := script.Resolve(o.User, o.Group)
 	if err != nil {
 		return pipe{fd: -1}, err
 	}
@@ -35,7 +35,7 @@ func openPipe(o FIFOOptions) (pipe, error) {
 	case !errors.Is(err, unix.EEXIST):
 		return pipe{fd: -1}, fmt.Errorf("cannot make it: %w; does its directory exist?", err)
 	}
-	if err := p.open(o.Path, uid, gid); err != nil {
+	if err := p.open(o.Path, id.UID, id.GID); err != nil {
 		p.remove(o.Path)
 		p.close()
 		return pipe{fd: -1}, err

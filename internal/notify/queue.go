@@ -12,6 +12,10 @@ import (
 // older state finishing last; one that never ends must not silence the rest.
 const patience = 30 * time.Second
 
+// haste is the same once the daemon is about to end: scripts that are told of
+// the stop must have their time as well.
+const haste = 300 * time.Millisecond
+
 // Queue runs scripts: those of one object in order, one at a time; those of
 // different objects side by side.
 type Queue struct {
@@ -20,13 +24,16 @@ type Queue struct {
 
 	mu      sync.Mutex
 	waiting map[string][]confparse.Command // an entry, perhaps empty, for every object at work
+	running int                            // scripts
 	idle    *sync.Cond
+	hurry   chan struct{} // closed by Hurry
+	once    sync.Once
 }
 
 // NewQueue makes a queue that runs each script by run, which returns when the
 // script has ended.
 func NewQueue(run func(confparse.Command), log func(format string, args ...any)) *Queue {
-	q := &Queue{run: run, log: log, waiting: map[string][]confparse.Command{}}
+	q := &Queue{run: run, log: log, waiting: map[string][]confparse.Command{}, hurry: make(chan struct{})}
 	q.idle = sync.NewCond(&q.mu)
 	return q
 }
@@ -45,6 +52,9 @@ func (q *Queue) Post(object string, cmds ...confparse.Command) {
 	}
 }
 
+// Hurry lets scripts wait hardly any more for those before them.
+func (q *Queue) Hurry() { q.once.Do(func() { close(q.hurry) }) }
+
 // Drain waits until every script has ended, or for the given time.
 func (q *Queue) Drain(limit time.Duration) {
 	expired := false
@@ -57,7 +67,7 @@ func (q *Queue) Drain(limit time.Duration) {
 	defer timer.Stop()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.waiting) > 0 && !expired {
+	for len(q.waiting)+q.running > 0 && !expired {
 		q.idle.Wait()
 	}
 }
@@ -73,13 +83,36 @@ func (q *Queue) work(object string) {
 		go func() {
 			defer close(ended)
 			q.run(cmd)
+			q.done()
 		}()
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			q.log("script %s of %s still runs after %v, the next one starts beside it", cmd.Args[0], object, patience)
+		if !q.await(ended) {
+			q.log("script %s of %s still runs, the next one starts beside it", cmd.Args[0], object)
 		}
 	}
+}
+
+// await gives a script its time to end and says whether it did.
+func (q *Queue) await(ended <-chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	case <-time.After(patience):
+		return false
+	case <-q.hurry:
+	}
+	select {
+	case <-ended:
+		return true
+	case <-time.After(haste):
+		return false
+	}
+}
+
+func (q *Queue) done() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.running--
+	q.idle.Broadcast()
 }
 
 func (q *Queue) next(object string) (confparse.Command, bool) {
@@ -92,5 +125,6 @@ func (q *Queue) next(object string) (confparse.Command, bool) {
 		return confparse.Command{}, false
 	}
 	q.waiting[object] = cmds[1:]
+	q.running++
 	return cmds[0], true
 }
