@@ -13,7 +13,7 @@ func outletRows() []row[globals] {
 		return field(name, seconds(0.001, 30).or(def), at, "How old the counters of "+who+" may be.").notYet()
 	}
 	return append(rows,
-		field("fifo_write_vrrp_states_on_reload", flag(), func(g *G) *bool { return &g.FIFOOnReload }, "Writes all states after a reload.").notYet().since("2.2.5"),
+		field("fifo_write_vrrp_states_on_reload", flag(), func(g *G) *bool { return &g.FIFOOnReload }, "Writes all states after a reload.").since("2.2.5"),
 		field("snmp_socket", text("agentx address").or("unix:/var/agentx/master"), func(g *G) *string { return &g.SNMP.Socket }, "Where the AgentX master listens.").notYet().since("1.2.20"),
 		field("enable_traps", flag(), func(g *G) *bool { return &g.SNMP.Traps }, "Sends SNMP traps.").notYet().since("1.2.5"),
 		snmp, snmp.old("enable_snmp_keepalived").since("1.2.20"),
@@ -42,8 +42,8 @@ func fifoRows(name, what string, at func(*globals) *FIFO) []row[globals] {
 			if s.i < len(s.n.Words) {
 				identity(&f.User, &f.Group, s)
 			}
-		}, "The named pipe that "+what+" written to.").in("an absolute path").since("1.3.6").notYet(),
-		field(name+"_script", command(), func(g *G) **Command { return &at(g).Script }, "Reads "+name+"; its path is the last argument.").since("1.3.6").notYet(),
+		}, "The named pipe that "+what+" written to.").in("an absolute path").since("1.3.6"),
+		field(name+"_script", command(), func(g *G) **Command { return &at(g).Script }, "Reads "+name+"; its path is the last argument.").since("1.3.6"),
 	}
 }
 

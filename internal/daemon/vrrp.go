@@ -260,7 +260,7 @@ func edge(e ha.Edge) *notify.Edge {
 	if e.Group {
 		kind = "GROUP"
 	}
-	return &notify.Edge{Kind: kind, Name: e.Name, State: e.State, Priority: int(e.Priority)}
+	return &notify.Edge{Kind: kind, Name: e.Name, State: e.State, Priority: int(e.Priority), Again: e.Again}
 }
 
 // kernel hears the address door, on its goroutine.

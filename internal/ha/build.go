@@ -29,6 +29,7 @@ func Build(cfg *confparse.Config) *Plan {
 		},
 		Dynamic: cfg.Global.DynamicInterfaces, AllowIfChanges: cfg.Global.AllowIfChanges,
 		LogStrangers: cfg.Global.LogUnknownVRIDs,
+		Repeat:       cfg.Global.FIFOOnReload,
 		StartupDelay: cfg.Global.StartupDelay,
 		AfterBoot:    cfg.Global.DelayAfterBoot,
 	}

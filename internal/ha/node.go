@@ -72,6 +72,7 @@ type Edge struct {
 	Name     string
 	State    string
 	Priority uint8
+	Again    bool // the state is what it was: fifo_write_vrrp_states_on_reload
 }
 
 // member is an instance at work.
@@ -424,6 +425,9 @@ func (n *Node) tick(now vrrp.Time, acts []Action) []Action {
 
 // stop hands every mastership over and empties the interfaces.
 func (n *Node) stop(now vrrp.Time, acts []Action) []Action {
+	for _, g := range n.groups {
+		g.busy = true // it tells of its stop, not of its members'
+	}
 	for _, m := range n.members {
 		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventStop}, acts)
 	}

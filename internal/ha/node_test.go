@@ -387,6 +387,29 @@ func TestReloadKeepsWhatStays(t *testing.T) {
 	}
 }
 
+// With fifo_write_vrrp_states_on_reload a reload tells every state once, as new
+// or again.
+func TestReloadTellsStatesAgain(t *testing.T) {
+	cfg := &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1), instance("VI_2", 2)}}
+	cfg.SyncGroups = []*confparse.SyncGroup{{Name: "G", Members: []string{"VI_2"}}}
+	cfg.Global.FIFOOnReload = true
+	d := newDesk(t, cfg, "eth0")
+	d.step(Event{Kind: EventStart})
+	d.until(4 * time.Second)
+	cfg.Instances = append(cfg.Instances, instance("VI_3", 3))
+	var told []string
+	for _, a := range d.node.Step(d.now, Event{Kind: EventReload, Plan: Build(cfg)}, nil) {
+		if a.Kind == ActNotify {
+			told = append(told, fmt.Sprint(a.Edge.Name, " ", a.Edge.State, " ", a.Edge.Again))
+		}
+	}
+	slices.Sort(told)
+	same(t, strings.Join(told, "\n"), `G MASTER true
+		VI_1 MASTER true
+		VI_2 MASTER true
+		VI_3 BACKUP false`)
+}
+
 func TestResumeGoesOnSpeaking(t *testing.T) {
 	d := newDesk(t, &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1), instance("VI_2", 2)}}, "eth0")
 	d.node.Resume([]string{"VI_2"})

@@ -27,6 +27,7 @@ type Plan struct {
 	Dynamic, AllowIfChanges bool
 	Delays                  map[string]Delay // interface_up_down_delays, by interface; nil for none
 
+	Repeat       bool // fifo_write_vrrp_states_on_reload: a reload tells the states that stay
 	Firewall     Firewall
 	StartupDelay time.Duration // vrrp_startup_delay: nobody is MASTER before, counted from the start
 	AfterBoot    vrrp.Time     // vrrp_delay_after_boot: the same, counted from the machine's boot

@@ -44,6 +44,36 @@ func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
 	for _, m := range n.members { // once every cause is known
 		acts = n.regroup(now, m, acts)
 	}
+	if plan.Repeat {
+		return n.repeat(acts)
+	}
+	return acts
+}
+
+// repeat tells the states that the actions of a reload do not tell.
+func (n *Node) repeat(acts []Action) []Action {
+	told := map[Edge]bool{}
+	for i := range acts {
+		if acts[i].Kind == ActNotify {
+			told[acts[i].Edge] = true
+		}
+	}
+	again := func(e Edge) {
+		if !told[e] {
+			e.Again = true
+			acts = append(acts, Action{Kind: ActNotify, Edge: e})
+		}
+	}
+	for _, m := range n.members {
+		if state := m.router.State(); state != vrrp.Init {
+			again(m.edge(state.String()))
+		}
+	}
+	for _, g := range n.groups {
+		if g.told != vrrp.Init {
+			again(g.edge(g.told.String()))
+		}
+	}
 	return acts
 }
 

@@ -16,12 +16,16 @@ type Edge struct {
 	Name     string
 	State    string // MASTER, BACKUP, FAULT, STOP, DELETED, MASTER_RX_LOWER_PRI, MASTER_PRIORITY or BACKUP_PRIORITY
 	Priority int    // effective; 0 for a group
+	Again    bool   // the state is what it was: only the FIFOs are told
 }
 
 // Scripts are the commands an edge calls for, in keepalived's order: the one
 // for the state with its own arguments, then notify with kind, name, state and
 // priority appended (keepalived.conf(5), notify scripts).
 func Scripts(n confparse.Notify, e Edge) []confparse.Command {
+	if e.Again {
+		return nil
+	}
 	var cmds []confparse.Command
 	if c := forState(n, e.State); c != nil {
 		cmds = append(cmds, *c)

@@ -163,9 +163,11 @@ func (o *oracle) lowerAdvert(vrid byte, vip netip.Addr) {
 // what is written and mailed here.
 func TestSameAsKeepalived(t *testing.T) {
 	o := newOracle(t)
-	one := func(state string) Edge { return Edge{"INSTANCE", "VI_1", state, 100} }
-	two := func(state string, priority int) Edge { return Edge{"INSTANCE", "VI_2", state, priority} }
-	group := func(state string) Edge { return Edge{"GROUP", "G", state, 0} }
+	one := func(state string) Edge { return Edge{Kind: "INSTANCE", Name: "VI_1", State: state, Priority: 100} }
+	two := func(state string, priority int) Edge {
+		return Edge{Kind: "INSTANCE", Name: "VI_2", State: state, Priority: priority}
+	}
+	group := func(state string) Edge { return Edge{Kind: "GROUP", Name: "G", State: state, Priority: 0} }
 	var edges []Edge
 	expect := func(more ...Edge) {
 		t.Helper()

@@ -121,7 +121,7 @@ func (o *Outlet) Instance(e Edge, smtp bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.write(Line(e), o.fifos[0], o.fifos[1])
-	if subject, body, ok := mailText(e); ok && smtp && o.news(e) {
+	if subject, body, ok := mailText(e); ok && smtp && !e.Again && o.news(e) {
 		o.mail.Post(subject, body)
 	}
 }

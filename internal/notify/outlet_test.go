@@ -15,9 +15,9 @@ func TestLine(t *testing.T) {
 		edge Edge
 		want string
 	}{
-		{Edge{"INSTANCE", "VI_1", "MASTER", 150}, "INSTANCE \"VI_1\" MASTER 150\n"},
-		{Edge{"INSTANCE", `a"b`, "MASTER_RX_LOWER_PRI", 100}, "INSTANCE \"a\"b\" MASTER_RX_LOWER_PRI 100\n"},
-		{Edge{"GROUP", "G", "STOP", 0}, "GROUP \"G\" STOP 0\n"},
+		{Edge{Kind: "INSTANCE", Name: "VI_1", State: "MASTER", Priority: 150}, "INSTANCE \"VI_1\" MASTER 150\n"},
+		{Edge{Kind: "INSTANCE", Name: `a"b`, State: "MASTER_RX_LOWER_PRI", Priority: 100}, "INSTANCE \"a\"b\" MASTER_RX_LOWER_PRI 100\n"},
+		{Edge{Kind: "GROUP", Name: "G", State: "STOP", Priority: 0}, "GROUP \"G\" STOP 0\n"},
 	} {
 		if got := Line(c.edge); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
@@ -57,9 +57,9 @@ func TestOutletRoutes(t *testing.T) {
 	at := func(name string) FIFOOptions { return FIFOOptions{Path: filepath.Join(dir, name), User: current} }
 	o, l := newTestOutlet(t, nil)
 	o.Apply(Options{Common: at("common"), VRRP: at("vrrp"), LVS: at("lvs")})
-	o.Instance(Edge{"INSTANCE", "VI_1", "MASTER", 100}, false)
+	o.Instance(Edge{Kind: "INSTANCE", Name: "VI_1", State: "MASTER", Priority: 100}, false)
 	o.Server("RS [10.0.0.1]:tcp:80 [10.0.0.9]:tcp:80 UP", "", "", false)
-	o.Instance(Edge{"GROUP", "G", "MASTER", 0}, false)
+	o.Instance(Edge{Kind: "GROUP", Name: "G", State: "MASTER", Priority: 0}, false)
 	const instance, server, group = "INSTANCE \"VI_1\" MASTER 100\n", "RS [10.0.0.1]:tcp:80 [10.0.0.9]:tcp:80 UP\n\x00", "GROUP \"G\" MASTER 0\n"
 	for name, want := range map[string]string{"common": instance + server + group, "vrrp": instance + group, "lvs": server} {
 		if got := openReader(t, filepath.Join(dir, name)).until(t, want[len(want)-5:]); got != want {
@@ -69,7 +69,7 @@ func TestOutletRoutes(t *testing.T) {
 	o.Apply(Options{Common: at("common"), VRRP: at("common"), LVS: at("lvs"), Plain: true})
 	r := openReader(t, filepath.Join(dir, "common"))
 	o.Server("VS FWM 1 DOWN", "", "", false)
-	o.Instance(Edge{"GROUP", "G", "STOP", 0}, false)
+	o.Instance(Edge{Kind: "GROUP", Name: "G", State: "STOP", Priority: 0}, false)
 	if got := r.until(t, "STOP 0\n"); got != "VS FWM 1 DOWN\nGROUP \"G\" STOP 0\n" {
 		t.Errorf("read %q", got)
 	}
@@ -110,7 +110,7 @@ func TestOutletReload(t *testing.T) {
 	if !got["one"] || !got["lvs"] {
 		t.Errorf("ended %v", got)
 	}
-	o.Instance(Edge{"INSTANCE", "VI_1", "MASTER", 100}, false)
+	o.Instance(Edge{Kind: "INSTANCE", Name: "VI_1", State: "MASTER", Priority: 100}, false)
 	for _, name := range []string{"a", "b"} {
 		openReader(t, filepath.Join(dir, name)).until(t, "MASTER 100\n")
 	}
@@ -128,10 +128,11 @@ func TestOutletMails(t *testing.T) {
 	m.NoFaults = true
 	o.Apply(Options{Mail: m})
 	for _, state := range []string{"BACKUP", "BACKUP", "FAULT", "BACKUP", "MASTER_PRIORITY", "MASTER", "STOP"} {
-		o.Instance(Edge{"INSTANCE", "VI_1", state, 100}, true)
-		o.Instance(Edge{"INSTANCE", "VI_2", state, 100}, false)
+		o.Instance(Edge{Kind: "INSTANCE", Name: "VI_1", State: state, Priority: 100}, true)
+		o.Instance(Edge{Kind: "INSTANCE", Name: "VI_2", State: state, Priority: 100}, false)
 	}
-	o.Instance(Edge{"GROUP", "VI_1", "MASTER", 0}, true)
+	o.Instance(Edge{Kind: "GROUP", Name: "VI_1", State: "MASTER", Priority: 0}, true)
+	o.Instance(Edge{Kind: "GROUP", Name: "G", State: "MASTER", Again: true}, true)
 	o.Server("RS a b DOWN", "Realserver a of virtual server b - DOWN", "=> TCP CHECK failed on service <=", true)
 	o.Server("RS a b UP", "Realserver a of virtual server b - UP", "", false)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
