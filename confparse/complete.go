@@ -77,6 +77,7 @@ func (r *reader) line(obj any, keyword string) int {
 func (r *reader) completeGlobal() {
 	g := &r.globals
 	g.VRRPVersion = g.version
+	r.completeBetter()
 	g.garp.Repeat = max(g.garp.Repeat, 1)
 	if !r.has(g, "vrrp_garp_lower_prio_delay") {
 		g.garp.LowerDelay = g.garp.Delay

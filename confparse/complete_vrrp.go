@@ -72,6 +72,7 @@ func (r *reader) inheritInstance(i *Instance) {
 	if !i.CheckPeer {
 		def(r, i, "check_unicast_src", &i.CheckPeer, g.checkSrc)
 	}
+	r.inheritBetter(i)
 	r.inheritGARP(i)
 	def(r, i, "advert_int", &i.AdvertInt, defaultInterval)
 	if i.AdvertInt == 0 {

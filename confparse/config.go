@@ -153,6 +153,10 @@ type Instance struct {
 	HigherPrioritySend    bool // higher_prio_send_advert
 	SkipAddressCheck      bool // skip_check_adv_addr
 	OwnerIgnoresAdverts   bool
+	Reannounce            bool
+	ListenAfterPause      bool
+	ReleaseLost           bool // vip_loss release
+	DropMismatch          bool // vip_mismatch drop
 	Accept                bool
 	Strict                bool
 	UseVMAC               bool

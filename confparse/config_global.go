@@ -65,6 +65,7 @@ type Global struct {
 	LogUnknownVRIDs   bool
 	StartupDelay      time.Duration // vrrp_startup_delay
 	DelayAfterBoot    time.Duration // vrrp_delay_after_boot
+	FramesFirst       time.Duration // vrrp_frames_first
 	VMACPrefix        string
 	VMACAddrPrefix    string
 

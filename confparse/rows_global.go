@@ -24,6 +24,7 @@ type globals struct {
 	checksum bool // v3_checksum_as_v2
 	logAll   bool // checker_log_all_failures
 	alert    alerts
+	better   better
 }
 
 // alerts are the three defaults of smtp_alert.
@@ -88,7 +89,7 @@ func namespace() kind[string] {
 // globalRows are the keywords of global_defs. keepalived's own table accepts
 // those of the top level there as well.
 func globalRows() []row[globals] {
-	return slices.Concat(protocolRows(), defaultsRows(), mailRows(), balancerRows(), processRows(), firewallRows(),
+	return slices.Concat(protocolRows(), defaultsRows(), betterRows(), mailRows(), balancerRows(), processRows(), firewallRows(),
 		outletRows(), hostRows(), fileRows(), topRows(func(g *globals) *globals { return g }))
 }
 

@@ -13,7 +13,7 @@ import (
 // instanceRows are the keywords of vrrp_instance.
 func instanceRows() []row[Instance] {
 	type I = Instance
-	return slices.Concat(identityRows(), unicastRows(), garpRows(), trackRows(), linkRows(), notifyRows(), []row[I]{
+	return slices.Concat(identityRows(), unicastRows(), garpRows(), ownWayRows(), trackRows(), linkRows(), notifyRows(), []row[I]{
 		nested("auth_hmac", "{ key active_key time_window anti_replay mode }", keywords(hmacRows()).ending(hmacEnd), func(_ *stmt, i *I) *HMAC {
 			if i.HMAC == nil {
 				i.HMAC = &HMAC{Mode: "enforce"}

@@ -111,8 +111,8 @@ func facts(k *confparse.Keyword) (list []fact) {
 }
 
 func since(release string) string {
-	if release == "" {
-		return ""
+	if release == "" || release == confparse.Ours {
+		return release
 	}
 	return "keepalived " + release
 }

@@ -14,7 +14,7 @@ import (
 type Edge struct {
 	Kind     string // INSTANCE or GROUP
 	Name     string
-	State    string // MASTER, BACKUP, FAULT, STOP, DELETED, MASTER_RX_LOWER_PRI, MASTER_PRIORITY or BACKUP_PRIORITY
+	State    string // MASTER, BACKUP, FAULT, STOP, DELETED, MASTER_RX_LOWER_PRI, SPLIT_BRAIN, MASTER_PRIORITY or BACKUP_PRIORITY
 	Priority int    // effective; 0 for a group
 	Again    bool   // the state is what it was: only the FIFOs are told
 }
@@ -41,7 +41,7 @@ func Scripts(n confparse.Notify, e Edge) []confparse.Command {
 // turns says whether a state is one to be in; the others are news of the FIFOs
 // that scripts for every state do not hear of.
 func turns(state string) bool {
-	return state != "MASTER_RX_LOWER_PRI" && !strings.HasSuffix(state, "_PRIORITY")
+	return state != "MASTER_RX_LOWER_PRI" && state != "SPLIT_BRAIN" && !strings.HasSuffix(state, "_PRIORITY")
 }
 
 func forState(n confparse.Notify, state string) *confparse.Command {

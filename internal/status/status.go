@@ -25,6 +25,12 @@ type Instance struct {
 	Master    string    `json:"master,omitempty"` // address of the master last heard
 	Addresses []string  `json:"addresses"`
 	Devices   []Device  `json:"devices,omitempty"`
+	// Drift is how the addresses of the master differ from ours, both lists.
+	Drift string `json:"drift,omitempty"`
+	// Rival is who is MASTER too and the likely cause, while that is so; Splits
+	// counts how often it was.
+	Rival  string `json:"rival,omitempty"`
+	Splits uint64 `json:"split_brain"`
 }
 
 // Device is an interface made for an instance: a VMAC or an ipvlan.
