@@ -84,6 +84,9 @@ type Expect struct {
 	AuthType  uint8
 	Auth      [8]byte // auth_pass, cut or padded with zeros
 	Addresses []byte  // as in Packet; nil compares nothing
+	// DropOther drops adverts with other addresses, as keepalived before 2.3.3
+	// did: a pair that does not agree about them then has two masters.
+	DropOther bool
 	// FirstOnly compares the addresses of the first advert of a new master
 	// alone (skip_check_adv_addr); Codec.Read does, Check compares always.
 	FirstOnly bool
@@ -101,7 +104,7 @@ type Expect struct {
 // Accepted tells whether an advert with this fault, as Check found it, counts
 // all the same: it is worth a message and a counter, not the mastership.
 func (x *Expect) Accepted(err error) bool {
-	return err == nil || err == ErrAddresses || err == ErrExtClock || err == ErrInterval && x.Version == 3
+	return err == nil || err == ErrAddresses && !x.DropOther || err == ErrExtClock || err == ErrInterval && x.Version == 3
 }
 
 // Check looks p over that came from src to dst with ttl, in keepalived's order,

@@ -69,6 +69,7 @@ func (x *explorer) wait(w world) world {
 		w.r[i].preemptAt = earlier(w.r[i].preemptAt, x.tick)
 		w.r[i].rival = older(w.r[i].rival, x.tick)
 		w.r[i].cfg.QuietUntil = max(w.r[i].cfg.QuietUntil-x.tick, 0)
+		w.r[i].cfg.FramesBy = max(w.r[i].cfg.FramesBy-x.tick, 0)
 	}
 	return w
 }

@@ -49,7 +49,7 @@ func (g *Group) State() State {
 // now r. When it lost MASTER to another router, the others yield.
 func (g *Group) Stepped(i int, kind EventKind, r Router, orders []Order) []Order {
 	m := &g.members[i]
-	lost := m.state == Master && r.state == Backup && kind != EventYield
+	lost := m.state == Master && r.state == Backup && kind != EventYield && kind != EventLost
 	g.masters += change(m.state == Master, r.state == Master)
 	g.wanting += change(m.want == Master, r.want == Master)
 	m.state, m.want = r.state, r.want

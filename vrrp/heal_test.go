@@ -21,6 +21,8 @@ var healCases = []struct {
 	{"v2 preempt delay", with(config(2, 192), delay), config(2, 64), sec / 4, false, 9 * sec, 0},
 	{"v2 strict answers", with(config(2, 192), quiet), with(config(2, 64), quiet), sec / 4, false, 5 * sec, 0},
 	{"v2 talkative", with(config(2, 192), talkative), with(config(2, 64), talkative), sec / 4, false, 5 * sec, 0},
+	{"v2 last word", with(config(2, 192), lastWord), with(config(2, 64), lastWord), sec / 4, false, 5 * sec, 0},
+	{"v2 frames first", with(config(2, 192), blind), config(2, 64), sec / 4, false, 7 * sec, 0},
 	{"v2 frozen", with(config(2, 192), listens), with(config(2, 128), listens), sec / 4, true, 6 * sec, 0},
 	{"v2 owner", config(2, Owner), config(2, 64), sec / 4, false, 5 * sec, 0},
 	{"v2 two owners", config(2, Owner), config(2, Owner), sec / 4, false, 7 * sec, -1},
@@ -39,6 +41,8 @@ func nopreempt(c *Config) { c.NoPreempt = true }
 func delay(c *Config)     { c.PreemptDelay = 2 * sec }
 func quiet(c *Config)     { c.LowerPriorityNoAdvert = true }
 func talkative(c *Config) { c.HigherPrioritySend = true }
+func lastWord(c *Config)  { c.LastWord = true }
+func blind(c *Config)     { c.FramesBy = 4 * sec }
 func listens(c *Config)   { c.ListenAfterPause = true }
 func eager(c *Config)     { c.StartMaster = true }
 func deaf(c *Config)      { c.OwnerIgnoresAdverts = true }

@@ -1,9 +1,14 @@
 package vrrp
 
+import "time"
+
 // hear takes an advert that passed every check on reception.
 func (r *Router) hear(now Time, h Heard, acts []Action) []Action {
 	if r.quiet(now) || r.cfg.OwnerIgnoresAdverts && r.cfg.Priority == Owner {
 		return acts
+	}
+	if !r.passes {
+		acts = r.frames(now, acts)
 	}
 	switch r.state {
 	case Backup:
@@ -21,7 +26,7 @@ func (r *Router) hearAsBackup(now Time, h Heard, acts []Action) []Action {
 	}
 	switch {
 	case h.Priority == 0:
-		r.deadline = now + r.skew()
+		r.deadline, r.handed = now+r.skew(), true
 	case r.accepts(now, h):
 		r.follow(now, h)
 	default:
@@ -56,7 +61,7 @@ func (r *Router) follow(now Time, h Heard) {
 	}
 	r.master = h
 	r.want = Backup
-	r.listening = false
+	r.listening, r.handed = false, false
 	r.deadline = r.wait(now, r.masterDown())
 }
 
@@ -97,11 +102,21 @@ func (r *Router) compare(h Heard) Reason {
 // concede gives mastership to the sender of h.
 func (r *Router) concede(now Time, h Heard, why Reason, acts []Action) []Action {
 	a := Action{Reason: why, Peer: h}
-	if r.cfg.HigherPrioritySend {
+	if r.cfg.HigherPrioritySend || r.unheard(now) {
 		acts = r.send(now, a, acts)
 	}
 	r.follow(now, h)
 	return r.become(Backup, a, acts)
+}
+
+// answerTime is within what an answer to an advert comes.
+const answerTime = 20 * time.Millisecond
+
+// unheard tells that the better master may not know of this one: it had been
+// silent, and what it says now answers nothing.
+func (r *Router) unheard(now Time) bool {
+	spoke := r.deadline - r.cfg.Interval
+	return r.cfg.LastWord && r.presumed && now-spoke > answerTime
 }
 
 // insist answers a worse master. Hosts and switches may have believed it, so
@@ -112,7 +127,7 @@ func (r *Router) insist(now Time, h Heard, acts []Action) []Action {
 	lower.Kind = ActLowerHeard
 	if !r.cfg.LowerPriorityNoAdvert {
 		acts = r.send(now, a, acts)
-		lower.Priority = r.priority
+		a.Priority, lower.Priority = r.priority, r.priority
 	}
 	return append(acts, a, lower)
 }

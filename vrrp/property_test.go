@@ -17,6 +17,8 @@ func drawConfig(t *rapid.T) Config {
 		HigherPrioritySend: flag("send"), ListenAfterPause: flag("listen"), Grouped: flag("grouped"),
 		PreemptDelay: time.Duration(rapid.IntRange(0, 9).Draw(t, "delay")) * sec, DownAdverts: rapid.IntRange(0, 5).Draw(t, "down"),
 		QuietUntil:     time.Duration(rapid.IntRange(0, 20).Draw(t, "quiet")) * sec,
+		FramesBy:       time.Duration(rapid.IntRange(0, 40).Draw(t, "frames")) * sec,
+		LastWord:       flag("last word"),
 		BackupWhenLate: time.Duration(rapid.IntRange(0, 9).Draw(t, "late")) * sec,
 	}
 	if c.Version == 3 {
@@ -41,7 +43,7 @@ func drawEvent(t *rapid.T, kinds ...EventKind) Event {
 
 var allEvents = []EventKind{
 	EventStart, EventStop, EventTick, EventAdvert, EventPriority, EventFault, EventRecover,
-	EventReconfigure, EventGrant, EventHold, EventYield,
+	EventReconfigure, EventGrant, EventHold, EventYield, EventLost, EventFrames,
 }
 
 // TestRouterProperties holds whatever happens, in whatever order.
@@ -72,6 +74,12 @@ func checkStep(t *rapid.T, now Time, before Router, ev Event, r Router, acts []A
 	if quiet := now < r.Config().QuietUntil && before.State() != Master; quiet {
 		checkQuiet(t, before, ev, r)
 	}
+	if blind := !before.passes && now < r.Config().FramesBy; blind && before.State() != Master && r.State() == Master {
+		checkBlind(t, ev)
+	}
+	if r.State() == Backup && r.deferred && r.Next() > max(r.Config().FramesBy, now+r.masterDown(), r.Config().QuietUntil+r.masterDown()) {
+		t.Fatalf("waits for a frame until %v", r.Next())
+	}
 	if p := before.Priority(); r.Priority() != p && ev.Kind == EventAdvert && (r.Config().Priority != Owner || min(p, r.Priority()) != Owner-1) {
 		t.Fatalf("an advert moved the priority from %d to %d", p, r.Priority())
 	}
@@ -80,6 +88,14 @@ func checkStep(t *rapid.T, now Time, before Router, ev Event, r Router, acts []A
 	}
 	if ev.Kind == EventTick && now < before.Next() && r != before {
 		t.Fatal("a tick before its time changed something")
+	}
+}
+
+// checkBlind: before the first frame nobody becomes master on its own; only the
+// sync group, of which another member has heard one, can make it one.
+func checkBlind(t *rapid.T, ev Event) {
+	if ev.Kind != EventGrant && ev.Kind != EventFrames && ev.Kind != EventAdvert {
+		t.Fatalf("master before the first frame by event %d", ev.Kind)
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 	ReasonReconfigured          // the configuration changed
 	ReasonPaused                // the process or the machine was not scheduled
 	ReasonTwoOwners             // another router has priority 255 too, and the lower address
+	ReasonLost                  // another hand took an address, a route or a rule away
 	ReasonOwnerLowered          // it goes on, so this one goes down to 254
 )
 
@@ -45,6 +46,7 @@ var reasonText = [...]string{
 	ReasonReconfigured:   "configuration changed",
 	ReasonPaused:         "was not scheduled",
 	ReasonTwoOwners:      "another router is configured as address owner too",
+	ReasonLost:           "an address, route or rule was removed by another hand",
 	ReasonOwnerLowered:   "the other address owner does not give way",
 }
 

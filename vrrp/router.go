@@ -18,6 +18,12 @@ type Router struct {
 	preemptAt Time
 	master    Heard // last advert accepted as the master's
 	rival     rival
+	// handed: the last master said that it gives up; presumed: this router
+	// took over from one that did not.
+	handed, presumed bool
+	// passes: the interface lets frames in; deferred: becoming master waits
+	// for that.
+	passes, deferred bool
 }
 
 // New is a router in Init that waits for EventStart.
@@ -33,6 +39,7 @@ func New(cfg Config) Router {
 func Resume(now Time, cfg Config, state State, priority uint8) Router {
 	r := New(cfg)
 	r.state, r.want, r.priority = state, state, priority
+	r.passes = true
 	switch state {
 	case Master:
 		r.deadline = now
@@ -93,6 +100,10 @@ func (r Router) Step(now Time, ev Event, acts []Action) (Router, []Action) {
 		acts = r.hold(now, acts)
 	case EventYield:
 		acts = r.yield(now, acts)
+	case EventLost:
+		acts = r.lose(now, acts)
+	case EventFrames:
+		acts = r.frames(now, acts)
 	}
 	return r, acts
 }
@@ -155,6 +166,10 @@ func (r *Router) send(now Time, a Action, acts []Action) []Action {
 // claim goes for mastership: at once, or by asking the sync group. The timer
 // runs meanwhile, so an unanswered question is asked again.
 func (r *Router) claim(now Time, why Reason, acts []Action) []Action {
+	if r.blind(now) {
+		r.deferred, r.deadline = true, r.cfg.FramesBy
+		return append(acts, Action{Kind: ActDefer, Reason: why})
+	}
 	r.want = Master
 	if !r.cfg.Grouped {
 		return r.lead(now, why, acts)
@@ -167,6 +182,8 @@ func (r *Router) claim(now Time, why Reason, acts []Action) []Action {
 func (r *Router) lead(now Time, why Reason, acts []Action) []Action {
 	r.interval = r.cfg.Interval
 	r.listening = false
+	r.passes, r.deferred = true, false
+	r.presumed = r.master.From.IsValid() && !r.handed
 	r.restore()
 	acts = r.send(now, Action{Reason: why}, acts)
 	return r.become(Master, Action{Reason: why}, acts)
@@ -274,6 +291,19 @@ func (r *Router) yield(now Time, acts []Action) []Action {
 	}
 	r.deadline = r.wait(now, r.masterDown())
 	return r.become(Backup, Action{Reason: ReasonGroup}, acts)
+}
+
+// lose gives mastership up as keepalived does when an address of it was taken
+// away: it comes back after the skew, unless another is quicker.
+func (r *Router) lose(now Time, acts []Action) []Action {
+	if r.state != Master {
+		return acts
+	}
+	acts = append(acts, Action{Kind: ActSend, Priority: 0, Reason: ReasonLost})
+	r.deadline = r.wait(now, r.skew())
+	acts = r.become(Backup, Action{Reason: ReasonLost}, acts)
+	r.want, r.handed = Master, true // the members of a group go back together
+	return acts
 }
 
 // overslept tells that the running timer is noticed so late that another router

@@ -25,6 +25,8 @@ type Stats struct {
 	VersErr           uint64
 	ChecksumErr       uint64
 	OtherErr          uint64 // ErrCast, ErrSource
+	SplitBrain        uint64 // how often another router was found to be master too
+	Reannounced       uint64 // how often the addresses were announced again because of a rival or a pause
 }
 
 // CountError counts a fault of a received packet; nil and ErrExtClock, which is

@@ -62,6 +62,10 @@ type Config struct {
 	HigherPrioritySend    bool
 	OwnerIgnoresAdverts   bool
 
+	// LastWord makes a master send one more advert before it gives way to a
+	// better one, where that had fallen silent before: perhaps it was a master
+	// all the time and could not be heard, and it shall learn of the other.
+	LastWord bool
 	// ListenAfterPause makes a router that was not scheduled for longer than
 	// its own Master_Down_Interval listen for one interval before it speaks.
 	ListenAfterPause bool
@@ -73,6 +77,10 @@ type Config struct {
 	// QuietUntil ends vrrp_startup_delay or vrrp_delay_after_boot. Until then
 	// adverts are not heard and nobody becomes master; timers count from it.
 	QuietUntil Time
+
+	// FramesBy is until when a router that has not been master yet does not
+	// become it before EventFrames: what it says might not arrive anywhere.
+	FramesBy Time
 
 	// Grouped routers ask before they become master (ActAsk), and wait for
 	// EventGrant or EventHold.
@@ -102,6 +110,8 @@ const (
 	EventGrant                        // the sync group lets the router become master
 	EventHold                         // the sync group does not: stay backup and wait again
 	EventYield                        // the sync group goes to BACKUP
+	EventLost                         // another hand took an address away: give up mastership, as keepalived does
+	EventFrames                       // a frame of another station came in on the interface
 )
 
 // Event is one thing that happened; fields that its kind does not use are zero.
@@ -122,13 +132,14 @@ const (
 	ActReannounce                   // repeat gratuitous ARP: another router spoke as master
 	ActLowerHeard                   // a lower-priority master was heard (notify_master_rx_lower_pri)
 	ActAsk                          // a grouped router's timer ran out
+	ActDefer                        // becoming master waits for EventFrames, until Config.FramesBy at most
 	ActIgnore                       // nothing is done about the advert of Action.Peer; Action.Reason says why
 )
 
 // Action is one thing to do, with the reason in words an operator reads.
 type Action struct {
 	Kind     ActionKind
-	Priority uint8 // ActSend: what the advert says; ActLowerHeard: what was answered, 0 for nothing
+	Priority uint8 // ActSend: what the advert says; ActReannounce, ActLowerHeard: what was answered, 0 for nothing
 	State    State // ActBecome
 	Reason   Reason
 	Peer     Heard         // the advert that caused it, if one did

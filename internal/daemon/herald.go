@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -19,6 +20,8 @@ type herald struct {
 	links *rtnl.Door
 
 	witness *witness.Door
+	claims  chan claim  // what other stations claim
+	frames  chan string // links on which the first frame came in
 	log     func(format string, args ...any)
 
 	mu        sync.Mutex
@@ -27,31 +30,71 @@ type herald struct {
 	mine      map[int][]netip.Addr  // the same by instance
 }
 
+// claim is that another station says it has an address of an instance.
+type claim struct {
+	id      int
+	addr    netip.Addr
+	station string
+}
+
 // newHerald makes a herald that also listens whether somebody else claims what
 // it announces.
 func newHerald(arp *garp.Pacer, log func(format string, args ...any)) (*herald, error) {
-	h := &herald{arp: arp, log: log, schedules: map[int]garp.Schedule{}, held: map[netip.Addr]int{}, mine: map[int][]netip.Addr{}}
+	h := &herald{
+		arp: arp, log: log, schedules: map[int]garp.Schedule{}, held: map[netip.Addr]int{}, mine: map[int][]netip.Addr{},
+		claims: make(chan claim, 64), frames: make(chan string, 64),
+	}
 	var err error
 	h.witness, err = witness.Open(func(ev witness.Event) {
-		if c, ok := ev.(witness.Conflict); ok {
-			go h.conflict(c) // the door's lock is not ours to wait under
+		switch ev := ev.(type) {
+		case witness.Conflict:
+			go h.conflict(ev) // the door's lock is not ours to wait under
+		case witness.Alive:
+			h.alive(ev.Name)
 		}
 	})
 	return h, err
 }
 
-// conflict answers a claim of another station: neighbours that believed it
-// shall find the way back. The witness tells of one station every ten seconds
-// at most.
+// conflict passes the claim of another station on. The witness tells of one
+// every ten seconds at most; what the loop has no room for comes again.
 func (h *herald) conflict(c witness.Conflict) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	id, ok := h.held[c.Addr]
+	h.mu.Unlock()
 	if !ok {
 		return
 	}
-	h.log("%s is claimed on %s by %s: another director is MASTER too and its adverts do not arrive here, or the address is in use elsewhere; announcing it again", c.Addr, c.Name, net.HardwareAddr(c.MAC[:]))
-	h.arp.Burst(id, 1, 0)
+	select {
+	case h.claims <- claim{id, c.Addr, fmt.Sprintf("%s on %s", net.HardwareAddr(c.MAC[:]), c.Name)}:
+	default:
+	}
+}
+
+// alive passes on that a link lets frames in. Where the loop has no room it is
+// late, not wrong: who waits for it waits for a time only.
+func (h *herald) alive(link string) {
+	select {
+	case h.frames <- link:
+	default:
+	}
+}
+
+// await listens for the first frame on links; one that came in before is told
+// of at once.
+func (h *herald) await(names []string) {
+	for _, name := range names {
+		k, ok := h.links.LinkByName(name)
+		if !ok {
+			continue
+		}
+		if err := h.witness.Watch(k.Index, k.Name, k.HardwareAddr); err != nil {
+			h.log("%v", err)
+		}
+		if h.witness.Alive(k.Index) {
+			h.alive(name)
+		}
+	}
 }
 
 // watch listens on links for claims of what stands there; nothing ends that.

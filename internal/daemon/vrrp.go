@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -38,10 +39,11 @@ type vrrpLoop struct {
 	devices *devices
 	filter  *firewall
 
-	wires map[ha.Wire]*wire
-	free  chan *inbound
-	heard chan *inbound
-	dirty *dirtySet // links that changed
+	wires  map[ha.Wire]*wire
+	free   chan *inbound
+	heard  chan *inbound
+	dirty  *dirtySet     // links that changed
+	losses chan ha.Event // what another hand removed
 
 	acts   []ha.Action
 	packet []byte
@@ -65,6 +67,7 @@ func runVRRP(up *link[fromChild, toChild]) error {
 		wires:   map[ha.Wire]*wire{},
 		free:    make(chan *inbound, packets),
 		heard:   make(chan *inbound, packets),
+		losses:  make(chan ha.Event, 64),
 		dirty:   newDirtySet(),
 		devices: newDevices(logTo(up)),
 		filter:  newFirewall(logTo(up)),
@@ -107,6 +110,12 @@ func (l *vrrpLoop) run() error {
 			l.linksChanged()
 		case <-l.devices.C:
 			l.devicesChanged()
+		case c := <-l.herald.claims:
+			l.hear(ha.Event{Kind: ha.EventClaim, ID: c.id, Lost: netip.PrefixFrom(c.addr, c.addr.BitLen()), Name: c.station})
+		case name := <-l.herald.frames:
+			l.hear(ha.Event{Kind: ha.EventFrames, Name: name})
+		case ev := <-l.losses:
+			l.hear(ev)
 		case m, open := <-l.up.in:
 			if !open || m.Stop {
 				return l.stop(open && m.Keep)
@@ -180,6 +189,7 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	l.devices.file = m.States
 	l.filter.plan = plan.Firewall
 	l.step(ha.Event{Kind: ha.EventStart})
+	l.herald.await(l.node.Awaited(l.clock.now()))
 	l.devices.clean()
 	l.up.send(fromChild{Ready: true})
 }
@@ -279,8 +289,22 @@ func (l *vrrpLoop) kernel(ev rtnl.Event) {
 	}
 }
 
-// restored tells what another hand removed; an address is announced again.
+// hear lets the node hear an event, if there is one already.
+func (l *vrrpLoop) hear(ev ha.Event) {
+	if l.node != nil {
+		l.step(ev)
+	}
+}
+
+// restored tells what another hand removed; an address is announced again. Of a
+// flood of losses one is enough.
 func (l *vrrpLoop) restored(ev rtnl.Event) {
+	if ev.Taken {
+		select {
+		case l.losses <- ha.Event{Kind: ha.EventLost, ID: ev.Owner, Lost: ev.Address.Prefix}:
+		default:
+		}
+	}
 	switch {
 	case ev.Route != nil:
 		l.log("route %s was removed by another hand and is put back", ev.Route)
@@ -298,6 +322,9 @@ func (l *vrrpLoop) linksChanged() {
 		if l.node != nil {
 			l.step(ha.Event{Kind: ha.EventLink, Link: l.view(name)})
 		}
+	}
+	if l.node != nil {
+		l.herald.await(l.node.Awaited(l.clock.now()))
 	}
 }
 

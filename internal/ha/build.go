@@ -32,6 +32,7 @@ func Build(cfg *confparse.Config) *Plan {
 		Repeat:       cfg.Global.FIFOOnReload,
 		StartupDelay: cfg.Global.StartupDelay,
 		AfterBoot:    cfg.Global.DelayAfterBoot,
+		FramesFirst:  cfg.Global.FramesFirst,
 	}
 	for _, d := range cfg.InterfaceDelays {
 		if p.Delays == nil {
@@ -106,6 +107,9 @@ func build(c *confparse.Instance, g *confparse.Global, known trackers) Instance 
 		TrackSource: c.TrackSource && c.Source.IsValid(),
 		Drop:        !c.Accept && c.Priority != vrrp.Owner,
 		Announce:    announce(c.GARP),
+		Reannounce:  c.Reannounce,
+		ReleaseLost: c.ReleaseLost,
+		Untracked:   untracked(c),
 		Deleted:     c.NotifyDeleted,
 		Priorities:  c.NotifyPriorityChanges,
 	}
@@ -140,7 +144,8 @@ func router(c *confparse.Instance) vrrp.Config {
 		LowerPriorityNoAdvert: c.LowerPriorityNoAdvert,
 		HigherPrioritySend:    c.HigherPrioritySend,
 		OwnerIgnoresAdverts:   c.OwnerIgnoresAdverts,
-		ListenAfterPause:      true,
+		ListenAfterPause:      c.ListenAfterPause,
+		LastWord:              c.Reannounce && !c.Strict,
 	}
 }
 
@@ -170,6 +175,7 @@ func expect(c *confparse.Instance, vips []byte) vrrp.Expect {
 		CheckSource: c.CheckPeer,
 		Addresses:   vips,
 		FirstOnly:   c.SkipAddressCheck,
+		DropOther:   c.DropMismatch,
 		AnySum:      c.V3ChecksumAsV2,
 
 		NoOldChecksum: c.OldUnicastChecksum == confparse.NeverOldChecksum,
@@ -198,6 +204,18 @@ func (in *Instance) size(c *confparse.Instance, p *confparse.ReceiveBuffer) {
 	case p.Advert:
 		in.Buffer = p.Multiplier * (headers + len(in.Advert.Addresses))
 	}
+}
+
+// untracked are the addresses whose loss says nothing.
+func untracked(c *confparse.Instance) (list []netip.Prefix) {
+	for _, set := range [][]confparse.Address{c.Addresses, c.Excluded} {
+		for _, a := range set {
+			if a.NoTrack {
+				list = append(list, a.Prefix)
+			}
+		}
+	}
+	return list
 }
 
 func announce(g confparse.GARP) Announce {

@@ -146,6 +146,6 @@ func (n *Node) reconfigure(now vrrp.Time, m *member, acts []Action) []Action {
 func (n *Node) config(m *member) vrrp.Config {
 	c := m.plan.Router
 	c.Source = m.source
-	c.QuietUntil = n.quiet
+	c.QuietUntil, c.FramesBy = n.quiet, n.framesBy
 	return c
 }

@@ -3,6 +3,7 @@ package ha
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"keepgo/vip"
 	"keepgo/vrrp"
@@ -21,6 +22,9 @@ const (
 	EventFile                     // the tracked file Event.Name says Event.Value
 	EventProcess                  // the tracked process Event.Name is as it should be, or not (Event.OK)
 	EventDevice                   // the device Event.Device of Event.ID stands as Event.Link; without a name it is gone
+	EventLost                     // another hand removed Event.Lost of Event.ID; it stands again
+	EventClaim                    // the station Event.Name claims the address Event.Lost of Event.ID
+	EventFrames                   // a frame of another station came in on the interface Event.Name
 	EventReload                   // Event.Plan replaces the plan
 	EventStop                     // hand over and end
 )
@@ -37,6 +41,7 @@ type Event struct {
 	Source netip.Addr // the link-local address that a device was given
 	Value  int
 	OK     bool
+	Lost   netip.Prefix // not valid for a route or a rule
 	Plan   *Plan
 }
 
@@ -101,6 +106,12 @@ type member struct {
 	codec   vrrp.Codec
 	told    uint32 // packet faults logged since the state or the master changed
 	stats   vrrp.Stats
+	rival   rivalry
+	pace    pace
+	below   netip.Addr    // whose advert was ignored last: it is the master we shall replace
+	slept   time.Duration // how long it was not scheduled, found at woke
+	woke    vrrp.Time
+	drift   string // how the master's addresses differ from ours, "" while they do not
 	group   *group
 	place   int // within the group
 }
@@ -137,6 +148,8 @@ type Node struct {
 	running   bool
 	began     vrrp.Time
 	quiet     vrrp.Time // nobody becomes MASTER before
+	framesBy  vrrp.Time // nor before, where framed does not have the interface
+	framed    map[string]bool
 }
 
 // New makes a node that has not started: it waits for EventLink of every
@@ -145,7 +158,7 @@ func New(plan *Plan) *Node {
 	n := &Node{
 		pending: map[string]pending{}, onceUp: map[string]bool{}, kinds: map[string]string{},
 		links: map[string]Link{}, byID: map[int]*member{},
-		files: map[string]int{}, processes: map[string]bool{},
+		files: map[string]int{}, processes: map[string]bool{}, framed: map[string]bool{},
 	}
 	n.adopt(plan, map[Key]*member{})
 	return n
@@ -163,7 +176,7 @@ func (n *Node) adopt(plan *Plan, old map[Key]*member) {
 		m := old[p.Key]
 		if m == nil {
 			n.lastID++
-			m = &member{id: n.lastID, router: vrrp.New(p.Router), next: vrrp.Never}
+			m = &member{id: n.lastID, router: vrrp.New(p.Router), next: vrrp.Never, rival: noRival}
 			n.byID[m.id] = m
 		}
 		m.adopt(p)
@@ -306,6 +319,12 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 		return n.process(now, ev.Name, ev.OK, acts)
 	case EventDevice:
 		return n.made(now, &ev, acts)
+	case EventLost:
+		return n.lost(now, ev.ID, ev.Lost, acts)
+	case EventClaim:
+		return n.claimed(now, ev.ID, ev.Lost.Addr(), ev.Name, acts)
+	case EventFrames:
+		return n.frames(now, ev.Name, acts)
 	case EventReload:
 		return n.reload(now, ev.Plan, acts)
 	case EventStop:
@@ -342,6 +361,10 @@ func (n *Node) delay() {
 	}
 	if n.plan.AfterBoot > 0 {
 		n.quiet = max(n.quiet, n.plan.AfterBoot)
+	}
+	n.framesBy = 0
+	if n.began < freshBoot {
+		n.framesBy = n.began + n.plan.FramesFirst
 	}
 }
 
@@ -391,6 +414,9 @@ func (n *Node) wake(now vrrp.Time, m *member, v verdict, acts []Action) []Action
 	ev := vrrp.Event{Kind: vrrp.EventReconfigure, Config: n.config(m)}
 	ev.Priority = vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
 	acts = n.step(now, m, ev, acts)
+	if link := m.plan.Key.Link; link == "" || n.framed[link] {
+		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventFrames}, acts)
+	}
 	switch g := m.group; {
 	case m.cause != "":
 		return n.fail(now, m, acts)
@@ -414,6 +440,9 @@ func (n *Node) wake(now vrrp.Time, m *member, v verdict, acts []Action) []Action
 func (n *Node) tick(now vrrp.Time, acts []Action) []Action {
 	for n.due.first() <= now {
 		m := n.due[0]
+		if m.rival.again <= now {
+			acts = n.revisit(now, m, acts)
+		}
 		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventTick}, acts)
 		if m.next <= now { // a router must move its deadline; never spin on one that did not
 			m.next = now + 1

@@ -31,6 +31,10 @@ type Plan struct {
 	Firewall     Firewall
 	StartupDelay time.Duration // vrrp_startup_delay: nobody is MASTER before, counted from the start
 	AfterBoot    vrrp.Time     // vrrp_delay_after_boot: the same, counted from the machine's boot
+	// FramesFirst is how long after the start nobody becomes MASTER for the
+	// first time before frames come in on its interface; a machine that booted
+	// long ago does not wait.
+	FramesFirst time.Duration
 }
 
 // Firewall is how the nftables of no_accept and VMACs are built.
@@ -90,6 +94,14 @@ type Instance struct {
 	// mode's default for all but the owner.
 	Drop     bool
 	Announce Announce
+	// Reannounce tells of a rival and answers it, at growing intervals;
+	// otherwise only its adverts are answered, each of them, as in keepalived.
+	Reannounce bool
+	// ReleaseLost gives mastership up when another hand removes an address,
+	// route or rule; it is put back in any case. Untracked are the addresses
+	// with no_track, which do not count.
+	ReleaseLost bool
+	Untracked   []netip.Prefix
 	// Deleted: its removal by a reload is told as DELETED instead of FAULT.
 	Deleted bool
 	// Priorities: changes of the effective priority are told.

@@ -100,9 +100,11 @@ func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
 		m.stats.CountError(err)
 		acts = m.complain(err, &advert, p, acts)
 		if !m.plan.Expect.Accepted(err) {
+			n.refused(now, m, err, &advert, p)
 			return acts
 		}
 	}
+	acts = m.drifts(err, &advert, p, acts)
 	heard := advert.Heard(p.Src)
 	m.stats.CountHeard(heard)
 	interval := m.router.MasterInterval()
@@ -111,7 +113,10 @@ func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
 		n.hasten()
 	}
 	if master := m.router.LastMaster().From; master != m.master {
-		m.master, m.told = master, 0
+		m.master, m.told = master, m.told&bit(err) // what was told of it just now is enough
+		if err != vrrp.ErrAddresses {
+			m.drift = ""
+		}
 	}
 	return acts
 }
@@ -143,12 +148,31 @@ func (m *member) knows(src netip.Addr) bool {
 // complain logs what is wrong with a packet: each kind once until the state or
 // the master changes, so that a broken neighbour cannot flood the log.
 func (m *member) complain(err error, advert *vrrp.Packet, p *Packet, acts []Action) []Action {
-	kind, ok := err.(vrrp.PacketError)
-	if !ok || m.told&(1<<kind) != 0 {
+	if bit(err) == 0 || m.told&bit(err) != 0 {
 		return acts
 	}
-	m.told |= 1 << kind
-	return m.log(acts, "%s", m.codec.Explain(err, advert, &p.Arrival))
+	m.told |= bit(err)
+	why := m.codec.Explain(err, advert, &p.Arrival)
+	if err == vrrp.ErrAddresses {
+		why += m.policy()
+	}
+	return m.log(acts, "%s", why)
+}
+
+// bit is the place of a fault among those told, 0 for none.
+func bit(err error) uint32 {
+	if kind, ok := err.(vrrp.PacketError); ok {
+		return 1 << kind
+	}
+	return 0
+}
+
+// policy is what becomes of an advert with other addresses than ours.
+func (m *member) policy() string {
+	if m.plan.Expect.DropOther {
+		return "; until then it is dropped (vip_mismatch drop), and two are MASTER"
+	}
+	return "; it counts all the same"
 }
 
 // Compose makes the next advert of an instance: its priority and, where it is

@@ -19,6 +19,9 @@ func (n *Node) Status(now vrrp.Time, wall time.Time) []status.Instance {
 			Priority:  m.router.Priority(),
 			Reason:    m.reason,
 			Since:     wall.Add(m.since - now),
+			Drift:     m.drift,
+			Rival:     m.rival.told,
+			Splits:    m.stats.SplitBrain,
 		}
 		if m.master.IsValid() {
 			s.Master = m.master.String()

@@ -2,6 +2,7 @@ package ha
 
 import (
 	"fmt"
+	"time"
 
 	"keepgo/vrrp"
 )
@@ -13,8 +14,7 @@ func (n *Node) step(now vrrp.Time, m *member, ev vrrp.Event, acts []Action) []Ac
 	was := m.router.State()
 	var out []vrrp.Action
 	m.router, out = m.router.Step(now, ev, room[:0])
-	m.next = m.router.Next()
-	n.due.fix(m)
+	n.arm(m)
 	m.stats.CountActions(was, out)
 	var orders []vrrp.Order
 	if m.group != nil {
@@ -37,14 +37,17 @@ func (n *Node) translate(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.Stat
 	case vrrp.ActBecome:
 		return n.become(now, m, a, was, acts)
 	case vrrp.ActReannounce:
-		if a.Reason == vrrp.ReasonPaused {
-			acts = m.log(acts, "%s, announcing its addresses again", a.Text(m.router.Priority()))
-		}
-		return append(acts, Action{Kind: ActRepeat, ID: m.id})
+		return n.reannounce(now, m, a, acts)
 	case vrrp.ActLowerHeard:
-		acts = m.log(acts, "%s", a.Text(m.router.Priority()))
+		if m.yields(now, a.Peer.From) {
+			return acts
+		}
 		return append(acts, Action{Kind: ActNotify, Edge: m.edge("MASTER_RX_LOWER_PRI")})
+	case vrrp.ActDefer:
+		m.reason = fmt.Sprintf("no frame of another station has come in on %s since the boot: waiting for one, for %s at most", m.plan.Key.Link, (n.framesBy - now).Round(100*time.Millisecond))
+		return m.log(acts, "%s", m.reason)
 	case vrrp.ActIgnore:
+		m.below = a.Peer.From
 		return m.log(acts, "%s", a.Text(m.router.Priority()))
 	case vrrp.ActAsk:
 		return n.ask(now, m, acts)
@@ -59,6 +62,8 @@ func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, 
 	if was == a.State {
 		return acts
 	}
+	m.rival, m.pace, m.drift = noRival, pace{}, ""
+	n.arm(m)
 	switch {
 	case a.State == vrrp.Master:
 		acts = append(acts, Action{Kind: ActSettle, ID: m.id}, Action{Kind: ActAnnounce, ID: m.id})

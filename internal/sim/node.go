@@ -114,7 +114,10 @@ func (n *Node) SetLink(l ha.Link) {
 	n.links[l.Name] = l
 	n.kernel.left = slices.DeleteFunc(n.kernel.left, func(a vip.Address) bool { return !n.links[a.Link].Exists })
 	n.settle()
-	n.react(func() { n.step(ha.Event{Kind: ha.EventLink, Link: n.links[l.Name]}) })
+	n.react(func() {
+		n.step(ha.Event{Kind: ha.EventLink, Link: n.links[l.Name]})
+		n.hearFrames()
+	})
 }
 
 // react lets the process hear of something, when it is scheduled again if it
@@ -148,9 +151,20 @@ func (n *Node) begin(masters []string) error {
 		n.mind.Step(n.Clock(), ha.Event{Kind: ha.EventLink, Link: n.links[name]}, nil)
 	}
 	n.step(ha.Event{Kind: ha.EventStart})
+	n.hearFrames()
 	n.runs = nil
 	n.schedule()
 	return nil
+}
+
+// hearFrames lets the mind hear that others talk on the wires that are not
+// silent.
+func (n *Node) hearFrames() {
+	for _, name := range n.names {
+		if n.links[name].Up && !n.world.Wire(name).Silent {
+			n.step(ha.Event{Kind: ha.EventFrames, Name: name})
+		}
+	}
 }
 
 // Reload reads another text. One with faults leaves the old in force.
@@ -162,6 +176,7 @@ func (n *Node) Reload(text string) error {
 		for _, name := range n.names { // interfaces that only the new text names
 			n.step(ha.Event{Kind: ha.EventLink, Link: n.links[name]})
 		}
+		n.hearFrames()
 		n.step(ha.Event{Kind: ha.EventReload, Plan: n.plan})
 		n.schedule()
 	})

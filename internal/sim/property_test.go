@@ -98,7 +98,7 @@ func (c *chaos) hear(e sim.Event) {
 			return
 		}
 	case sim.Notifies:
-		if e.Edge.State != "MASTER_RX_LOWER_PRI" {
+		if e.Edge.State != "MASTER_RX_LOWER_PRI" && e.Edge.State != "SPLIT_BRAIN" {
 			c.notified(s, subject(e), e.Edge.State)
 		}
 	case sim.Shared:

@@ -58,9 +58,9 @@ func (s *story) command(words []string, body string) func() error {
 		return func() error { s.show(); return nil }
 	case "adverts":
 		return func() error { s.adverts = w[0] == "on"; return nil }
-	case "cut", "heal", "lose", "delay":
+	case "cut", "heal", "lose", "delay", "silent", "noisy":
 		return func() error { return s.wire(words[0], w) }
-	case "link", "address", "script", "freeze", "suspend":
+	case "link", "address", "script", "freeze", "suspend", "claim", "remove":
 		return func() error { return s.machine(words[0], s.node(w[0]), w[1:]) }
 	}
 	one := s.process(words[0], body)
@@ -130,6 +130,8 @@ func (s *story) wire(verb string, w []string) error {
 		s.world.Wire(w[0]).Lose(float64(s.number(w[1]))/100, uint64(s.number(w[2])))
 	case "delay":
 		s.world.Wire(w[0]).Delay = s.time(w[1])
+	case "silent", "noisy":
+		s.world.SetSilent(w[0], verb == "silent")
 	}
 	return nil
 }
@@ -150,6 +152,10 @@ func (s *story) machine(verb string, n *sim.Node, w []string) error {
 		n.Freeze(s.time(w[0]), len(w) > 1)
 	case "suspend":
 		n.Suspend(s.time(w[0]))
+	case "claim":
+		return n.Claim(netip.MustParseAddr(w[0]), w[1])
+	case "remove":
+		return n.Remove(netip.MustParseAddr(w[0]))
 	}
 	return nil
 }

@@ -26,6 +26,9 @@ var rewrite = flag.Bool("rewrite", false, "write the transcripts in testdata ane
 //	address NODE LINK ADDRESS|none
 //	script NODE SCRIPT ok|fail|hang
 //	freeze NODE DURATION [drained]   not scheduled; drained: it reads its packets before its clock
+//	claim NODE ADDRESS STATION   ARP of another station claims an address of the node
+//	remove NODE ADDRESS    another hand removes an address, and it is put back
+//	silent|noisy WIRE      nothing but adverts passes on the wire, or others talk there as well
 //	suspend NODE DURATION  not scheduled, and its clock stands still
 //	adverts on|off         show adverts other than those of priority 0
 //	show                   the state of all

@@ -13,6 +13,7 @@ import (
 // Wire joins the interfaces of one name on every node, as a switch does.
 type Wire struct {
 	Delay  time.Duration // of every packet
+	Silent bool          // nothing passes but adverts
 	name   string
 	number int // in the order in which the world came to know them
 	cut    map[[2]string]bool

@@ -111,7 +111,7 @@ func (d *Door) addrSeen(a standing, now time.Time) {
 			d.ownSeen(a)
 		}
 		if refusals > 0 { // somebody else did what we could not
-			d.tellRestored(e, 0)
+			d.tellRestored(e, 0, false)
 		}
 		d.checked(e, a)
 	default:

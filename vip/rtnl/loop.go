@@ -253,16 +253,16 @@ func (d *Door) added(r *request, now time.Time) {
 		e.strikes++
 		e.repaired = now
 	}
-	d.tellRestored(e, port)
+	d.tellRestored(e, port, taken)
 	if e.rank() == 0 {
 		d.state.recheckMissing(now) // routes may have waited for it
 	}
 }
 
-func (d *Door) tellRestored(e *entry, port uint32) {
+func (d *Door) tellRestored(e *entry, port uint32, taken bool) {
 	for _, owner := range e.owners {
 		ev := e.event(Restored, owner)
-		ev.Port = port
+		ev.Port, ev.Taken = port, taken
 		d.notify(ev)
 	}
 }

@@ -144,7 +144,7 @@ func (d *Door) policyChanged(e *entry, m message, now time.Time) {
 	case !removed:
 		refusals := e.refusals
 		if d.state.stands(e, 1); refusals > 0 { // somebody else did what we could not
-			d.tellRestored(e, 0)
+			d.tellRestored(e, 0, false)
 		}
 	case e.route != nil && d.placeRoute(e) != nil:
 		d.state.misses(e, time.Time{}) // until its link is there again

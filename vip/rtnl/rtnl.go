@@ -50,6 +50,7 @@ type Event struct {
 	Route   *vip.Route  // not to be changed
 	Rule    *vip.Rule   // not to be changed
 	Port    uint32
+	Taken   bool // Restored: it stood, and was removed
 	Err     error
 	Link    Link
 }

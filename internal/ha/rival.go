@@ -1,0 +1,212 @@
+package ha
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"keepgo/vrrp"
+)
+
+// rivalry is what a MASTER knows of another router that is MASTER too: by its
+// adverts, heard or refused, or by the ARP of a station for an address of ours.
+// It begins with the first sign. A rival that was only late to give way falls
+// silent at once; one that goes on makes it a split brain.
+type rivalry struct {
+	peer   string // who
+	sign   string // what it does
+	cause  string // why, where the sign itself says so
+	began  vrrp.Time
+	heard  vrrp.Time     // the last sign
+	hush   time.Duration // after so long without one it is over
+	fresh  bool          // we had just become MASTER ourselves
+	goes   bool          // it goes on
+	claims bool          // it claims an address, and has had no answer yet
+	told   string        // the split brain as it was told, "" before
+
+	again vrrp.Time // when to look at it again; Never: there is none
+}
+
+var noRival = rivalry{again: vrrp.Never}
+
+// hushes is how many intervals without a sign end a rivalry of adverts.
+const hushes = 3
+
+// claimsEnd does so for claims by ARP: the witness tells of one every ten
+// seconds.
+const claimsEnd = 25 * time.Second
+
+// Announcing again: the first time at once, then at growing distances, for a
+// rival may go on for hours.
+const (
+	firstPause = time.Second
+	lastPause  = 10 * time.Second
+)
+
+// pace keeps announcements apart.
+type pace struct {
+	next  vrrp.Time
+	pause time.Duration
+}
+
+// may tells whether it is time, and makes the next pause longer.
+func (p *pace) may(now vrrp.Time) bool {
+	if now < p.next {
+		return false
+	}
+	p.pause = min(max(2*p.pause, firstPause), lastPause)
+	p.next = now + p.pause
+	return true
+}
+
+// arm files when a member is to be looked at again.
+func (n *Node) arm(m *member) {
+	m.next = min(m.router.Next(), m.rival.again)
+	n.due.fix(m)
+}
+
+// reannounce follows the wish of a router to announce again. keepalived's way
+// is to do so for every lower advert, and for nothing else.
+func (n *Node) reannounce(now vrrp.Time, m *member, a *vrrp.Action, acts []Action) []Action {
+	lower := a.Reason == vrrp.ReasonLowerPriority
+	switch {
+	case !m.plan.Reannounce && !lower:
+		return acts
+	case a.Reason == vrrp.ReasonPaused:
+		m.slept, m.woke = a.Late, now
+	case lower:
+		n.rivals(now, m, a.Peer.From.String(), fmt.Sprintf("%s (priority %d) is MASTER too", a.Peer.From, a.Peer.Priority), "")
+	}
+	if m.plan.Reannounce && (lower && m.yields(now, a.Peer.From) || !m.pace.may(now)) {
+		return acts
+	}
+	text := a.Text(m.router.Priority())
+	if !lower {
+		text += ": announcing the addresses again"
+	}
+	return m.log(n.repeat(m, acts), "%s", text)
+}
+
+// yields tells that a lower advert may be the last word of the master before
+// (vrrp.Config.LastWord): we took its place a moment ago and have announced.
+// One that goes on will be heard again.
+func (m *member) yields(now vrrp.Time, peer netip.Addr) bool {
+	return m.plan.Reannounce && m.below == peer && now-m.since < m.router.Config().Interval
+}
+
+// repeat announces a member's addresses again.
+func (n *Node) repeat(m *member, acts []Action) []Action {
+	m.stats.Reannounced++
+	return append(acts, Action{Kind: ActRepeat, ID: m.id})
+}
+
+// rivals notes a sign of a rival.
+func (n *Node) rivals(now vrrp.Time, m *member, peer, sign, cause string) {
+	r, interval := &m.rival, m.router.MasterInterval()
+	if !m.plan.Reannounce {
+		return
+	}
+	if r.again == vrrp.Never {
+		*r = rivalry{peer: peer, sign: sign, cause: cause, began: now, hush: hushes * interval,
+			fresh: now-m.since < interval, again: now + interval + interval/2}
+		n.arm(m)
+	}
+	r.heard = now
+	r.goes = r.goes || now-r.began >= interval/2
+}
+
+// refused hears that a MASTER dropped an advert of its own virtual router: the
+// sender is MASTER too, and neither hears the other.
+func (n *Node) refused(now vrrp.Time, m *member, err error, advert *vrrp.Packet, p *Packet) {
+	if m.router.State() != vrrp.Master || advert.Priority == 0 {
+		return
+	}
+	if m.rival.again != vrrp.Never { // known: nothing is made up again
+		n.rivals(now, m, "", "", "")
+		return
+	}
+	n.rivals(now, m, p.Src.String(), fmt.Sprintf("%s (priority %d) is MASTER too", p.Src, advert.Priority),
+		"its adverts are refused here, and ours there most likely: "+m.codec.Explain(err, advert, &p.Arrival))
+}
+
+// claimed hears that another station claims an address of an instance. The
+// answer waits for an interval: a router that was just elected says so by its
+// adverts, and takes nothing from us.
+func (n *Node) claimed(now vrrp.Time, id int, a netip.Addr, station string, acts []Action) []Action {
+	m := n.byID[id]
+	if m == nil || m.gone || m.router.State() != vrrp.Master || !m.plan.Reannounce {
+		return acts
+	}
+	n.rivals(now, m, station, fmt.Sprintf("%s is claimed by %s", a, station), unheard)
+	r := &m.rival
+	if r.cause == unheard {
+		r.goes, r.hush = true, claimsEnd
+	}
+	r.claims = true
+	r.again = min(r.again, now+m.router.Config().Interval)
+	n.arm(m)
+	return acts
+}
+
+// Likely causes of a split brain.
+const (
+	unheard = "either another director is MASTER and its adverts do not arrive here (a switch that snoops IGMP and has no querier, a VLAN or a firewall between), or another host has the address"
+	deaf    = "it does not hear our adverts (multicast passes one way only: a switch that snoops IGMP and has no querier, or a firewall there), or refuses them (authentication, version or interval differ: its log says so)"
+	deafToo = "it does not hear our adverts (a firewall, a route, or our address is not among its unicast_peer), or refuses them (authentication, version or interval differ: its log says so)"
+	parted  = "no adverts passed between us for a while, or it was not scheduled (frozen)"
+)
+
+// why is the likely cause of a rivalry.
+func (m *member) why() string {
+	r := &m.rival
+	switch {
+	case r.cause != "":
+		return r.cause
+	case m.slept > 0 && r.began-m.woke < r.hush:
+		return fmt.Sprintf("we were not scheduled for %s, and it took over meanwhile", m.slept)
+	case !r.goes:
+		return parted
+	case m.plan.Key.Unicast:
+		return deafToo
+	}
+	return deaf
+}
+
+// revisit looks at a rivalry: whether it goes on, is over, or waits for an
+// answer.
+func (n *Node) revisit(now vrrp.Time, m *member, acts []Action) []Action {
+	r := &m.rival
+	over := now >= r.heard+r.hush
+	if r.told == "" && (r.goes || over && !r.fresh) {
+		acts = n.split(m, over, acts)
+	} else if over && r.told != "" {
+		acts = m.log(acts, "split brain is over: no sign of %s any more", r.peer)
+	}
+	if r.claims && m.pace.may(now) {
+		r.claims = false
+		acts = m.log(n.repeat(m, acts), "%s: announcing the addresses again", r.sign)
+	}
+	r.again = r.heard + r.hush
+	if r.claims {
+		r.again = m.pace.next
+	}
+	if over {
+		m.rival, m.pace = noRival, pace{}
+	}
+	n.arm(m)
+	return acts
+}
+
+// split tells of a split brain, once.
+func (n *Node) split(m *member, over bool, acts []Action) []Action {
+	r := &m.rival
+	words := "split brain"
+	if over {
+		words, r.sign = "split brain, over now", strings.Replace(r.sign, " is ", " was ", 1)
+	}
+	r.told = fmt.Sprintf("%s: %s", r.sign, m.why())
+	m.stats.SplitBrain++
+	acts = m.log(acts, "%s: %s", words, r.told)
+	return append(acts, Action{Kind: ActNotify, Edge: m.edge("SPLIT_BRAIN")})
+}
