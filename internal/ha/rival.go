@@ -85,7 +85,7 @@ func (n *Node) reannounce(now vrrp.Time, m *member, a *vrrp.Action, acts []Actio
 	if !lower {
 		text += ": announcing the addresses again"
 	}
-	return m.log(n.repeat(m, acts), "%s", text)
+	return m.log(n.again(m, acts), "%s", text)
 }
 
 // yields tells that a lower advert may be the last word of the master before
@@ -95,8 +95,8 @@ func (m *member) yields(now vrrp.Time, peer netip.Addr) bool {
 	return m.plan.Reannounce && m.below == peer && now-m.since < m.router.Config().Interval
 }
 
-// repeat announces a member's addresses again.
-func (n *Node) repeat(m *member, acts []Action) []Action {
+// again announces a member's addresses again.
+func (n *Node) again(m *member, acts []Action) []Action {
 	m.stats.Reannounced++
 	return append(acts, Action{Kind: ActRepeat, ID: m.id})
 }
@@ -185,7 +185,7 @@ func (n *Node) revisit(now vrrp.Time, m *member, acts []Action) []Action {
 	}
 	if r.claims && m.pace.may(now) {
 		r.claims = false
-		acts = m.log(n.repeat(m, acts), "%s: announcing the addresses again", r.sign)
+		acts = m.log(n.again(m, acts), "%s: announcing the addresses again", r.sign)
 	}
 	r.again = r.heard + r.hush
 	if r.claims {
