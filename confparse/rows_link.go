@@ -32,7 +32,7 @@ func linkRows() []row[Instance] {
 		field("linkbeat_use_polling", flag(), func(i *I) *bool { return &i.LinkbeatPolling }, "Polls the link state of the interface.").notYet().since("2.0.0"),
 		field("kernel_rx_buf_size", number[int](0, 1<<31-1).in("0 or above").or("vrrp_rx_bufs_policy"), func(i *I) *int { return &i.ReceiveBuffer }, "The receive buffer of the instance.").bytes().since("2.0.3"),
 		field("debug", number[int](0, 4).or(0), func(i *I) *int { return &i.DebugLevel }, "A level that keepalived only stores.").without("keepalived has none for it either").since("1.1.0"),
-		field("lvs_sync_daemon_interface", link(), func(i *I) *string { return &i.LVSSyncInterface }, "Ties the connection sync to the instance.").without("use lvs_sync_daemon in global_defs").since("1.1.0"),
+		field("lvs_sync_daemon_interface", link(), func(i *I) *string { return &i.LVSSyncInterface }, "Sends IPVS connections to the other director while MASTER; lvs_sync_daemon in global_defs says more.").since("1.1.0"),
 		gone[I]("lvs_sync_daemon_inteface", "<IF>", "is the old spelling; use 'lvs_sync_daemon <IF> <INSTANCE>' in global_defs"),
 	}
 }

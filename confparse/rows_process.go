@@ -54,15 +54,16 @@ func balancerRows() []row[globals] {
 	flush := action("lvs_flush_on_stop", "[VS]", func(s *stmt, g *G) {
 		g.LVSFlushOnStop = true
 		g.LVSFlushVS = s.switched("VS")
-	}, "Empties the IPVS table at stop; VS takes services away with their servers at once.").or("off").notYet().since("2.2.0")
+	}, "Empties the IPVS table at stop; VS takes services away with their servers at once.").or("off").since("2.2.0")
 	return []row[G]{
 		field("lvs_flush", flag(), func(g *G) *bool { return &g.LVSFlush }, "Empties the IPVS table at start.").since("1.2.23"),
 		flush, flush.old("lvs_flush_onstop").since("2.0.15"),
-		action("lvs_timeouts", "[tcp <N>] [tcpfin <N>] [udp <N>]", lvsTimeouts, "The timeouts of IPVS connections.").in("0-2678400").or("the kernel's").notYet().
+		field("lvs_no_repair", boolean(), func(g *G) *bool { return &g.LVSNoRepair }, "Leaves IPVS services as another program changed them, instead of putting them back within two seconds; keepgo's own."),
+		action("lvs_timeouts", "[tcp <N>] [tcpfin <N>] [udp <N>]", lvsTimeouts, "The timeouts of IPVS connections.").in("0-2678400").or("the kernel's").
 			options(option("tcp", "<SECS>", "The timeout of an established TCP connection; 0 leaves it.").in("0-2678400").or("unchanged"),
 				option("tcpfin", "<SECS>", "The timeout of a TCP connection after FIN; 0 leaves it.").in("0-2678400").or("unchanged"),
 				option("udp", "<SECS>", "The timeout of UDP; 0 leaves it.").in("0-2678400").or("unchanged")).since("1.2.24"),
-		action("lvs_sync_daemon", "<IF> [[inst] <VRRP_INSTANCE>] [id <N>] [maxlen <N>] [port <N>] [ttl <N>] [group <MCAST_IP>]", syncDaemon, "Sends IPVS connections to the other director.").in("see its words").notYet().
+		action("lvs_sync_daemon", "<IF> [[inst] <VRRP_INSTANCE>] [id <N>] [maxlen <N>] [port <N>] [ttl <N>] [group <MCAST_IP>]", syncDaemon, "Sends IPVS connections to the other director.").in("see its words").
 			options(option("inst", "<VRRP_INSTANCE>", "The instance that decides between master and backup; the word may be left out."),
 				option("id", "<N>", "The number of the pair on the network.").in("0-255").or("the VRID of the instance, else 0"),
 				option("maxlen", "<N>", "The longest datagram.").in("1-65507").or("the kernel's"),

@@ -91,25 +91,49 @@ func (l *lvsLoop) told(m toChild) {
 // before the first probe is sent.
 func (l *lvsLoop) adopt(m toChild) {
 	if l.node == nil {
-		if m.Flush && l.table != nil {
-			if err := l.table.Flush(); err != nil {
-				l.log("%v", err)
-			}
-		}
+		l.begin(m)
 		var acts []lb.Action
 		l.node, acts = lb.NewNode(m.LB, m.State)
 		l.perform(acts)
 	} else {
 		l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB}, nil))
 	}
+	l.configure(l.node.Plan())
 	l.probes.Set(l.node.Plan().Checks)
 	l.fresh = false
+}
+
+// begin prepares the table for the first plan.
+func (l *lvsLoop) begin(m toChild) {
+	if l.table == nil {
+		return
+	}
+	if m.State != nil {
+		l.table.Resume(m.State.Replaced)
+	}
+	if m.Flush {
+		if err := l.table.Flush(); err != nil {
+			l.log("%v", err)
+		}
+	}
+}
+
+// configure gives the kernel what is not of any service.
+func (l *lvsLoop) configure(p *lb.Plan) {
+	if l.table != nil {
+		l.table.Leave(p.NoRepair)
+		l.table.SetSync(p.Sync)
+		l.table.SetTimeouts(p.Timeouts)
+	}
 }
 
 // snapshot sends the node's state when it changed.
 func (l *lvsLoop) snapshot() {
 	if l.node != nil && !l.fresh {
 		state := l.node.State()
+		if l.table != nil {
+			state.Replaced = l.table.Replaced()
+		}
 		l.up.send(fromChild{State: &state})
 		l.fresh = true
 	}
@@ -139,20 +163,21 @@ func (l *lvsLoop) perform(acts []lb.Action) {
 // kernel hears the IPVS door, on its goroutine.
 func (l *lvsLoop) kernel(ev genl.Event) { l.log("%s", ev) }
 
-// stop takes our services out, unless they are to be kept.
+// stop takes out what is ours, unless it is to be kept, then tells.
 func (l *lvsLoop) stop(keep bool) error {
 	l.probes.Close()
-	if l.node != nil && !keep {
-		l.perform(l.node.Step(lb.Event{Kind: lb.EventStop}, nil))
+	var err error
+	if l.table != nil {
+		defer l.table.Close()
 	}
-	if l.table == nil {
+	if l.node == nil || keep {
 		return nil
 	}
-	defer l.table.Close()
-	if keep {
-		return nil
+	if l.table != nil {
+		err = l.table.Clear(l.node.Plan().FlushAtStop)
 	}
-	if err := l.table.Clear(false); err != nil {
+	l.perform(l.node.Step(lb.Event{Kind: lb.EventStop}, nil))
+	if err != nil {
 		return fmt.Errorf("removing our IPVS services: %w", err)
 	}
 	return nil

@@ -187,7 +187,7 @@ func (p *parent) reload() {
 // needed and stops those that have nothing left to do.
 func (p *parent) apply() {
 	vrrp := !p.opts.NoVRRP && (p.opts.All || len(p.cfg.Instances)+len(p.cfg.StaticAddresses)+len(p.cfg.StaticRoutes)+len(p.cfg.StaticRules) > 0)
-	lvs := !p.opts.NoLVS && (p.opts.All || len(p.cfg.VirtualServers) > 0)
+	lvs := !p.opts.NoLVS && (p.opts.All || needsLVS(p.cfg))
 	if !vrrp && !lvs {
 		p.log.printf("%s configures neither a vrrp_instance nor a virtual_server: there is nothing to run", p.opts.File)
 	}
@@ -198,14 +198,24 @@ func (p *parent) apply() {
 	p.outlet.Apply(notify.OptionsOf(&p.cfg.Global))
 	p.vrrp.need(vrrp)
 	p.lvs.need(lvs)
+	if !lvs {
+		p.servers = nil
+	}
+}
+
+// needsLVS tells whether there is anything for the LVS process.
+func needsLVS(cfg *confparse.Config) bool {
+	g := &cfg.Global
+	return len(cfg.VirtualServers) > 0 || g.LVSSync != nil && g.LVSSync.Instance == ""
 }
 
 // plan is what a child starts or goes on with.
 func (p *parent) plan(c *child, replaced bool) []toChild {
 	if c == p.lvs {
-		m := toChild{LB: p.planLB(), Flush: p.cfg.Global.LVSFlush && !replaced}
-		if replaced {
+		m := toChild{LB: p.planLB()}
+		if !c.ready { // a process that died before left a state, and a table to go on with
 			m.State = p.servers
+			m.Flush = p.cfg.Global.LVSFlush && p.servers == nil
 		}
 		return []toChild{m}
 	}
@@ -271,7 +281,7 @@ func (p *parent) heard(c *child, m fromChild) {
 		p.server(m.Server)
 	case m.Report != nil:
 		p.reported(c, m.Report)
-	case m.State != nil:
+	case m.State != nil && c.needed:
 		p.servers = m.State
 	case m.Ready:
 		c.ready = true

@@ -38,6 +38,7 @@ type vrrpLoop struct {
 	herald  *herald
 	devices *devices
 	filter  *firewall
+	syncer  *syncer
 
 	wires  map[ha.Wire]*wire
 	free   chan *inbound
@@ -71,6 +72,7 @@ func runVRRP(up *link[fromChild, toChild]) error {
 		dirty:   newDirtySet(),
 		devices: newDevices(logTo(up)),
 		filter:  newFirewall(logTo(up)),
+		syncer:  &syncer{log: logTo(up)},
 	}
 	for range packets {
 		l.free <- new(inbound)
@@ -237,6 +239,8 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 			l.links.CleanAll(l.node.Placed(a.ID))
 		case ha.ActDevice:
 			l.devices.set(a.ID, l.node.Devices(a.ID))
+		case ha.ActSync:
+			l.syncer.set(l.node.Sync())
 		}
 	}
 	for i := range acts {
@@ -376,7 +380,7 @@ func (l *vrrpLoop) stop(keep bool) error {
 	if l.node != nil && !keep {
 		l.step(ha.Event{Kind: ha.EventStop})
 	}
-	err := errors.Join(l.links.Close(), l.filter.close(keep), l.devices.close())
+	err := errors.Join(l.links.Close(), l.filter.close(keep), l.devices.close(), l.syncer.close())
 	for _, w := range l.wires {
 		w.conn.Close()
 	}

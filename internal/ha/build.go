@@ -65,6 +65,7 @@ func Build(cfg *confparse.Config) *Plan {
 	}
 	p.lateness()
 	p.tieAddresses(cfg)
+	p.sync(cfg, index)
 	return p
 }
 

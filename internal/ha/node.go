@@ -59,6 +59,7 @@ const (
 	ActLog                        // write Text
 	ActWires                      // the set of sockets needed changed
 	ActDevice                     // Devices(ID) are the interfaces that should be there for ID
+	ActSync                       // Sync() is the sync daemon that should run
 	ActClean                      // Placed(ID) may stand from an earlier life and must not
 )
 
@@ -347,6 +348,9 @@ func (n *Node) start(now vrrp.Time, acts []Action) []Action {
 	if !n.plan.Static.Empty() {
 		acts = append(acts, Action{Kind: ActSettle})
 	}
+	if n.plan.Sync != nil {
+		acts = append(acts, Action{Kind: ActSync})
+	}
 	for _, m := range n.members {
 		acts = n.enter(now, m, acts)
 	}
@@ -454,6 +458,9 @@ func (n *Node) tick(now vrrp.Time, acts []Action) []Action {
 
 // stop hands every mastership over and empties the interfaces.
 func (n *Node) stop(now vrrp.Time, acts []Action) []Action {
+	if n.plan.Sync != nil {
+		acts = append(acts, Action{Kind: ActSync})
+	}
 	for _, g := range n.groups {
 		g.busy = true // it tells of its stop, not of its members'
 	}

@@ -61,6 +61,9 @@ func (d *desk) words(a Action) string {
 		return name + " is silent"
 	case ActRepeat:
 		return name + " announces again"
+	case ActSync:
+		w := d.node.Sync()
+		return fmt.Sprintf("syncs %s %d: %s", w.Link, w.ID, w.Roles)
 	case ActNotify:
 		return fmt.Sprintf("notify %s %s %d", a.Edge.Name, a.Edge.State, a.Edge.Priority)
 	case ActLog:

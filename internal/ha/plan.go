@@ -21,6 +21,8 @@ type Plan struct {
 	Processes []string // tracked processes, by name
 	Static    vip.Want // static_ipaddress, static_routes, static_rules: stand whatever the state
 
+	Sync *Sync // lvs_sync_daemon; nil where none follows an instance
+
 	LogStrangers bool // log_unknown_vrids
 	// Dynamic and AllowIfChanges (dynamic_interfaces) say that interfaces may be
 	// missing, and that they may become others.

@@ -17,6 +17,7 @@ func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
 		old[m.plan.Key] = m
 		before[m] = m.plan
 	}
+	synced := n.plan.Sync != nil
 	acts = n.retire(now, plan, acts)
 	clear(n.kinds)
 	for name, l := range n.links {
@@ -34,6 +35,9 @@ func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
 	n.indexWires()
 	acts = append(n.absent(acts), Action{Kind: ActWires})
 	acts = append(acts, Action{Kind: ActSettle}) // what is static; its door finds the difference
+	if synced || plan.Sync != nil {
+		acts = append(acts, Action{Kind: ActSync})
+	}
 	for _, m := range n.members {
 		if was := before[m]; was != nil {
 			acts = n.renew(now, m, was, acts)

@@ -67,8 +67,10 @@ func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, 
 	switch {
 	case a.State == vrrp.Master:
 		acts = append(acts, Action{Kind: ActSettle, ID: m.id}, Action{Kind: ActAnnounce, ID: m.id})
+		acts = n.synced(m, acts)
 	case was == vrrp.Master:
 		acts = append(acts, Action{Kind: ActSilence, ID: m.id}, Action{Kind: ActSettle, ID: m.id})
+		acts = n.synced(m, acts)
 	}
 	if a.State == vrrp.Init {
 		return acts

@@ -25,7 +25,7 @@ var pure = map[string][]string{
 	"ipvsctl":          nil,
 	"checker":          nil,
 	"internal/status":  nil,
-	"internal/ha":      {"confparse", "confparse/syntax", "vrrp", "vip", "internal/status"},
+	"internal/ha":      {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status"},
 	"internal/advice":  {"confparse", "confparse/syntax"},
 	"internal/manual":  {"confparse"},
 	"internal/sim":     {"confparse", "confparse/syntax", "internal/ha", "internal/status", "vip", "vrrp"},

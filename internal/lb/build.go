@@ -30,10 +30,24 @@ func Build(cfg *confparse.Config) (*Plan, syntax.ErrorList) {
 	for _, g := range cfg.ServerGroups {
 		b.groups[g.Name] = g
 	}
+	b.kernel(&cfg.Global)
 	for _, vs := range cfg.VirtualServers {
 		b.virtualServer(vs)
 	}
 	return b.plan, b.found
+}
+
+// kernel plans what is not of any service. Without an instance to follow, a
+// director both sends its connections and hears those of others.
+func (b *builder) kernel(g *confparse.Global) {
+	b.plan.Timeouts = ipvsctl.Timeouts(g.LVSTimeouts)
+	b.plan.NoRepair = g.LVSNoRepair
+	b.plan.FlushAtStop = g.LVSFlushOnStop && !g.LVSFlushVS
+	if d := g.LVSSync; d != nil && d.Instance == "" {
+		b.plan.Sync = ipvsctl.SyncWant{Roles: ipvsctl.SyncMaster | ipvsctl.SyncBackup, Sync: ipvsctl.Sync{
+			Link: d.Interface, ID: uint8(max(d.ID, 0)), MaxLen: uint16(d.MaxLen), Group: d.Group, Port: d.Port, TTL: d.TTL,
+		}}
+	}
 }
 
 // note adds a finding.
@@ -198,7 +212,7 @@ func single(vs *confparse.VirtualServer) ipvsctl.ServiceKey {
 func members(g *confparse.ServerGroup, vs *confparse.VirtualServer) ([]ipvsctl.ServiceKey, error) {
 	var keys []ipvsctl.ServiceKey
 	for _, e := range g.Entries {
-		k := ipvsctl.ServiceKey{Protocol: uint8(vs.Protocol), Addr: e.First, Port: e.Port, FWMark: e.FWMark, IPv6: e.IPv6 || vs.Servers[0].Addr.Is6()}
+		k := ipvsctl.ServiceKey{Protocol: uint8(vs.Protocol), Addr: e.First, Port: e.Port, FWMark: e.FWMark, IPv6: e.IPv6 || vs.IPv6}
 		if e.FWMark != 0 {
 			keys = append(keys, k.Canonical())
 			continue

@@ -34,6 +34,26 @@ func span(a, b string, port uint16) confparse.GroupEntry {
 	return confparse.GroupEntry{First: netip.MustParseAddr(a), Last: netip.MustParseAddr(b), Port: port}
 }
 
+func TestBuildKernel(t *testing.T) {
+	var cfg confparse.Config
+	if p, _, _ := built(&cfg); p.Sync.Roles != 0 || p.FlushAtStop || p.NoRepair || p.Timeouts != (ipvsctl.Timeouts{}) {
+		t.Errorf("of nothing: %+v", p)
+	}
+	g := &cfg.Global
+	g.LVSTimeouts = confparse.LVSTimeouts{TCP: time.Hour, UDP: time.Minute}
+	g.LVSNoRepair, g.LVSFlushOnStop = true, true
+	g.LVSSync = &confparse.SyncDaemon{Interface: "eth1", ID: 0, MaxLen: 900}
+	p, _, _ := built(&cfg)
+	both := ipvsctl.SyncWant{Sync: ipvsctl.Sync{Link: "eth1", MaxLen: 900}, Roles: ipvsctl.SyncMaster | ipvsctl.SyncBackup}
+	if p.Sync != both || !p.FlushAtStop || !p.NoRepair || p.Timeouts != (ipvsctl.Timeouts{TCP: time.Hour, UDP: time.Minute}) {
+		t.Errorf("plan %+v", p)
+	}
+	g.LVSFlushVS, g.LVSSync.Instance = true, "VI_1"
+	if p, _, _ = built(&cfg); p.FlushAtStop || p.Sync.Roles != 0 {
+		t.Errorf("plan %+v", p)
+	}
+}
+
 func TestBuildGroups(t *testing.T) {
 	v := &confparse.VirtualServer{Group: "web", Protocol: confparse.TCP, Servers: []*confparse.RealServer{rs(1, 1, tcp())}, Quorum: 1}
 	twin := *v

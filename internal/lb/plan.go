@@ -18,6 +18,11 @@ type Plan struct {
 	// Checks have their index as ID. The users of scripts are names still.
 	Checks []checker.Check
 	Owners []Owner // parallel to Checks
+
+	Timeouts    ipvsctl.Timeouts
+	Sync        ipvsctl.SyncWant // both roles, or none; one that follows an instance is the other half's
+	NoRepair    bool             // what others change in the table stays so
+	FlushAtStop bool             // the whole table is emptied, others' services too
 }
 
 // Service is one service of the kernel. Those of a virtual_server_group share a
@@ -65,6 +70,8 @@ type Server struct {
 type State struct {
 	Pools  map[string]ipvsctl.PoolState // by Pool.Key
 	Checks map[string][]Verdict         // by checker.Check.Identity; equal checks in their order
+
+	Replaced ipvsctl.Timeouts // those of the kernel where the plan's replaced them
 }
 
 // Verdict is the standing result of one check.

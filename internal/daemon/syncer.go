@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"sync"
+
+	"keepgo/ipvsctl"
+	"keepgo/ipvsctl/genl"
+)
+
+// syncer runs the IPVS sync daemon that follows an instance, once one is
+// wanted. Its door is opened beside the loop, because the kernel may have to
+// load modules first. A kernel without IPVS is told once and left at that.
+type syncer struct {
+	log func(format string, args ...any)
+
+	mu     sync.Mutex
+	want   ipvsctl.SyncWant
+	door   *genl.Door    // nil until it is open, and where there is none
+	opened chan struct{} // closed when door is final; nil before any want
+}
+
+// set gives the newest want. It never blocks.
+func (s *syncer) set(w ipvsctl.SyncWant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.want = w
+	switch {
+	case s.door != nil:
+		s.door.SetSync(w)
+	case s.opened == nil && w.Roles != 0:
+		s.opened = make(chan struct{})
+		go s.open()
+	}
+}
+
+func (s *syncer) open() {
+	defer close(s.opened)
+	door, err := genl.Open(genl.Options{Report: func(ev genl.Event) { s.log("%s", ev) }})
+	if err != nil {
+		s.log("lvs_sync_daemon: %v; no connections are synchronised", err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.door = door
+	door.SetSync(s.want)
+}
+
+// close carries out what was set last.
+func (s *syncer) close() error {
+	if s.opened == nil {
+		return nil
+	}
+	<-s.opened
+	if s.door == nil {
+		return nil
+	}
+	defer s.door.Close()
+	return s.door.Sync()
+}
