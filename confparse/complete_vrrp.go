@@ -245,6 +245,9 @@ func (r *reader) completeSource(i *Instance) {
 		return
 	}
 	i.Source = r.sources[i][unicastSource]
+	if i.IPv6 && !r.has(i, "unicast_ttl") {
+		i.UnicastTTL = 0 // the kernel's
+	}
 	for _, keyword := range []string{"mcast_src_ip", "mcast_dst_ip"} {
 		if r.has(i, keyword) {
 			r.warn(i, keyword, "use unicast_src_ip", "%s has no effect with unicast_peer", keyword)

@@ -138,7 +138,7 @@ type Instance struct {
 	Source         netip.Addr
 	Peers          []Peer // not empty: unicast
 	CheckPeer      bool   // check_unicast_src
-	UnicastTTL     uint8  // default 255
+	UnicastTTL     uint8  // default 255; IPv6: 0, the hop limit of the kernel
 	V3ChecksumAsV2 bool
 
 	DontTrackPrimary bool

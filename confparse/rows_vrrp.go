@@ -65,7 +65,7 @@ func unicastRows() []row[Instance] {
 			word[I]("min_ttl", "<N>", "The least TTL of what a peer sends.").in("0-255").or("0"),
 			word[I]("max_ttl", "<N>", "The largest TTL of what a peer sends.").in("0-255").or("255")).
 			or("multicast").item("<IP>", "[min_ttl <N>] [max_ttl <N>]", "of the instance's family, each once", "", "A peer.").since("1.2.8"),
-		field("unicast_ttl", number[uint8](0, 255).or(255), func(i *I) *uint8 { return &i.UnicastTTL }, "The TTL of unicast adverts.").since("2.1.0"),
+		field("unicast_ttl", number[uint8](0, 255).or("255 (IPv6 kernel default)"), func(i *I) *uint8 { return &i.UnicastTTL }, "The TTL of unicast adverts.").since("2.1.0"),
 		field("check_unicast_src", flag().or("vrrp_check_unicast_src"), func(i *I) *bool { return &i.CheckPeer }, "Hears adverts of configured peers only.").since("2.1.0"),
 		field("unicast_fault_no_peer", flag(), func(i *I) *bool { return &i.FaultWithoutPeers }, "The instance is at fault without peers.").since("2.2.5"),
 		action("old_unicast_checksum", "[never]", func(s *stmt, i *I) {

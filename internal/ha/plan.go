@@ -68,8 +68,8 @@ type Instance struct {
 
 	Expect vrrp.Expect // of the adverts it hears; its Peers are the unicast destinations
 	Advert vrrp.Packet // its own adverts, but for the priority
-	TTL    uint8
-	Group  netip.Addr // multicast destination
+	TTL    uint8       // or hop limit; 0 is the kernel's for IPv6 unicast, and else 255
+	Group  netip.Addr  // multicast destination
 
 	// TrackSource faults the instance while Router.Source does not stand
 	// (track_src_ip).

@@ -23,6 +23,7 @@ const (
 	protocol   = 112  // RFC 9568 section 5.1.1.4
 	protocolAH = 51   // RFC 4302 section 2
 	maxTTL     = 255  // RFC 9568 section 5.1.1.3
+	kernelTTL  = -1   // the default of the interface, ipv6(7)
 	control    = 0xc0 // internetwork control, CS6: RFC 791 section 3.1, RFC 4594 section 3.2
 
 	// defaultBuffer holds the adverts of hundreds of virtual routers while the
@@ -48,7 +49,7 @@ type Config struct {
 	// with the authentication header.
 	AH bool
 
-	TTL    uint8 // TTL or hop limit of what is sent; 0 is 255
+	TTL    uint8 // TTL or hop limit of what is sent; 0 is the kernel's for IPv6 unicast, and else 255
 	Buffer int   // bytes of the receive buffer, 0 is 512 KiB
 
 	// Receive is called for every packet by the one goroutine of the Conn. What
@@ -220,11 +221,16 @@ func (c *Conn) setup() (err error) {
 	return err
 }
 
+// ttl of IPv6 unicast is left to the kernel where nothing is said, as
+// keepalived does: such adverts may cross routers.
 func (cfg *Config) ttl() int {
-	if cfg.TTL == 0 {
-		return maxTTL
+	switch {
+	case cfg.TTL > 0:
+		return int(cfg.TTL)
+	case cfg.Unicast && !cfg.is4():
+		return kernelTTL
 	}
-	return int(cfg.TTL)
+	return maxTTL
 }
 
 // Close closes the socket and waits for the reader; Config.Receive must not
