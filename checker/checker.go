@@ -3,10 +3,13 @@
 package checker
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"time"
+
+	"keepgo/checker/pcre"
 )
 
 // ID names a check within a plan: the index the minds gave it.
@@ -23,9 +26,14 @@ const (
 	TCP Kind = iota
 	HTTP
 	Script
+	SMTP
+	DNS
+	UDP
+	Ping
 )
 
-// Probe is what to ask and what to expect of the answer.
+// Probe is what to ask and what to expect of the answer. What a kind needs
+// beyond the connection stands behind a pointer that is nil for other kinds.
 type Probe struct {
 	Kind     Kind
 	Target   netip.AddrPort
@@ -33,27 +41,57 @@ type Probe struct {
 	BindLink string         // interface name, "" none
 	Mark     uint32         // SO_MARK, 0 none
 
-	// HTTP
-	TLS          bool
+	Web      *Web      // HTTP
+	Program  *Program  // Script
+	Question *Question // DNS
+	Datagram *Datagram // UDP
+	Helo     string    // SMTP: how the probe names itself
+}
+
+// Web is what an HTTP probe asks.
+type Web struct {
+	TLS          *TLS   // nil speaks plain HTTP
 	Protocol     string // "1.0", "1.0C" (with Connection: close) or "1.1"
 	URLs         []URL
 	FastRecovery bool // no pause between the urls while the verdict is open
+}
 
-	// Script
+// TLS names the files a probe shows itself with to servers that want to know,
+// all in PEM; "" none.
+type TLS struct{ Password, CA, Certificate, Key string }
+
+// URL is one request of an HTTP probe and what its answer must satisfy.
+type URL struct {
+	Path    string
+	Host    string        // Host header
+	SNI     string        // server name sent in the TLS handshake, "" sends none
+	Polite  bool          // ends TLS with close_notify and waits for the server's
+	Status  []Range       // none: 200..299
+	Digest  string        // MD5 of the body in hexadecimal, "" not compared
+	Regex   *pcre.Pattern // searched in the body, nil not compared
+	NoMatch bool          // the body must not match Regex
+}
+
+// Program is what a script probe runs.
+type Program struct {
 	Command Command
 	Dynamic bool // exit status 2..255 means up with weight status - 2
 }
 
-// URL is one request of an HTTP probe and what its answer must satisfy.
-type URL struct {
-	Path   string
-	Host   string  // Host header
-	SNI    string  // server name sent in the TLS handshake, "" sends none
-	Status []Range // none: 200..299
-	Digest string  // MD5 of the body in hexadecimal, "" not compared
+// Question is what a DNS probe asks: a name, and a type by its number in RFC
+// 1035 section 3.2.2 and its successors.
+type Question struct {
+	Name string // "." is the root
+	Type uint16
+}
 
-	Regex   string // RE2 syntax, searched in the body; "" not compared
-	NoMatch bool   // the body must not match Regex
+// Datagram is what a UDP probe sends and expects.
+type Datagram struct {
+	Payload  []byte // nil sends keepalived's 32 bytes of text
+	Required bool   // silence is a failure
+	Reply    []byte // how an answer begins, in the bits of Mask; nil takes any
+	Mask     []byte // as long as Reply
+	Min, Max int    // bytes of an answer that Reply is compared with
 }
 
 // Range is an inclusive range of HTTP status codes.
@@ -81,27 +119,44 @@ type Check struct {
 	Warmup     time.Duration // the first probe comes after 1 s plus a random part of this
 	Alpha      bool          // down until the first success
 	LogAll     bool
+	Private    bool   // its probe answers for no other check
 	Name       string // how log lines call the target: "[10.0.0.1]:tcp:80"
 	Service    string // how log lines call the service the target belongs to
 }
 
 // Identity tells which checks of two plans are the same one: equal target,
-// service and probe. IDs and timers do not count.
+// service and probe. IDs and timers do not count. It is a digest of 16 bytes.
 func (c *Check) Identity() string {
-	b, err := json.Marshal(struct {
+	return digest(struct {
 		Name, Service string
 		Probe         *Probe
 	}{c.Name, c.Service, &c.Probe})
-	if err != nil { // no field can fail to encode
-		return fmt.Sprintf("%s %s %+v", c.Name, c.Service, c.Probe)
+}
+
+// Sharing tells which checks one probe answers: they ask the same in the same
+// rhythm, of whatever service. A private check shares with none.
+func (c *Check) Sharing() string {
+	alike := *c
+	alike.ID, alike.LogAll = 0, false
+	if !c.Private {
+		alike.Service = ""
 	}
-	return string(b)
+	return digest(&alike)
+}
+
+// digest is a fingerprint of plain data.
+func digest(v any) string {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(v); err != nil { // no field can fail to encode
+		fmt.Fprintf(h, "%+v", v)
+	}
+	return string(h.Sum(nil)[:16])
 }
 
 // steps is how many requests one full pass of the check asks.
 func (c *Check) steps() int {
-	if c.Probe.Kind == HTTP {
-		return max(1, len(c.Probe.URLs))
+	if w := c.Probe.Web; w != nil {
+		return max(1, len(w.URLs))
 	}
 	return 1
 }

@@ -65,7 +65,7 @@ func (d Damper) Retimed(c *Check) Damper {
 func rhythmOf(c *Check) rhythm {
 	r := rhythm{
 		interval: max(c.Interval, leastInterval), retryDelay: max(c.RetryDelay, leastInterval),
-		retry: c.Retry, steps: c.steps(), fast: c.Probe.FastRecovery,
+		retry: c.Retry, steps: c.steps(), fast: c.Probe.Web != nil && c.Probe.Web.FastRecovery,
 	}
 	r.poll = r.interval
 	if c.Probe.Kind == HTTP { // keepalived asks a failed url no sooner than its retry delay

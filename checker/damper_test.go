@@ -37,7 +37,7 @@ func TestDamper(t *testing.T) {
 	}
 	web := func(urls int, fast bool) *Check {
 		c := check(1, false)
-		c.Probe = Probe{Kind: HTTP, URLs: make([]URL, urls), FastRecovery: fast}
+		c.Probe = Probe{Kind: HTTP, Web: &Web{URLs: make([]URL, urls), FastRecovery: fast}}
 		return c
 	}
 	slow := web(1, false)
@@ -74,7 +74,7 @@ func TestDamper(t *testing.T) {
 }
 
 func TestDamperFailsAtTheSameURL(t *testing.T) {
-	c := &Check{Retry: 1, Probe: Probe{Kind: HTTP, URLs: make([]URL, 3)}}
+	c := &Check{Retry: 1, Probe: Probe{Kind: HTTP, Web: &Web{URLs: make([]URL, 3)}}}
 	d := NewDamper(c, true)
 	want := []int{1, 1, 1, 0, 1, 2, 0}
 	for i, a := range []Answer{Passed, Failed, Failed, Passed, Passed, Passed, Passed} {
@@ -156,13 +156,13 @@ func TestRetimedKeepsTheVerdict(t *testing.T) {
 }
 
 func TestIdentity(t *testing.T) {
-	base := Check{ID: 1, Name: "a", Service: "b", Probe: Probe{URLs: []URL{{Path: "/"}}}}
+	base := Check{ID: 1, Name: "a", Service: "b", Probe: Probe{Web: &Web{URLs: []URL{{Path: "/"}}}}}
 	same, other, args := base, base, base
 	same.ID, same.Interval, same.Retry = 2, time.Second, 9
-	other.Probe.URLs = []URL{{Path: "/x"}}
-	args.Probe.Command.Args = []string{"a b"}
+	other.Probe.Web = &Web{URLs: []URL{{Path: "/x"}}}
+	args.Probe.Program = &Program{Command: Command{Args: []string{"a b"}}}
 	apart := args
-	apart.Probe.Command.Args = []string{"a", "b"}
+	apart.Probe.Program = &Program{Command: Command{Args: []string{"a", "b"}}}
 	if base.Identity() != same.Identity() {
 		t.Error("ID and timers changed the identity")
 	}
@@ -171,5 +171,27 @@ func TestIdentity(t *testing.T) {
 	}
 	if args.Identity() == apart.Identity() {
 		t.Error("other arguments have the same identity")
+	}
+}
+
+func TestSharing(t *testing.T) {
+	base := Check{ID: 1, Name: "a", Service: "b", Interval: time.Second}
+	for name, change := range map[string]func(*Check){
+		"rhythm": func(c *Check) { c.Interval++ }, "retries": func(c *Check) { c.Retry++ }, "target": func(c *Check) { c.Name = "b" },
+		"probe": func(c *Check) { c.Probe.Mark = 1 }, "first verdict": func(c *Check) { c.Alpha = true }, "privacy": func(c *Check) { c.Private = true },
+	} {
+		other := base
+		if change(&other); other.Sharing() == base.Sharing() {
+			t.Errorf("checks with another %s share a probe", name)
+		}
+	}
+	other := base
+	other.ID, other.Service, other.LogAll = 2, "c", true
+	if other.Sharing() != base.Sharing() {
+		t.Error("the same check of another service does not share")
+	}
+	other.Private, base.Private = true, true
+	if other.Sharing() == base.Sharing() {
+		t.Error("private checks of two services share")
 	}
 }

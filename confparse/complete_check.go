@@ -73,6 +73,7 @@ func (r *reader) completeCheck(o *service, sv *server, c *check) bool {
 		c.Timeout = inherited(ch, "connect_timeout", func(t *timing) time.Duration { return t.timeout }, defaultTimeout)
 	}
 	r.says(c, "log_all_failures", c.Checker)
+	c.Private = !c.share
 	return r.completeTarget(o, sv, c) && r.completeKind(o, sv, c)
 }
 
@@ -100,7 +101,7 @@ func (r *reader) completeTarget(o *service, sv *server, c *check) bool {
 func (r *reader) completeKind(o *service, sv *server, c *check) bool {
 	switch c.Kind {
 	case HTTPCheck, SSLCheck:
-		return r.completeHTTP(sv, c)
+		return r.completeHTTP(o, sv, c)
 	case MiscCheck:
 		if len(c.Misc.Command.Args) == 0 {
 			if !r.has(c, "misc_path") {
@@ -127,7 +128,7 @@ func (r *reader) completeKind(o *service, sv *server, c *check) bool {
 	return true
 }
 
-func (r *reader) completeHTTP(sv *server, c *check) bool {
+func (r *reader) completeHTTP(o *service, sv *server, c *check) bool {
 	h := c.HTTP
 	if len(h.URLs) == 0 && slices.ContainsFunc(c.node.Body, func(n *syntax.Node) bool { return n.Words[0].Text == "path" }) {
 		return false // reported where it stands
@@ -136,6 +137,7 @@ func (r *reader) completeHTTP(sv *server, c *check) bool {
 		r.fail(c, "", "the check is ignored", "%s has no 'url { path ... }'", c.Kind)
 		return false
 	}
+	h.SNIHost = cmp.Or(h.VirtualHost, o.virtualHost) // that of the real_server is not sent, as with keepalived
 	h.VirtualHost = cmp.Or(h.VirtualHost, sv.virtualHost)
 	kept := h.URLs[:0]
 	for _, u := range h.URLs {

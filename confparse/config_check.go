@@ -44,6 +44,7 @@ type Checker struct {
 	Kind     CheckKind
 	Alpha    bool
 	LogAll   bool // log_all_failures
+	Private  bool // not share_probe: its probe answers for no other check
 
 	Timeout          time.Duration // connect_timeout, misc_timeout
 	DelayLoop        time.Duration
@@ -67,6 +68,7 @@ type HTTP struct {
 	VirtualHost  string // Host header when a url has none of its own; "" means address and port
 	SNI          bool
 	SNIName      string
+	SNIHost      string // server name when neither SNIName nor a url has one
 	FastRecovery bool
 	TLSCompliant bool
 	URLs         []URL

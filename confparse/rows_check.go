@@ -15,6 +15,7 @@ type check struct {
 	node  *syntax.Node
 	hosts []*check // of SMTP_CHECK
 	own   bool     // with hosts: the block itself names a target too
+	share bool
 }
 
 // checkRow is the row of a checker block.
@@ -25,16 +26,15 @@ func checkRow(kind CheckKind) row[server] {
 		return c
 	}, checkDocs[kind])
 	rw = rw.since(checkReleases[kind].first)
-	switch kind {
-	case TCPCheck, HTTPCheck, SSLCheck, MiscCheck:
-		return rw
+	if kind == BFDCheck || kind == FileCheck {
+		return rw.notYet()
 	}
-	return rw.notYet()
+	return rw
 }
 
 // newCheck makes what a checker block fills.
 func newCheck(kind CheckKind, n *syntax.Node) *check {
-	c := &check{Checker: &Checker{Pos: n.Words[0].Pos, Kind: kind}, node: n}
+	c := &check{Checker: &Checker{Pos: n.Words[0].Pos, Kind: kind}, node: n, share: true}
 	switch kind {
 	case HTTPCheck, SSLCheck:
 		c.HTTP = &HTTP{Protocol: "1.0"}
@@ -80,7 +80,8 @@ func checkRows(kind CheckKind) [][]row[check] {
 	chain := "that of the real_server, of the virtual_server, else "
 	shared := append(timingRows(func(c *C) *timing { return &c.timing }, 0, boolean().or(chain+"off"),
 		timingDefaults{chain + retry, chain + before, chain + "delay_loop", chain + "5", chain + "60", 4294}),
-		field("log_all_failures", boolean().or("checker_log_all_failures"), func(c *C) *bool { return &c.LogAll }, "Logs every failed attempt.").since("2.0.11"))
+		field("log_all_failures", boolean().or("checker_log_all_failures"), func(c *C) *bool { return &c.LogAll }, "Logs every failed attempt.").since("2.0.11"),
+		field("share_probe", boolean().or("on"), func(c *C) *bool { return &c.share }, "One probe answers for every equal check."))
 	since := checkReleases[kind]
 	common, connect := released(shared, since.first, since.named), released(connectRows(), since.first, since.named)
 	switch kind {

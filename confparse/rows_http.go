@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"keepgo/checker/pcre"
 	"keepgo/confparse/syntax"
 )
 
@@ -43,7 +44,7 @@ func httpRows(tls bool) []row[check] {
 		}, "A page and what it must be.").in("at least one").since("1.1.0"),
 	}
 	if tls {
-		rows = append(rows, field("tls_compliant", boolean(), func(c *C) *bool { return &c.HTTP.TLSCompliant }, "Closes TLS by the book.").notYet().since("2.2.8"))
+		rows = append(rows, field("tls_compliant", boolean(), func(c *C) *bool { return &c.HTTP.TLSCompliant }, "Closes TLS by the book.").since("2.2.8"))
 	}
 	return rows
 }
@@ -77,9 +78,9 @@ func urlRows(tls bool) []row[URL] {
 			if _, ok := s.value("options"); ok {
 				s.regexOptions(u)
 			}
-		}, "Options of the pattern, as in pcre2api(3) in small letters.").in(strings.Join(regexOptions, " ")).notYet().since("2.0.7"),
-		field("regex_min_offset", number[int](0, 1<<31-1).or(0), func(u *U) *int { return &u.RegexMin }, "Where a match may begin at the earliest.").notYet().since("2.0.7"),
-		field("regex_max_offset", number[int](1, 1<<31-1).or("anywhere"), func(u *U) *int { return &u.RegexMax }, "Where a match must have begun.").notYet().since("2.0.7"),
+		}, "Options of the pattern, as in pcre2api(3) in small letters.").in(strings.Join(regexOptions, " ")).since("2.0.7"),
+		field("regex_min_offset", number[int](0, 1<<31-1).or(0), func(u *U) *int { return &u.RegexMin }, "Where a match may begin at the earliest.").since("2.0.7"),
+		field("regex_max_offset", number[int](1, 1<<31-1).or("anywhere"), func(u *U) *int { return &u.RegexMax }, "Where a match must have begun.").since("2.0.7"),
 		action("regex_stack", "<START> <MAX>", func(s *stmt, _ *U) {
 			for range 2 {
 				if w, ok := s.value("two numbers of bytes"); ok {
@@ -89,7 +90,7 @@ func urlRows(tls bool) []row[URL] {
 		}, "The stack of the matcher.").in("bytes").or("the matcher's").without("matching needs no such stack").since("2.0.7"),
 	}
 	if tls {
-		rows = append(rows, field("tls_compliant", boolean().or("that of the checker"), func(u *U) *bool { return &u.TLSCompliant }, "Closes TLS by the book.").notYet().since("2.2.8"))
+		rows = append(rows, field("tls_compliant", boolean().or("that of the checker"), func(u *U) *bool { return &u.TLSCompliant }, "Closes TLS by the book.").since("2.2.8"))
 	}
 	return rows
 }
@@ -139,7 +140,24 @@ func urlEnd(r *reader, u *URL, n *syntax.Node) {
 	if u.Path == "" {
 		r.found(syntax.Failure, n.Words[0].Pos, 3, r.path(), "", "url has no path")
 	}
-	if u.RegexNegate && u.Regex == "" {
-		r.found(syntax.Warning, n.Words[0].Pos, 3, r.path(), "", "regex_no_match has no effect without regex")
+	if u.Regex == "" {
+		for _, sub := range n.Body {
+			if w := sub.Words[0]; strings.HasPrefix(w.Text, "regex_") {
+				r.found(syntax.Warning, w.Pos, len(w.Text), r.path(), "", "%s has no effect without regex", w.Text)
+			}
+		}
+		u.RegexNegate, u.RegexOptions, u.RegexMin, u.RegexMax = false, nil, 0, 0
+		return
+	}
+	p := pcre.Pattern{Text: u.Regex, Options: u.RegexOptions, Min: u.RegexMin, Max: u.RegexMax}
+	if _, err := p.Compile(time.Second); err != nil {
+		at := n.Words[0]
+		for _, sub := range n.Body {
+			if sub.Words[0].Text == "regex" {
+				at = sub.Words[0]
+			}
+		}
+		r.found(syntax.Failure, at.Pos, len(at.Text), r.path(), "the body is not compared", "regex: %w", err)
+		u.Regex = ""
 	}
 }

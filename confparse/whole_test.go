@@ -124,6 +124,9 @@ func TestRefused(t *testing.T) {
 		{server("FILE_CHECK {\n}"), "has no track_file"},
 		{server("BFD_CHECK {\nname nobody\n}"), "no bfd_instance 'nobody'"},
 		{server("HTTP_GET {\nurl {\npath /\nregex_options loud\n}\n}"), "unknown option 'loud'"},
+		{server("HTTP_GET {\nurl {\npath /\nregex \"a(?R)\"\n}\n}"), "regex: recursion ((?R...) not supported"},
+		{server("HTTP_GET {\nurl {\npath /\nregex a\nregex_min_offset 2\nregex_max_offset 2\n}\n}"), "regex_min_offset 2 leaves nothing"},
+		{server("HTTP_GET {\nurl {\npath /\nregex_min_offset 2\n}\n}"), "regex_min_offset has no effect without regex"},
 	} {
 		if _, errs := load(t, c.text); !says(errs, c.says) {
 			t.Errorf("%s\nnothing says %q in %v", c.text, c.says, errs)

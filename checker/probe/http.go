@@ -3,17 +3,19 @@ package probe
 import (
 	"context"
 	"crypto/md5"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net"
-	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"keepgo/checker"
+	"keepgo/checker/pcre"
 )
 
 // Bounds on what a server may make us read.
@@ -26,17 +28,16 @@ const (
 // the TLS handshake and every read and write may each take the check's timeout,
 // and all of it together four times that and one interval more.
 func askHTTP(ctx context.Context, c *checker.Check, step int) checker.Outcome {
-	if step >= len(c.Probe.URLs) {
+	if c.Probe.Web == nil || step >= len(c.Probe.Web.URLs) {
 		return checker.Outcome{Answer: checker.Local, Why: "no url to ask", Phrase: httpSubject(c) + ": no url to ask."}
 	}
-	url := &c.Probe.URLs[step]
+	url := &c.Probe.Web.URLs[step]
 	end := time.Now().Add(4*c.Timeout + c.Interval)
 	conn, err := dial(ctx, &c.Probe, c.Timeout)
 	if err != nil {
 		return connectFailure(c, url, err)
 	}
 	defer conn.Close() // without TLS's close_notify, as keepalived does by default
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	return exchange(&pacedConn{Conn: conn, step: c.Timeout, end: end}, c, url)
 }
 
@@ -54,18 +55,34 @@ func connectFailure(c *checker.Check, url *checker.URL, err error) checker.Outco
 }
 
 // exchange asks url over a connection that stands and judges the answer.
-func exchange(conn net.Conn, c *checker.Check, url *checker.URL) checker.Outcome {
-	if c.Probe.TLS {
-		secure := tls.Client(conn, tlsConfig(url))
-		if err := secure.Handshake(); err != nil {
-			return broken("TLS handshake", c, url, err)
-		}
-		conn = secure
+func exchange(conn *pacedConn, c *checker.Check, url *checker.URL) checker.Outcome {
+	if c.Probe.Web.TLS == nil {
+		return getURL(conn, c, url)
 	}
-	if _, err := io.WriteString(conn, request(c.Probe.Protocol, url)); err != nil {
+	s, err := secure(conn, c, url, c.Timeout)
+	if err != nil {
+		return broken("TLS handshake", c, url, err)
+	}
+	o := getURL(s, c, url)
+	if url.Polite && o.Answer == checker.Passed {
+		if err := part(s); err != nil {
+			return broken("TLS shutdown", c, url, err)
+		}
+	}
+	return o
+}
+
+// buffers are those of headers and bodies.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 4096); return &b }}
+
+// getURL asks and judges, over TLS or not.
+func getURL(conn net.Conn, c *checker.Check, url *checker.URL) checker.Outcome {
+	if _, err := conn.Write(request(c.Probe.Web.Protocol, url)); err != nil {
 		return broken("Timeout WEB write", c, url, err)
 	}
-	head, rest, err := readHead(conn)
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	head, rest, err := readHead(conn, *buf)
 	if err != nil {
 		return broken("Timeout WEB read", c, url, err)
 	}
@@ -76,39 +93,68 @@ func exchange(conn net.Conn, c *checker.Check, url *checker.URL) checker.Outcome
 		}
 		return bad("HTTP status code", c, url, err)
 	}
-	return judgeBody(io.MultiReader(rest, conn), head, c, url, status)
+	return judgeBody(&bodyReader{rest: rest, r: conn, length: contentLength(head)}, c, url, status)
 }
 
 // judgeBody reads the whole body, keeping none of it, and compares digest and
 // regex where they are wanted.
-func judgeBody(r io.Reader, head []byte, c *checker.Check, url *checker.URL, status int) checker.Outcome {
-	body := &bodyReader{r: r, length: contentLength(head)}
-	sum := md5.New()
-	matched, err := match(url.Regex, io.TeeReader(body, sum))
-	if err == nil {
-		_, err = io.Copy(sum, body)
-	}
+func judgeBody(body *bodyReader, c *checker.Check, url *checker.URL, status int) checker.Outcome {
+	matched, digest, err := compare(body, c, url)
 	if body.err != nil {
 		return broken("Timeout HTTP read", c, url, body.err)
 	}
 	if err != nil {
 		return bad("Regex match", c, url, err)
 	}
-	digest := hex.EncodeToString(sum.Sum(nil))
 	switch {
 	case url.Digest != "" && !strings.EqualFold(digest, url.Digest):
 		return bad("MD5 digest", c, url, fmt.Errorf("digest of %d bytes is %s, wanted %s%s", body.n, digest, url.Digest, body.shortfall()))
-	case url.Regex != "" && matched == url.NoMatch:
+	case url.Regex != nil && matched == url.NoMatch:
 		return bad("Regex match", c, url, regexFault(url.NoMatch))
 	}
-	return checker.Outcome{Answer: checker.Passed, Why: fmt.Sprintf("status %d from %s", status, url.Path),
-		Phrase: fmt.Sprintf("%s success to %s url(%s).", tested(url), c.Name, url.Path)}
+	return checker.Outcome{Answer: checker.Passed, Why: statusWhy(status, url),
+		Phrase: tested(url) + " success to " + c.Name + " url(" + url.Path + ")."}
+}
+
+func statusWhy(status int, url *checker.URL) string {
+	return "status " + strconv.Itoa(status) + " from " + url.Path
+}
+
+// compare reads the body to its end.
+func compare(body *bodyReader, c *checker.Check, url *checker.URL) (matched bool, digest string, err error) {
+	var sum hash.Hash
+	r := io.Reader(body)
+	if url.Digest != "" {
+		sum = md5.New()
+		r = io.TeeReader(body, sum)
+	}
+	if url.Regex != nil {
+		if matched, err = match(url.Regex, r, c.Timeout); err != nil {
+			return false, "", err
+		}
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	for err == nil {
+		_, err = r.Read(*buf)
+	}
+	if sum != nil {
+		digest = hex.EncodeToString(sum.Sum(nil))
+	}
+	return matched, digest, ignoreEnd(err)
+}
+
+func ignoreEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
 }
 
 // tested names the last thing a url's answer was compared by.
 func tested(url *checker.URL) string {
 	switch {
-	case url.Regex != "":
+	case url.Regex != nil:
 		return "Regex match"
 	case url.Digest != "":
 		return "MD5 digest"
@@ -123,15 +169,41 @@ func regexFault(noMatch bool) error {
 	return errors.New("body does not match the regex")
 }
 
-func match(pattern string, r io.Reader) (bool, error) {
-	if pattern == "" {
-		return false, nil
-	}
-	re, err := regexp.Compile(pattern)
+// match searches a body. Patterns are compiled once.
+func match(p *pcre.Pattern, body io.Reader, limit time.Duration) (bool, error) {
+	x, err := patterns.of(p, limit)
 	if err != nil {
 		return false, err
 	}
-	return re.MatchReader(&runeReader{r: r}), nil
+	return x.Match(body)
+}
+
+// patterns are those compiled so far, until the configuration is read again.
+var patterns = library{known: map[string]*pcre.Matcher{}}
+
+type library struct {
+	mu    sync.Mutex
+	known map[string]*pcre.Matcher
+}
+
+func (l *library) of(p *pcre.Pattern, limit time.Duration) (*pcre.Matcher, error) {
+	key := fmt.Sprintf("%d %d %v %v %s", p.Min, p.Max, limit, p.Options, p.Text)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if x := l.known[key]; x != nil {
+		return x, nil
+	}
+	x, err := p.Compile(limit)
+	if err == nil {
+		l.known[key] = x
+	}
+	return x, err
+}
+
+func (l *library) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.known)
 }
 
 // broken is the outcome of an exchange that did not come to its end.
@@ -140,12 +212,12 @@ func broken(during string, c *checker.Check, url *checker.URL, err error) checke
 	if errors.Is(err, errTooLong) {
 		why = fmt.Sprintf("answer not complete within %v", 4*c.Timeout+c.Interval)
 	}
-	if during == "TLS handshake" {
-		why = "TLS handshake: " + why
+	if strings.HasPrefix(during, "TLS") {
+		why = during + ": " + why
 	} else if !timedOut(err) && !errors.Is(err, errTooLong) {
 		during = "Error in answer"
 	}
-	return checker.Outcome{Why: why + " (" + url.Path + ")", Phrase: onURL(during, c, url) + ". (" + why + ")"}
+	return checker.Outcome{Answer: answer(err), Why: why + " (" + url.Path + ")", Phrase: onURL(during, c, url) + ". (" + why + ")"}
 }
 
 // bad is the outcome of an answer that is not the one wanted.
@@ -159,26 +231,18 @@ func onURL(what string, c *checker.Check, url *checker.URL) string {
 }
 
 // request is keepalived's request, byte for byte.
-func request(protocol string, url *checker.URL) string {
-	version, closing := "1.0", ""
+func request(protocol string, url *checker.URL) []byte {
+	b := make([]byte, 0, 96+len(url.Path)+len(url.Host))
+	b = append(append(b, "GET "...), url.Path...)
 	if protocol == "1.1" {
-		version = "1.1"
+		b = append(b, " HTTP/1.1\r\nUser-Agent: KeepAliveClient\r\n"...)
+	} else {
+		b = append(b, " HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\n"...)
 	}
 	if protocol == "1.1" || protocol == "1.0C" {
-		closing = "Connection: close\r\n"
+		b = append(b, "Connection: close\r\n"...)
 	}
-	return "GET " + url.Path + " HTTP/" + version + "\r\nUser-Agent: KeepAliveClient\r\n" +
-		closing + "Host: " + url.Host + "\r\n\r\n"
-}
-
-// tlsConfig accepts every certificate, and old servers: a check asks whether a
-// server serves, not who it is.
-func tlsConfig(url *checker.URL) *tls.Config {
-	cfg := &tls.Config{InsecureSkipVerify: true, ServerName: url.SNI, MinVersion: tls.VersionTLS10}
-	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
-		cfg.CipherSuites = append(cfg.CipherSuites, s.ID)
-	}
-	return cfg
+	return append(append(append(b, "Host: "...), url.Host...), "\r\n\r\n"...)
 }
 
 // wanted says that status is in one of the ranges, or 200..299 without any.
@@ -209,7 +273,7 @@ func wantedText(ranges []checker.Range) string {
 }
 
 func httpSubject(c *checker.Check) string {
-	if c.Probe.TLS {
+	if w := c.Probe.Web; w != nil && w.TLS != nil {
 		return "SSL_CHECK on service " + c.Name
 	}
 	return "HTTP_CHECK on service " + c.Name
@@ -225,16 +289,20 @@ var errTooLong = errors.New("overall time is over")
 // pacedConn bounds every read and write, and the sum of them.
 type pacedConn struct {
 	net.Conn
-	step time.Duration
-	end  time.Time
+	step  time.Duration
+	end   time.Time
+	until time.Time // an earlier end of what is under way, zero none
 }
 
 // deadline is when the read or write that begins now must be over.
 func (p *pacedConn) deadline() time.Time {
-	if t := time.Now().Add(p.step); t.Before(p.end) {
-		return t
+	t := time.Now().Add(p.step)
+	for _, end := range []time.Time{p.end, p.until} {
+		if !end.IsZero() && end.Before(t) {
+			t = end
+		}
 	}
-	return p.end
+	return t
 }
 
 // late says it where the overall time was what ended a read or write.

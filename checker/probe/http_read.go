@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"unicode/utf8"
 )
 
 // readHead reads up to the empty line that ends a header, at most maxHead
-// bytes. rest is what was read of the body by the way.
-func readHead(r io.Reader) (head []byte, rest io.Reader, err error) {
-	buf := make([]byte, 0, 4096)
-	for {
+// bytes, into buf or a larger one. rest is what was read of the body by the way.
+func readHead(r io.Reader, buf []byte) (head, rest []byte, err error) {
+	for buf = buf[:0]; ; {
 		if len(buf) == cap(buf) {
 			if len(buf) >= maxHead {
 				return nil, nil, fmt.Errorf("no complete header within %d KiB", maxHead>>10)
@@ -24,7 +22,7 @@ func readHead(r io.Reader) (head []byte, rest io.Reader, err error) {
 		from := max(0, len(buf)-3) // the end may lie across two reads
 		buf = buf[:len(buf)+n]
 		if end := headEnd(buf, from); end >= 0 {
-			return buf[:end], bytes.NewReader(buf[end:]), nil
+			return buf[:end], buf[end:], nil
 		}
 		if err != nil {
 			return nil, nil, headFault(buf, err)
@@ -87,6 +85,7 @@ func contentLength(head []byte) int64 {
 // bodyReader reads a body to its Content-Length or its end, at most maxBody
 // bytes, and keeps the error that was not the end.
 type bodyReader struct {
+	rest   []byte // comes before r
 	r      io.Reader
 	length int64 // -1 unknown
 	n      int64
@@ -104,14 +103,27 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 	}
-	n, err := b.r.Read(p)
+	n, err := b.next(p)
 	if b.n += int64(n); b.n > maxBody {
 		err = fmt.Errorf("body is longer than %d MiB", maxBody>>20)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) { // a server that ends TCP without ending TLS
+		err = io.EOF
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.err = err
 	}
 	return n, err
+}
+
+// next reads what stands first.
+func (b *bodyReader) next(p []byte) (int, error) {
+	if len(b.rest) == 0 {
+		return b.r.Read(p)
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
 }
 
 // shortfall tells of a body that ended before its Content-Length.
@@ -120,30 +132,4 @@ func (b *bodyReader) shortfall() string {
 		return ""
 	}
 	return fmt.Sprintf(" (Content-Length is %d)", b.length)
-}
-
-// runeReader gives a stream to the regexp package. Bytes that are no UTF-8 come
-// as U+FFFD.
-type runeReader struct {
-	r          io.Reader
-	buf        [4096]byte
-	start, end int
-	err        error
-}
-
-// ReadRune implements io.RuneReader.
-func (r *runeReader) ReadRune() (rune, int, error) {
-	for r.err == nil && !utf8.FullRune(r.buf[r.start:r.end]) {
-		r.end = copy(r.buf[:], r.buf[r.start:r.end])
-		r.start = 0
-		var n int
-		n, r.err = r.r.Read(r.buf[r.end:])
-		r.end += n
-	}
-	if r.start == r.end {
-		return 0, 0, r.err
-	}
-	c, size := utf8.DecodeRune(r.buf[r.start:r.end])
-	r.start += size
-	return c, size, nil
 }

@@ -17,12 +17,13 @@ import (
 	"time"
 
 	"keepgo/checker"
+	"keepgo/checker/pcre"
 )
 
 // webCheck asks urls of a target with timeouts no healthy answer reaches.
 func webCheck(target string, urls ...checker.URL) *checker.Check {
 	c := &checker.Check{Name: "[10.0.0.1]:tcp:80", Timeout: 5 * time.Second, Interval: 10 * time.Second,
-		Probe: checker.Probe{Kind: checker.HTTP, URLs: urls}}
+		Probe: checker.Probe{Kind: checker.HTTP, Web: &checker.Web{URLs: urls}}}
 	if target != "" {
 		c.Probe.Target = netip.MustParseAddrPort(target)
 	}
@@ -39,7 +40,7 @@ func talk(t *testing.T, c *checker.Check, server func(net.Conn)) (o checker.Outc
 		go func() { defer close(done); defer theirs.Close(); server(theirs) }()
 		start := time.Now()
 		end := start.Add(4*c.Timeout + c.Interval)
-		o = exchange(&pacedConn{Conn: ours, step: c.Timeout, end: end}, c, &c.Probe.URLs[0])
+		o = exchange(&pacedConn{Conn: ours, step: c.Timeout, end: end}, c, &c.Probe.Web.URLs[0])
 		took = time.Since(start)
 		ours.Close()
 		<-done
@@ -66,6 +67,8 @@ func swallow(conn net.Conn) string {
 	}
 	return string(got)
 }
+
+func pattern(text string) *pcre.Pattern { return &pcre.Pattern{Text: text} }
 
 func sum(s string) string {
 	h := md5.Sum([]byte(s))
@@ -95,13 +98,13 @@ func TestHTTPJudges(t *testing.T) {
 		{"absurd length", "HTTP/1.0 200 OK\r\nContent-Length: -3\r\n\r\nhello", checker.URL{Digest: sum("hello")}, ""},
 		{"huge length", "HTTP/1.0 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nhello", checker.URL{Digest: sum("hello")}, ""},
 		{"chunks are not decoded", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", checker.URL{Digest: sum("5\r\nhello\r\n0\r\n\r\n")}, ""},
-		{"regex", ok + strings.Repeat("x", 9000) + "alive", checker.URL{Regex: "a(li|ll)ve$"}, ""},
-		{"regex and digest", ok + "alive and well", checker.URL{Regex: "^alive", Digest: sum("alive and well")}, ""},
-		{"no regex match", ok + "dead", checker.URL{Regex: "alive"}, "body does not match the regex (/x)"},
-		{"forbidden match", ok + "error 5", checker.URL{Regex: "error", NoMatch: true}, "body matches the regex that it must not match (/x)"},
-		{"forbidden and absent", ok + "fine", checker.URL{Regex: "error", NoMatch: true}, ""},
-		{"regex over binary", ok + "\xff\xfe\x00ok\xc3", checker.URL{Regex: "ok"}, ""},
-		{"unusable regex", ok, checker.URL{Regex: "("}, "error parsing regexp: missing closing ): `(` (/x)"},
+		{"regex", ok + strings.Repeat("x", 9000) + "alive", checker.URL{Regex: pattern("a(li|ll)ve$")}, ""},
+		{"regex and digest", ok + "alive and well", checker.URL{Regex: pattern("^alive"), Digest: sum("alive and well")}, ""},
+		{"no regex match", ok + "dead", checker.URL{Regex: pattern("alive")}, "body does not match the regex (/x)"},
+		{"forbidden match", ok + "error 5", checker.URL{Regex: pattern("error"), NoMatch: true}, "body matches the regex that it must not match (/x)"},
+		{"forbidden and absent", ok + "fine", checker.URL{Regex: pattern("error"), NoMatch: true}, ""},
+		{"regex over binary", ok + "\xff\xfe\x00ok\xc3", checker.URL{Regex: pattern("ok")}, ""},
+		{"unusable regex", ok, checker.URL{Regex: pattern("(")}, "error parsing regexp: missing closing ) in `(` (/x)"},
 		{"no answer", "", checker.URL{}, "closed the connection without an answer (/x)"},
 		{"header cut", "HTTP/1.0 200 OK\r\nA:", checker.URL{}, "closed the connection within the header, after 19 bytes (/x)"},
 		{"garbage", "\x00\x01SSH-2.0-x\r\n\r\n", checker.URL{}, `no HTTP status line but "\x00\x01SSH-2.0-x" (/x)`},
@@ -182,7 +185,7 @@ func TestHTTPRequest(t *testing.T) {
 		"1.1":  "GET /a?b HTTP/1.1\r\nUser-Agent: KeepAliveClient\r\nConnection: close\r\nHost: [::1]:80\r\n\r\n",
 	} {
 		c := webCheck("", checker.URL{Path: "/a?b", Host: "[::1]:80"})
-		c.Probe.Protocol = protocol
+		c.Probe.Web.Protocol = protocol
 		var got string
 		talk(t, c, func(conn net.Conn) { got = swallow(conn) })
 		if got != want {
@@ -211,11 +214,11 @@ func FuzzHTTPReply(f *testing.F) {
 	f.Add([]byte("HTTP/1.0 200\n\n\xff"))
 	f.Add([]byte("\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		head, rest, err := readHead(bytes.NewReader(data))
+		head, rest, err := readHead(bytes.NewReader(data), make([]byte, 4096))
 		if err != nil {
 			return
 		}
-		body, err := io.ReadAll(rest)
+		body, err := io.ReadAll(bytes.NewReader(rest))
 		if err != nil || !bytes.HasPrefix(data, head) || len(head)+len(body) > len(data) {
 			t.Fatalf("head %q and rest %q of %q: %v", head, body, data, err)
 		}
@@ -239,11 +242,11 @@ func TestSSL(t *testing.T) {
 	defer srv.Close()
 	target := srv.Listener.Addr().String()
 	c := webCheck(target, checker.URL{Path: "/", Host: "www.example", SNI: "sni.example", Digest: sum("hello www.example")})
-	c.Probe.TLS = true
+	c.Probe.Web.TLS = &checker.TLS{}
 	if o := Once(t.Context(), c, 0); o.Answer != checker.Passed || sni != "sni.example" {
 		t.Errorf("answer %d: %s; sent the server name %q", o.Answer, o.Why, sni)
 	}
-	c.Probe.URLs[0].SNI = ""
+	c.Probe.Web.URLs[0].SNI = ""
 	if o := Once(t.Context(), c, 0); o.Answer != checker.Passed || sni != "" {
 		t.Errorf("answer %d: %s; sent the server name %q", o.Answer, o.Why, sni)
 	}
@@ -253,7 +256,7 @@ func TestSSLToAPlainPort(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	defer srv.Close()
 	c := webCheck(srv.Listener.Addr().String(), checker.URL{Path: "/"})
-	c.Probe.TLS = true
+	c.Probe.Web.TLS = &checker.TLS{}
 	o := Once(t.Context(), c, 0)
 	if want := "TLS handshake: tls: first record does not look like a TLS handshake (/)"; o.Answer != checker.Failed || o.Why != want {
 		t.Errorf("answer %d: %s\nwant %s", o.Answer, o.Why, want)

@@ -34,6 +34,10 @@ var kinds = [...]kind{
 	checker.TCP:    {ask: askTCP, subject: tcpSubject, up: tcpUp},
 	checker.HTTP:   {ask: askHTTP, subject: httpSubject, up: httpUp},
 	checker.Script: {ask: askScript, subject: scriptSubject, up: scriptUp, fromStart: true},
+	checker.SMTP:   {ask: askSMTP, subject: smtpSubject, up: smtpUp},
+	checker.DNS:    {ask: askDNS, subject: dnsSubject, up: dnsUp},
+	checker.UDP:    {ask: askUDP, subject: udpSubject, up: udpUp},
+	checker.Ping:   {ask: askPing, subject: pingSubject, up: pingUp},
 }
 
 // Once makes one probe, the step-th request of c (0 but for HTTP with several
@@ -68,44 +72,11 @@ func downLine(c *checker.Check, why string) string {
 	return line + ". (" + why + ")"
 }
 
-// dial connects to the target of p with its source address, device and mark.
-func dial(ctx context.Context, p *checker.Probe, timeout time.Duration) (net.Conn, error) {
-	d := net.Dialer{Timeout: timeout, KeepAlive: -1, Control: control(p)}
-	if p.Bind.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(p.Bind)
-	}
-	return d.DialContext(ctx, "tcp", p.Target.String())
-}
-
-// control sets SO_MARK and SO_BINDTODEVICE (socket(7)) before the bind.
-func control(p *checker.Probe) func(string, string, syscall.RawConn) error {
-	return func(_, _ string, raw syscall.RawConn) (err error) {
-		if ctl := raw.Control(func(fd uintptr) { err = mark(int(fd), p) }); ctl != nil {
-			return ctl
-		}
-		return err
-	}
-}
-
-func mark(fd int, p *checker.Probe) error {
-	if p.Mark != 0 {
-		if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_MARK, int(p.Mark)); err != nil {
-			return os.NewSyscallError(fmt.Sprintf("setting fwmark %d", p.Mark), err)
-		}
-	}
-	if p.BindLink != "" {
-		if err := syscall.SetsockoptString(fd, syscall.SOL_SOCKET, syscall.SO_BINDTODEVICE, p.BindLink); err != nil {
-			return os.NewSyscallError("binding to interface "+p.BindLink, err)
-		}
-	}
-	return nil
-}
-
 // answer tells a failure of the target from one of this side. Only connect(2)
 // speaks of the target; socket, bind and setsockopt errors are ours, and so is
 // a connect that found no free local port.
 func answer(err error) checker.Answer {
-	if scarce(err) || errors.Is(err, syscall.EADDRNOTAVAIL) {
+	if _, ours := errors.AsType[identityError](err); ours || scarce(err) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 		return checker.Local
 	}
 	if call, ok := errors.AsType[*os.SyscallError](err); ok && call.Syscall != "connect" && call.Syscall != "read" && call.Syscall != "write" {
@@ -126,7 +97,7 @@ func scarce(err error) bool {
 
 // reason is a connection's error without Go's wrapping, for operators.
 func reason(err error, timeout time.Duration) string {
-	if timedOut(err) {
+	if timedOut(err) || errors.Is(err, syscall.ETIMEDOUT) {
 		return fmt.Sprintf("no answer within %v", timeout)
 	}
 	if errors.Is(err, io.EOF) {

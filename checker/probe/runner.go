@@ -98,6 +98,8 @@ func (r *Runner) Take(dst []checker.Result) []checker.Result {
 // and with equal timers its rhythm too; others start afresh. It does not wait
 // for probes that it calls off.
 func (r *Runner) Set(checks []checker.Check) {
+	identities.forget()
+	patterns.forget()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ctx.Err() != nil {
@@ -136,6 +138,7 @@ func (r *Runner) Close() {
 	r.tasks = nil
 	r.mu.Unlock()
 	r.wg.Wait()
+	pingers.restore()
 }
 
 // begin starts a check that is new. The caller holds mu, so its first probe

@@ -12,7 +12,7 @@ import (
 // askScript is MISC_CHECK: exit status 0 passes; a dynamic script passes with 2
 // to 255 too, and names its server's weight by that.
 func askScript(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
-	out := script.Run(ctx, c.Probe.Command, c.Timeout)
+	out := script.Run(ctx, c.Probe.Program.Command, c.Timeout)
 	why := out.String()
 	o := checker.Outcome{Answer: checker.Failed, Why: why}
 	switch {
@@ -21,7 +21,7 @@ func askScript(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
 	case !out.Exited():
 	case out.Status == 0:
 		o.Answer = checker.Passed
-	case c.Probe.Dynamic && out.Status >= 2:
+	case c.Probe.Program.Dynamic && out.Status >= 2:
 		o = checker.Outcome{Answer: checker.Passed, Dynamic: true, Weight: out.Status - 2,
 			Why: fmt.Sprintf("%s: weight %d", why, out.Status-2)}
 	}
@@ -35,7 +35,7 @@ func askScript(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
 }
 
 func scriptSubject(c *checker.Check) string {
-	return fmt.Sprintf("Misc check for [%s VS %s] by [%s]", c.Name, c.Service, strings.Join(c.Probe.Command.Args, " "))
+	return fmt.Sprintf("Misc check for [%s VS %s] by [%s]", c.Name, c.Service, strings.Join(c.Probe.Program.Command.Args, " "))
 }
 
 func scriptUp(c *checker.Check) string { return scriptSubject(c) + " succeeded." }

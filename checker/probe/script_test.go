@@ -10,8 +10,8 @@ import (
 
 func scriptCheck(dynamic bool, args ...string) *checker.Check {
 	return &checker.Check{Name: "[10.0.0.1]:tcp:80", Service: "[10.0.0.100]:tcp:80", Timeout: time.Minute, Interval: time.Minute,
-		Probe: checker.Probe{Kind: checker.Script, Dynamic: dynamic,
-			Command: checker.Command{Args: args, UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}}}
+		Probe: checker.Probe{Kind: checker.Script, Program: &checker.Program{Dynamic: dynamic,
+			Command: checker.Command{Args: args, UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}}}}
 }
 
 func TestScript(t *testing.T) {

@@ -2,15 +2,26 @@ package probe
 
 import (
 	"context"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"keepgo/checker"
 )
 
 // askTCP is TCP_CHECK: the target passes when it completes the handshake.
 func askTCP(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
-	conn, err := dial(ctx, &c.Probe, c.Timeout)
+	fd, pending, err := begin(&c.Probe, unix.SOCK_STREAM, 0)
+	switch {
+	case err != nil:
+	case pending:
+		s := wrap(ctx, fd, c.Probe.Target)
+		err = s.established(time.Now().Add(c.Timeout))
+		s.Close()
+	default:
+		unix.Close(fd)
+	}
 	if err == nil {
-		conn.Close()
 		return checker.Outcome{Answer: checker.Passed, Why: "connected"}
 	}
 	o := checker.Outcome{Answer: answer(err), Why: reason(err, c.Timeout)}

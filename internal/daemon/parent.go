@@ -252,7 +252,7 @@ func (p *parent) planLB() *lb.Plan {
 		p.log.printf("%v", problem)
 	}
 	for i := range plan.Checks {
-		if c := &plan.Checks[i]; c.Probe.Kind == checker.Script {
+		if c := &plan.Checks[i]; c.Probe.Program != nil {
 			p.identify(c)
 		}
 	}
@@ -262,9 +262,10 @@ func (p *parent) planLB() *lb.Plan {
 // identify gives a check's script its user. One that has none must not run as
 // root instead: it fails.
 func (p *parent) identify(c *checker.Check) {
-	if err := identify(&c.Probe.Command); err != nil {
+	cmd := &c.Probe.Program.Command
+	if err := identify(cmd); err != nil {
 		p.log.printf("MISC_CHECK of %s: %v; the check fails", c.Name, err)
-		c.Probe.Command.Args = nil
+		cmd.Args = nil
 	}
 }
 

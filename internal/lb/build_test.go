@@ -3,11 +3,13 @@ package lb
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"keepgo/checker"
+	"keepgo/checker/pcre"
 	"keepgo/confparse"
 	"keepgo/ipvsctl"
 )
@@ -97,12 +99,12 @@ func TestBuildLeavesOut(t *testing.T) {
 	huge.Group = "huge"
 	back := vs(5, rs(1, 1))
 	back.Group = "back"
-	dns := vs(6, rs(1, 1, &confparse.Checker{Kind: confparse.DNSCheck}))
-	dns.HASuspend = true
+	bfd := vs(6, rs(1, 1, &confparse.Checker{Kind: confparse.BFDCheck}))
+	bfd.HASuspend = true
 	web := vs(7, rs(1, 1, &confparse.Checker{Kind: confparse.HTTPCheck, HTTP: &confparse.HTTP{}}))
 	p, services, faults := built(&confparse.Config{
 		ServerGroups:   []*confparse.ServerGroup{group("huge", span("10.0.0.0", "10.255.255.255", 1)), group("back", span("10.0.0.2", "10.0.0.1", 1))},
-		VirtualServers: []*confparse.VirtualServer{twice, empty, lost, again, huge, back, dns, web},
+		VirtualServers: []*confparse.VirtualServer{twice, empty, lost, again, huge, back, bfd, web},
 	})
 	expect(t, "services", services, lines("0 1 [10.1.0.1]:tcp:80", "2 [10.1.0.6]:tcp:80", "3 [10.1.0.7]:tcp:80"))
 	expect(t, "findings", strings.ReplaceAll(faults, "virtual_server ", "vs "), lines(
@@ -113,7 +115,7 @@ func TestBuildLeavesOut(t *testing.T) {
 		"vs [huge]:0: error: group names more than 65536 services; it is left out",
 		"vs [back]:0: error: : range 10.0.0.2-10.0.0.1 of group back runs backwards; it is left out",
 		"vs [10.1.0.6]:tcp:80: warning: ha_suspend is not supported; its checks run always",
-		"vs [10.1.0.6]:tcp:80 > real_server [10.0.0.1]:tcp:80: warning: DNS_CHECK is not supported; the server counts as if it had no such check",
+		"vs [10.1.0.6]:tcp:80 > real_server [10.0.0.1]:tcp:80: error: BFD_CHECK is not supported; the server counts as if it had no such check",
 		"vs [10.1.0.7]:tcp:80 > real_server [10.0.0.1]:tcp:80: error: HTTP_GET has no url; the check is left out"))
 	if len(p.Pools[0].Servers) != 1 || p.Pools[0].Config.Servers[0].Destination.Weight != 3 {
 		t.Errorf("of two equal servers: %+v", p.Pools[0].Config.Servers)
@@ -145,47 +147,56 @@ func TestBuildService(t *testing.T) {
 func TestBuildChecks(t *testing.T) {
 	web := &confparse.Checker{Kind: confparse.SSLCheck, Addr: netip.MustParseAddr("2001:db8::1"), Port: 443, BindPort: 99, BindIf: "eth0", FWMark: 7,
 		Timeout: 1, DelayLoop: 2, Retry: 3, DelayBeforeRetry: 4, Warmup: 5, Alpha: true, LogAll: true,
-		HTTP: &confparse.HTTP{Protocol: "1.1", VirtualHost: "all", SNI: true, FastRecovery: true, URLs: []confparse.URL{
-			{Path: "/a", VirtualHost: "one", Digest: "d", Status: []confparse.StatusRange{{First: 200, Last: 204}}, Regex: "x", RegexNegate: true}, {Path: "/b"}}}}
+		HTTP: &confparse.HTTP{Protocol: "1.1", VirtualHost: "all", SNIHost: "tls", SNI: true, FastRecovery: true, URLs: []confparse.URL{
+			{Path: "/a", VirtualHost: "one", Digest: "d", Status: []confparse.StatusRange{{First: 200, Last: 204}}, Regex: "x", RegexNegate: true,
+				RegexOptions: []string{"utf"}, RegexMin: 1, RegexMax: 2}, {Path: "/b", TLSCompliant: true}}}}
 	plain := &confparse.Checker{Kind: confparse.HTTPCheck, Addr: netip.MustParseAddr("10.0.0.1"), Port: 80, BindAddr: netip.MustParseAddr("10.0.0.2"),
-		HTTP: &confparse.HTTP{Protocol: "1.0", SNIName: "n", URLs: []confparse.URL{{Path: "/"}}}}
+		HTTP: &confparse.HTTP{Protocol: "1.0", SNI: true, SNIName: "n", URLs: []confparse.URL{{Path: "/"}}}}
+	one := func(kind confparse.CheckKind, port uint16) *confparse.Checker {
+		return &confparse.Checker{Kind: kind, Addr: netip.MustParseAddr("10.0.0.1"), Port: port}
+	}
+	mail, name, packet := one(confparse.SMTPCheck, 25), one(confparse.DNSCheck, 53), one(confparse.UDPCheck, 9)
+	mail.SMTP, mail.Private = &confparse.Dialogue{Helo: "me"}, true
+	name.DNS = &confparse.Question{Type: "AAAA", Name: "a.b"}
+	packet.UDP = &confparse.Datagram{Payload: []byte("p"), RequireReply: true, Reply: []byte("r"), Mask: []byte{0xf0}, MinReply: 1, MaxReply: 2}
 	script := misc()
 	script.Misc.Command.User, script.Misc.Command.Group, script.Misc.Command.Path = "u", "g", "/usr/bin/misc"
-	v := vs(1, rs(1, 1, web, plain), rs(2, 1, script))
-	p, found := Build(&confparse.Config{VirtualServers: []*confparse.VirtualServer{v}})
+	v := vs(1, rs(1, 1, web, plain), rs(2, 1, script, mail, name, packet, one(confparse.PingCheck, 80)))
+	p, found := Build(&confparse.Config{VirtualServers: []*confparse.VirtualServer{v},
+		TLS: confparse.TLS{Key: "k"}})
 	want := []checker.Check{
 		{ID: 0, Name: "[10.0.0.1]:tcp:80", Service: "[10.1.0.1]:tcp:80", Timeout: 1, Interval: 2, Retry: 3, RetryDelay: 4, Warmup: 5, Alpha: true, LogAll: true,
-			Probe: checker.Probe{Kind: checker.HTTP, TLS: true, Target: netip.MustParseAddrPort("[2001:db8::1]:443"), Bind: netip.MustParseAddrPort("[::]:99"),
-				BindLink: "eth0", Mark: 7, Protocol: "1.1", FastRecovery: true, URLs: []checker.URL{
-					{Path: "/a", Host: "one", SNI: "one", Digest: "d", Status: []checker.Range{{First: 200, Last: 204}}, Regex: "x", NoMatch: true},
-					{Path: "/b", Host: "all", SNI: "all"}}}},
+			Probe: checker.Probe{Kind: checker.HTTP, Target: netip.MustParseAddrPort("[2001:db8::1]:443"), Bind: netip.MustParseAddrPort("[::]:99"),
+				BindLink: "eth0", Mark: 7, Web: &checker.Web{TLS: &checker.TLS{Key: "k"}, Protocol: "1.1", FastRecovery: true, URLs: []checker.URL{
+					{Path: "/a", Host: "one", SNI: "one", Digest: "d", Status: []checker.Range{{First: 200, Last: 204}}, NoMatch: true,
+						Regex: &pcre.Pattern{Text: "x", Options: []string{"utf"}, Min: 1, Max: 2}},
+					{Path: "/b", Host: "all", SNI: "tls", Polite: true}}}}},
 		{ID: 1, Name: "[10.0.0.1]:tcp:80", Service: "[10.1.0.1]:tcp:80",
 			Probe: checker.Probe{Kind: checker.HTTP, Target: netip.MustParseAddrPort("10.0.0.1:80"), Bind: netip.MustParseAddrPort("10.0.0.2:0"),
-				Protocol: "1.0", URLs: []checker.URL{{Path: "/", Host: "10.0.0.1:80", SNI: "n"}}}},
+				Web: &checker.Web{Protocol: "1.0", URLs: []checker.URL{{Path: "/", Host: "10.0.0.1:80"}}}}},
 		{ID: 2, Name: "[10.0.0.2]:tcp:80", Service: "[10.1.0.1]:tcp:80",
-			Probe: checker.Probe{Kind: checker.Script, Dynamic: true, Command: checker.Command{Args: []string{"/bin/misc"}, Path: "/usr/bin/misc", User: "u", Group: "g"}}},
+			Probe: checker.Probe{Kind: checker.Script, Program: &checker.Program{Dynamic: true, Command: checker.Command{Args: []string{"/bin/misc"}, Path: "/usr/bin/misc", User: "u", Group: "g"}}}},
+		{ID: 3, Name: "[10.0.0.2]:tcp:80", Service: "[10.1.0.1]:tcp:80", Private: true,
+			Probe: checker.Probe{Kind: checker.SMTP, Target: netip.MustParseAddrPort("10.0.0.1:25"), Helo: "me"}},
+		{ID: 4, Name: "[10.0.0.2]:tcp:80", Service: "[10.1.0.1]:tcp:80",
+			Probe: checker.Probe{Kind: checker.DNS, Target: netip.MustParseAddrPort("10.0.0.1:53"), Question: &checker.Question{Name: "a.b", Type: 28}}},
+		{ID: 5, Name: "[10.0.0.2]:tcp:80", Service: "[10.1.0.1]:tcp:80", Probe: checker.Probe{Kind: checker.UDP, Target: netip.MustParseAddrPort("10.0.0.1:9"),
+			Datagram: &checker.Datagram{Payload: []byte("p"), Required: true, Reply: []byte("r"), Mask: []byte{0xf0}, Min: 1, Max: 2}}},
+		{ID: 6, Name: "[10.0.0.2]:tcp:80", Service: "[10.1.0.1]:tcp:80", Probe: checker.Probe{Kind: checker.Ping, Target: netip.MustParseAddrPort("10.0.0.1:0")}},
 	}
 	if len(found) > 0 || len(p.Checks) != len(want) {
 		t.Fatalf("%d checks, findings %v", len(p.Checks), found)
 	}
 	for i := range want {
-		if got := fmt.Sprintf("%+v", p.Checks[i]); got != fmt.Sprintf("%+v", want[i]) {
+		if got := fmt.Sprintf("%+v", p.Checks[i]); !reflect.DeepEqual(p.Checks[i], want[i]) {
 			t.Errorf("check %d:\n got %s\nwant %+v", i, got, want[i])
 		}
 	}
-	if fmt.Sprint(p.Owners) != "[{0 0} {0 0} {0 1}]" {
+	if fmt.Sprint(p.Owners) != "[{0 0} {0 0} {0 1} {0 1} {0 1} {0 1} {0 1}]" {
 		t.Errorf("owners %v", p.Owners)
 	}
 	if c := p.Pools[0].QuorumUp; c != v.QuorumUp {
 		t.Errorf("quorum_up is %v, the configuration says %v", c, v.QuorumUp)
-	}
-}
-
-func TestBuildRegexThatIsNotRE2(t *testing.T) {
-	c := &confparse.Checker{Kind: confparse.HTTPCheck, HTTP: &confparse.HTTP{URLs: []confparse.URL{{Path: "/", Regex: "a(?=b)"}}}}
-	p, _, faults := built(&confparse.Config{VirtualServers: []*confparse.VirtualServer{vs(1, rs(1, 1, c))}})
-	if !strings.Contains(faults, "RE2") || p.Checks[0].Probe.URLs[0].Regex != "" {
-		t.Errorf("%s, %+v", faults, p.Checks)
 	}
 }
 

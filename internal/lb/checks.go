@@ -2,9 +2,9 @@ package lb
 
 import (
 	"net/netip"
-	"regexp"
 
 	"keepgo/checker"
+	"keepgo/checker/pcre"
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
 )
@@ -20,13 +20,18 @@ func (b *builder) checks(p *Pool, rs *confparse.RealServer, name, path string) {
 		b.plan.Checks = append(b.plan.Checks, checker.Check{
 			ID: checker.ID(len(b.plan.Checks)), Probe: probe, Name: name, Service: p.Name,
 			Timeout: c.Timeout, Interval: c.DelayLoop, Retry: c.Retry, RetryDelay: c.DelayBeforeRetry,
-			Warmup: c.Warmup, Alpha: c.Alpha, LogAll: c.LogAll,
+			Warmup: c.Warmup, Alpha: c.Alpha, LogAll: c.LogAll, Private: c.Private,
 		})
 	}
 }
 
 // probe is what a checker block asks; ok is false where nothing can ask it.
 func (b *builder) probe(c *confparse.Checker, path string) (p checker.Probe, ok bool) {
+	if c.Kind == confparse.MiscCheck && c.Misc != nil {
+		cmd := &c.Misc.Command
+		return checker.Probe{Kind: checker.Script, Program: &checker.Program{Dynamic: c.Misc.Dynamic,
+			Command: checker.Command{Args: cmd.Args, Path: cmd.Path, User: cmd.User, Group: cmd.Group}}}, true
+	}
 	p = checker.Probe{
 		Target: netip.AddrPortFrom(c.Addr, c.Port), Bind: source(c), BindLink: c.BindIf, Mark: c.FWMark,
 	}
@@ -34,19 +39,28 @@ func (b *builder) probe(c *confparse.Checker, path string) (p checker.Probe, ok 
 	case c.Kind == confparse.TCPCheck:
 		p.Kind = checker.TCP
 	case (c.Kind == confparse.HTTPCheck || c.Kind == confparse.SSLCheck) && c.HTTP != nil:
-		p.Kind, p.TLS = checker.HTTP, c.Kind == confparse.SSLCheck
-		p.Protocol, p.FastRecovery = c.HTTP.Protocol, c.HTTP.FastRecovery
-		p.URLs = b.urls(c, path)
-		return p, len(p.URLs) > 0
-	case c.Kind == confparse.MiscCheck && c.Misc != nil:
-		cmd := &c.Misc.Command
-		return checker.Probe{Kind: checker.Script, Dynamic: c.Misc.Dynamic,
-			Command: checker.Command{Args: cmd.Args, Path: cmd.Path, User: cmd.User, Group: cmd.Group}}, true
+		p.Kind, p.Web = checker.HTTP, b.web(c, path)
+		return p, len(p.Web.URLs) > 0
+	case c.Kind == confparse.SMTPCheck && c.SMTP != nil:
+		p.Kind, p.Helo = checker.SMTP, c.SMTP.Helo
+	case c.Kind == confparse.DNSCheck && c.DNS != nil:
+		p.Kind, p.Question = checker.DNS, &checker.Question{Name: c.DNS.Name, Type: questionTypes[c.DNS.Type]}
+	case c.Kind == confparse.UDPCheck && c.UDP != nil:
+		p.Kind, p.Datagram = checker.UDP, &checker.Datagram{Payload: c.UDP.Payload, Required: c.UDP.RequireReply,
+			Reply: c.UDP.Reply, Mask: c.UDP.Mask, Min: c.UDP.MinReply, Max: c.UDP.MaxReply}
+	case c.Kind == confparse.PingCheck:
+		p.Kind, p.Target = checker.Ping, netip.AddrPortFrom(c.Addr, 0)
 	default:
-		b.note(c.Pos, path, syntax.Warning, "the server counts as if it had no such check", "%s is not supported", c.Kind)
+		b.note(c.Pos, path, syntax.Failure, "the server counts as if it had no such check", "%s is not supported", c.Kind)
 		return p, false
 	}
 	return p, true
+}
+
+// questionTypes are the numbers of DNS types: RFC 1035 section 3.2.2, RFC 3596,
+// RFC 4034.
+var questionTypes = map[string]uint16{
+	"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28, "RRSIG": 46, "DNSKEY": 48,
 }
 
 // source is where the probe comes from; the zero value lets the kernel choose.
@@ -62,29 +76,39 @@ func source(c *confparse.Checker) netip.AddrPort {
 	return netip.AddrPortFrom(netip.IPv6Unspecified(), c.BindPort)
 }
 
-func (b *builder) urls(c *confparse.Checker, path string) []checker.URL {
+// web is what HTTP_GET or SSL_GET asks.
+func (b *builder) web(c *confparse.Checker, path string) *checker.Web {
 	if len(c.HTTP.URLs) == 0 {
 		b.note(c.Pos, path, syntax.Failure, "the check is left out", "%s has no url", c.Kind)
 	}
-	var urls []checker.URL
-	for _, u := range c.HTTP.URLs {
-		url := checker.URL{
-			Path: u.Path, Digest: u.Digest, Host: first(u.VirtualHost, c.HTTP.VirtualHost, netip.AddrPortFrom(c.Addr, c.Port).String()),
-			Regex: u.Regex, NoMatch: u.RegexNegate,
-		}
-		if c.HTTP.SNI || c.HTTP.SNIName != "" {
-			url.SNI = first(c.HTTP.SNIName, u.VirtualHost, c.HTTP.VirtualHost)
-		}
-		for _, r := range u.Status {
-			url.Status = append(url.Status, checker.Range(r))
-		}
-		if _, err := regexp.Compile(u.Regex); err != nil {
-			b.note(u.Pos, path, syntax.Failure, "the body is not compared; write it in RE2 syntax", "%w", err)
-			url.Regex = ""
-		}
-		urls = append(urls, url)
+	w := &checker.Web{Protocol: c.HTTP.Protocol, FastRecovery: c.HTTP.FastRecovery}
+	if c.Kind == confparse.SSLCheck {
+		t := checker.TLS(b.cfg.TLS)
+		w.TLS = &t
 	}
-	return urls
+	host := netip.AddrPortFrom(c.Addr, c.Port).String()
+	for i := range c.HTTP.URLs {
+		w.URLs = append(w.URLs, webURL(c.HTTP, &c.HTTP.URLs[i], host, w.TLS != nil))
+	}
+	return w
+}
+
+// webURL is one request; host names a server without a virtualhost.
+func webURL(h *confparse.HTTP, u *confparse.URL, host string, tls bool) checker.URL {
+	url := checker.URL{
+		Path: u.Path, Digest: u.Digest, Host: first(u.VirtualHost, h.VirtualHost, host), NoMatch: u.RegexNegate,
+		Polite: tls && u.TLSCompliant,
+	}
+	if tls && h.SNI {
+		url.SNI = first(h.SNIName, u.VirtualHost, h.SNIHost)
+	}
+	for _, r := range u.Status {
+		url.Status = append(url.Status, checker.Range(r))
+	}
+	if u.Regex != "" {
+		url.Regex = &pcre.Pattern{Text: u.Regex, Options: u.RegexOptions, Min: u.RegexMin, Max: u.RegexMax}
+	}
+	return url
 }
 
 // first is the first of the texts that is not empty.

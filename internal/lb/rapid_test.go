@@ -45,7 +45,7 @@ func drawServers(t *rapid.T) (servers []*confparse.RealServer) {
 
 func drawResult(t *rapid.T, p *Plan) checker.Result {
 	r := checker.Result{ID: checker.ID(rapid.IntRange(0, max(0, len(p.Checks)-1)).Draw(t, "check")), Up: rapid.Bool().Draw(t, "up")}
-	if r.Up && len(p.Checks) > 0 && p.Checks[r.ID].Probe.Dynamic && rapid.Bool().Draw(t, "dynamic") {
+	if r.Up && len(p.Checks) > 0 && p.Checks[r.ID].Probe.Program != nil && rapid.Bool().Draw(t, "dynamic") {
 		r.Dynamic, r.Weight = true, rapid.IntRange(0, 6).Draw(t, "wants")
 	}
 	return r
