@@ -3,6 +3,7 @@ package garp
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ethernet"
@@ -15,6 +16,12 @@ type Target struct {
 	HardwareAddr [6]byte // the sender's, as the neighbours shall learn it
 	Addr         netip.Addr
 	Router       bool // IPv6: the host forwards on this link (RFC 4861 section 4.4, R flag)
+	// Lane numbers the queue that the packets of one protocol share; 0 is that of
+	// IfIndex. Spacing is the least time between two of them: it should be the
+	// same for all of a lane.
+	Lane    int
+	Spacing time.Duration
+	Extra   bool // announced every Schedule.Extra as well
 }
 
 // Lengths of the two frames with their Ethernet header. An ARP frame is not

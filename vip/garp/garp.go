@@ -17,8 +17,7 @@ type Schedule struct {
 	Delay         time.Duration // from the first burst to the second; 0: no second
 	Refresh       time.Duration // between the bursts that follow for ever; 0: none
 	RefreshRepeat int           // announcements of each target in those
-	Interval      time.Duration // least time between two ARP packets on a link
-	GNAInterval   time.Duration // the same for neighbour advertisements
+	Extra         time.Duration // between single announcements of the targets marked so; 0: none
 }
 
 // Failure is a number of announcements of one link that could not be sent,
@@ -64,6 +63,7 @@ type run struct {
 	schedule Schedule
 	again    alarm // second burst
 	refresh  alarm
+	extra    alarm
 	repeat   int // of the second burst
 }
 
@@ -102,8 +102,8 @@ func (p *Pacer) Start(owner int, targets []Target, s Schedule) {
 }
 
 // Replace gives an owner other targets and another schedule without a burst:
-// what waits for targets that stay, a second burst still to come and the
-// refresh go on. An owner that announced nothing begins with the refresh.
+// what waits for addresses that stay, a second burst still to come, the refresh
+// and the extra announcements go on. An owner that announced nothing begins with the refresh.
 func (p *Pacer) Replace(owner int, targets []Target, s Schedule) {
 	p.begin(owner, targets, s, false)
 }
@@ -116,7 +116,7 @@ func (p *Pacer) begin(owner int, targets []Target, s Schedule, burst bool) {
 	if p.closed {
 		return
 	}
-	first := now.Add(s.Refresh)
+	first, extra := now.Add(s.Refresh), now.Add(s.Extra)
 	if old := p.runs[owner]; burst {
 		p.burst(r, s.Repeat, now)
 		p.plan(&r.again, now.Add(s.Delay), s.Delay > 0)
@@ -129,10 +129,14 @@ func (p *Pacer) begin(owner int, targets []Target, s Schedule, burst bool) {
 		if old.refresh.planned() && old.schedule.Refresh == s.Refresh {
 			first = old.refresh.at
 		}
+		if old.extra.planned() && old.schedule.Extra == s.Extra {
+			extra = old.extra.at
+		}
 	}
 	p.stop(owner)
 	p.runs[owner] = r
 	p.plan(&r.refresh, first, s.Refresh > 0)
+	p.plan(&r.extra, extra, s.Extra > 0 && r.hasExtra())
 	p.poke()
 }
 
@@ -173,6 +177,7 @@ func (p *Pacer) stop(owner int) {
 	delete(p.runs, owner)
 	p.plan(&r.again, time.Time{}, false)
 	p.plan(&r.refresh, time.Time{}, false)
+	p.plan(&r.extra, time.Time{}, false)
 	for i := range r.items {
 		r.items[i].left = 0 // its lane passes over it
 	}

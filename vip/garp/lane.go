@@ -1,15 +1,17 @@
 package garp
 
 import (
+	"cmp"
 	"container/heap"
+	"net/netip"
+	"slices"
 	"time"
 )
 
-// laneKey names a lane: the packets of one protocol on one link, which are
-// spaced together.
+// laneKey names a lane: the packets of one protocol that are spaced together.
 type laneKey struct {
-	index int
-	ipv6  bool
+	lane int
+	ipv6 bool
 }
 
 // lane is a queue that is served round robin: what is to be sent several times
@@ -33,17 +35,14 @@ type item struct {
 
 func newRun(targets []Target, s Schedule) *run {
 	r := &run{schedule: s, items: make([]item, 0, len(targets))}
-	r.again.run, r.refresh.run = r, r
+	r.again.run, r.refresh.run, r.extra.run = r, r, r
 	for _, t := range targets {
 		f, ok := newFrame(t)
 		if !ok {
 			continue
 		}
-		it := item{frame: f, lane: laneKey{t.IfIndex, f.target.Addr.Is6()}, interval: s.Interval}
-		if it.lane.ipv6 {
-			it.interval = s.GNAInterval
-		}
-		r.items = append(r.items, it)
+		key := laneKey{cmp.Or(t.Lane, t.IfIndex), f.target.Addr.Is6()}
+		r.items = append(r.items, item{frame: f, lane: key, interval: t.Spacing})
 	}
 	return r
 }
@@ -55,26 +54,51 @@ func (p *Pacer) burst(r *run, repeat int, now time.Time) {
 		return
 	}
 	for i := range r.items {
-		it := &r.items[i]
-		it.left = max(it.left, repeat)
-		if !it.queued {
-			p.enqueue(it, now)
+		p.raise(&r.items[i], repeat, now)
+	}
+}
+
+// raise queues a target for at least so many announcements.
+func (p *Pacer) raise(it *item, repeat int, now time.Time) {
+	it.left = max(it.left, repeat)
+	if !it.queued {
+		p.enqueue(it, now)
+	}
+}
+
+// remind queues every extra target of a run once.
+func (p *Pacer) remind(r *run, now time.Time) {
+	for i := range r.items {
+		if it := &r.items[i]; it.frame.target.Extra {
+			p.raise(it, 1, now)
 		}
 	}
 }
 
-// resume queues in r what of old still waits, for the targets both have.
+func (r *run) hasExtra() bool {
+	return slices.ContainsFunc(r.items, func(it item) bool { return it.frame.target.Extra })
+}
+
+// place is where an address is announced, whatever else changes about it.
+type place struct {
+	index int
+	addr  netip.Addr
+}
+
+func (t Target) place() place { return place{t.IfIndex, t.Addr} }
+
+// resume queues in r what of old still waits, for the addresses both have.
 func (p *Pacer) resume(old, r *run, now time.Time) {
-	left := make(map[Target]int)
+	left := make(map[place]int)
 	for i := range old.items {
 		if it := &old.items[i]; it.left > 0 {
-			left[it.frame.target] = it.left
+			left[it.frame.target.place()] = it.left
 		}
 	}
 	for i := range r.items {
 		it := &r.items[i]
-		if it.left = left[it.frame.target]; it.left > 0 {
-			p.enqueue(it, now)
+		if n := left[it.frame.target.place()]; n > 0 {
+			p.raise(it, n, now)
 		}
 	}
 }
@@ -214,6 +238,9 @@ func (p *Pacer) collect(batch []*frame, now time.Time) []*frame {
 			batch = p.fill(a.lane, batch, now)
 		case a == &r.again:
 			p.burst(r, r.repeat, now)
+		case a == &r.extra:
+			p.remind(r, now)
+			p.plan(a, now.Add(r.schedule.Extra), true)
 		default:
 			p.burst(r, r.schedule.RefreshRepeat, now)
 			p.plan(a, now.Add(r.schedule.Refresh), true)

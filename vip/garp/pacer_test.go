@@ -66,6 +66,14 @@ func targets(addrs ...string) []Target {
 	return out
 }
 
+// spaced are targets whose lane keeps a distance between packets.
+func spaced(d time.Duration, list ...Target) []Target {
+	for i := range list {
+		list[i].Spacing = d
+	}
+	return list
+}
+
 // stage runs a test in simulated time with a pacer.
 func stage(t *testing.T, failed func(Failure), test func(p *Pacer, w *wire)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -114,8 +122,8 @@ func TestIntervalIsPerLinkAndProtocol(t *testing.T) {
 	stage(t, nil, func(p *Pacer, w *wire) {
 		other := target("10.0.0.9")
 		other.IfIndex = 4
-		p.Start(1, append(targets("10.0.0.1", "10.0.0.2", "fe80::7", "fe80::8"), other),
-			Schedule{Repeat: 2, Interval: 10 * time.Millisecond, GNAInterval: 25 * time.Millisecond})
+		p.Start(1, append(spaced(10*time.Millisecond, targets("10.0.0.1", "10.0.0.2")...), append(spaced(25*time.Millisecond, targets("fe80::7", "fe80::8")...),
+			spaced(10*time.Millisecond, other)...)...), Schedule{Repeat: 2})
 		expect(t, w, 0, "0s 1, 0s 7, 0s 9")
 		expect(t, w, 10*time.Millisecond, "10ms 2, 10ms 9")
 		expect(t, w, time.Second, "20ms 1, 25ms 8, 30ms 2, 50ms 7, 75ms 8")
@@ -124,18 +132,18 @@ func TestIntervalIsPerLinkAndProtocol(t *testing.T) {
 
 func TestTwoOwnersShareALink(t *testing.T) {
 	stage(t, nil, func(p *Pacer, w *wire) {
-		s := Schedule{Repeat: 2, Interval: time.Second}
-		p.Start(1, targets("10.0.0.1"), s)
-		p.Start(2, targets("10.0.0.2"), s)
+		s := Schedule{Repeat: 2}
+		p.Start(1, spaced(time.Second, targets("10.0.0.1")...), s)
+		p.Start(2, spaced(time.Second, targets("10.0.0.2")...), s)
 		expect(t, w, time.Minute, "0s 1, 1s 2, 2s 1, 3s 2")
 	})
 }
 
 func TestStopCancelsWhatWaits(t *testing.T) {
 	stage(t, nil, func(p *Pacer, w *wire) {
-		s := Schedule{Repeat: 3, Delay: time.Second, Refresh: time.Second, RefreshRepeat: 1, Interval: 10 * time.Millisecond}
-		p.Start(1, targets("10.0.0.1", "10.0.0.2"), s)
-		p.Start(2, targets("10.0.0.3"), Schedule{Repeat: 2, Interval: 10 * time.Millisecond})
+		s := Schedule{Repeat: 3, Delay: time.Second, Refresh: time.Second, RefreshRepeat: 1}
+		p.Start(1, spaced(10*time.Millisecond, targets("10.0.0.1", "10.0.0.2")...), s)
+		p.Start(2, spaced(10*time.Millisecond, targets("10.0.0.3")...), Schedule{Repeat: 2})
 		expect(t, w, 10*time.Millisecond, "0s 1, 10ms 2")
 		p.Stop(1)
 		p.Stop(7) // unknown
@@ -160,7 +168,7 @@ func TestBurst(t *testing.T) {
 
 func TestBurstWhileOneWaits(t *testing.T) {
 	stage(t, nil, func(p *Pacer, w *wire) {
-		p.Start(1, targets("10.0.0.1", "10.0.0.2"), Schedule{Repeat: 2, Interval: time.Second})
+		p.Start(1, spaced(time.Second, targets("10.0.0.1", "10.0.0.2")...), Schedule{Repeat: 2})
 		p.Burst(1, 2, 0)
 		expect(t, w, time.Hour, "0s 1, 1s 2, 2s 1, 3s 2")
 	})
@@ -168,10 +176,12 @@ func TestBurstWhileOneWaits(t *testing.T) {
 
 func TestReplace(t *testing.T) {
 	stage(t, nil, func(p *Pacer, w *wire) {
-		s := Schedule{Repeat: 2, Delay: 5 * time.Second, Refresh: time.Minute, RefreshRepeat: 1, Interval: time.Second}
-		p.Start(1, targets("10.0.0.1", "10.0.0.2"), s)
+		s := Schedule{Repeat: 2, Delay: 5 * time.Second, Refresh: time.Minute, RefreshRepeat: 1}
+		p.Start(1, spaced(time.Second, targets("10.0.0.1", "10.0.0.2")...), s)
 		expect(t, w, 0, "0s 1")
-		p.Replace(1, targets("10.0.0.2", "10.0.0.3"), s)
+		later := spaced(time.Second, targets("10.0.0.2", "10.0.0.3")...)
+		later[0].HardwareAddr[5]++ // still the same address
+		p.Replace(1, later, s)
 		expect(t, w, 4*time.Second, "1s 2, 2s 2")
 		expect(t, w, time.Minute, "5s 2, 6s 3, 7s 2, 8s 3")
 		expect(t, w, 5*time.Second, "1m5s 2, 1m6s 3")
@@ -310,4 +320,38 @@ func TestSteadyPathDoesNotAllocate(t *testing.T) {
 	if sent, _ := p.Sent(); sent == 0 {
 		t.Error("nothing was sent")
 	}
+}
+
+func TestLanesAcrossLinks(t *testing.T) {
+	stage(t, nil, func(p *Pacer, w *wire) {
+		shared := spaced(time.Second, targets("10.0.0.1", "10.0.0.2", "fe80::3")...)
+		shared[1].IfIndex = 4
+		for i := range shared {
+			shared[i].Lane = -1
+		}
+		alone := spaced(time.Second, target("10.0.0.4"))
+		p.Start(1, append(shared, alone...), Schedule{Repeat: 2})
+		expect(t, w, time.Minute, "0s 1, 0s 3, 0s 4, 1s 2, 1s 3, 1s 4, 2s 1, 3s 2")
+	})
+}
+
+func TestExtra(t *testing.T) {
+	stage(t, nil, func(p *Pacer, w *wire) {
+		list := targets("10.0.0.1", "10.0.0.2", "10.0.0.3")
+		list[1].Extra = true
+		s := Schedule{Repeat: 1, Refresh: 25 * time.Second, RefreshRepeat: 1, Extra: 10 * time.Second}
+		p.Start(1, list, s)
+		expect(t, w, 20*time.Second, "0s 1, 0s 2, 0s 3, 10s 2, 20s 2")
+		expect(t, w, 5*time.Second, "25s 1, 25s 2, 25s 3")
+		p.Replace(1, list, s) // keeps the rhythm
+		expect(t, w, 5*time.Second, "30s 2")
+		s.Extra = 3 * time.Second
+		p.Replace(1, list, s)
+		expect(t, w, 4*time.Second, "33s 2")
+		p.Stop(1)
+		expect(t, w, time.Hour, "")
+		s.Refresh = 0
+		p.Start(1, targets("10.0.0.1"), s) // none of them is extra
+		expect(t, w, time.Hour, "1h0m34s 1")
+	})
 }

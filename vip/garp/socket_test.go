@@ -212,7 +212,7 @@ func BenchmarkThousandFrames(b *testing.B) {
 	p := &Pacer{sender: s}
 	var batch []*frame
 	for i := range 1000 {
-		f, _ := newFrame(Target{c.v0.Attrs().Index, mac, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), false})
+		f, _ := newFrame(Target{IfIndex: c.v0.Attrs().Index, HardwareAddr: mac, Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})})
 		batch = append(batch, &f)
 	}
 	b.ReportAllocs()
@@ -228,7 +228,7 @@ func BenchmarkStartThousandTargets(b *testing.B) {
 	defer p.Close()
 	var many []Target
 	for i := range 1000 {
-		many = append(many, Target{3, mac, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), false})
+		many = append(many, Target{IfIndex: 3, HardwareAddr: mac, Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})})
 	}
 	for b.Loop() {
 		p.Start(1, many, Schedule{Repeat: 5})
