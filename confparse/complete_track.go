@@ -12,7 +12,15 @@ func (r *reader) completeTrackers() {
 	r.completeFiles()
 	r.completeProcesses()
 	r.completeBFDs()
+	member := map[string]string{}
 	for _, g := range r.cfg.GARPGroups {
+		for _, link := range g.Interfaces {
+			if other, taken := member[link]; taken && other != g.Name {
+				r.about(syntax.Failure, g, "", "it counts there", "garp_group %s: interface %s is in garp_group %s already", clip(g.Name), link, clip(other))
+				continue
+			}
+			member[link] = g.Name
+		}
 		def(r, g, "garp_interval", &g.Interval, r.globals.garp.Interval)
 		def(r, g, "gna_interval", &g.GNAInterval, r.globals.garp.GNAInterval)
 	}

@@ -98,7 +98,7 @@ func protocolRows() []row[globals] {
 	type G = globals
 	garp := seconds(0, 4294)
 	extra := action("vrrp_garp_extra_if", "[all] <SECS>", func(s *stmt, g *G) { extraGARP(s, &g.garp, 1) }, "Repeats gratuitous ARP on the other interfaces of an instance; all means not on VMACs alone.").
-		in("1-86400").or("0").notYet().since("2.2.3")
+		in("1-86400").or("0").since("2.2.3")
 	return []row[G]{
 		field("router_id", text("name").or("the host's name"), func(g *G) *string { return &g.RouterID }, "Names this router in mails and SNMP.").since("1.1.8"),
 		field("vrrp_version", number[uint8](2, 3).or(2), func(g *G) *uint8 { return &g.version }, "The version of VRRP that IPv4 instances speak; IPv6 speaks 3.").since("1.2.20"),

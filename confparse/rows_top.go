@@ -33,7 +33,7 @@ func topLevel() *block[document] {
 				}
 			}, "The instances.").in("instances that exist").item("<INSTANCE>", "one or more per line", "", "", "The name of an instance.").since("2.0.3"),
 		}), trackGroup, "Instances that depend on static addresses.").since("2.0.3"),
-		nested("garp_group", "<NAME> { ... }", keywords(garpGroupRows()), garpGroup, "Interfaces that share a limit of gratuitous ARP.").notYet().since("1.2.21"),
+		nested("garp_group", "<NAME> { ... }", keywords(garpGroupRows()), garpGroup, "Interfaces that share a limit of gratuitous ARP.").since("1.2.21"),
 		list("linkbeat_interfaces", "{ <IF> [MII|ETHTOOL|IOCTL] ... }", linkbeat, "Interfaces whose link state is polled.").
 			item("<IF>", "[MII|ETHTOOL|IOCTL]", "", "the first way that works", "An interface and how it is asked; without a word the first way that works.").notYet().since("2.0.13"),
 		list("interface_up_down_delays", "{ <IF> <DOWN> [<UP>] ... }", interfaceDelay, "How long a change of an interface must last.").in("0-255 s").or("0").

@@ -83,7 +83,7 @@ func garpRows() []row[Instance] {
 	type I = Instance
 	garp := seconds(0, 4294)
 	extra := action("garp_extra_if", "[all] <SECS>", func(s *stmt, i *I) { extraGARP(s, &i.GARP, 0) }, "Repeats gratuitous ARP on the other interfaces; all means not on VMACs alone.").
-		in("0-86400").or("vrrp_garp_extra_if").notYet().since("2.2.3")
+		in("0-86400").or("vrrp_garp_extra_if").since("2.2.3")
 	return []row[I]{
 		field("garp_master_delay", garp.or("vrrp_garp_master_delay"), func(i *I) *time.Duration { return &i.GARP.Delay }, "When the second burst of gratuitous ARP follows; 0 for none.").since("1.1.0"),
 		field("garp_master_repeat", number[int](0, 1<<31-1).or("vrrp_garp_master_repeat"), func(i *I) *int { return &i.GARP.Repeat }, "How many gratuitous ARP of each address make a burst.").in("1-2147483647; 0 counts as 1").since("1.2.14"),

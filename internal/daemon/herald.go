@@ -1,10 +1,13 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"time"
 
 	"keepgo/internal/ha"
 	"keepgo/vip"
@@ -24,10 +27,12 @@ type herald struct {
 	frames  chan string // links on which the first frame came in
 	log     func(format string, args ...any)
 
-	mu        sync.Mutex
-	schedules map[int]garp.Schedule // instances that are MASTER
-	held      map[netip.Addr]int    // whose addresses stand
-	mine      map[int][]netip.Addr  // the same by instance
+	mu       sync.Mutex
+	spacings map[string]spacing   // by interface
+	speakers map[int]*speaker     // instances that are MASTER
+	onLink   map[string][]int     // whose addresses stand on an interface
+	held     map[netip.Addr]int   // whose addresses stand
+	mine     map[int][]netip.Addr // the same by instance
 }
 
 // claim is that another station says it has an address of an instance.
@@ -41,7 +46,7 @@ type claim struct {
 // it announces.
 func newHerald(arp *garp.Pacer, log func(format string, args ...any)) (*herald, error) {
 	h := &herald{
-		arp: arp, log: log, schedules: map[int]garp.Schedule{}, held: map[netip.Addr]int{}, mine: map[int][]netip.Addr{},
+		arp: arp, log: log, speakers: map[int]*speaker{}, onLink: map[string][]int{}, held: map[netip.Addr]int{}, mine: map[int][]netip.Addr{},
 		claims: make(chan claim, 64), frames: make(chan string, 64),
 	}
 	var err error
@@ -119,63 +124,135 @@ func (h *herald) watch(id int, targets []garp.Target, links map[int]rtnl.Link) {
 	}
 }
 
-// announce says that an instance's addresses are to be announced by s whenever
-// they stand.
-func (h *herald) announce(id int, s garp.Schedule) {
+// learn notes which interfaces share a spacing. It comes before what follows
+// from the plan.
+func (h *herald) learn(plan *ha.Plan) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.schedules[id] = s
+	h.spacings = spacings(plan.Spacings)
+}
+
+// announce says how an instance's addresses are to be announced whenever they
+// stand, and what is due when that is told next.
+func (h *herald) announce(id int, v voice, d due) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.speakers[id]
+	if s == nil {
+		s = &speaker{}
+		h.speakers[id] = s
+	}
+	s.voice, s.due = v, max(s.due, d)
 }
 
 // silence stops announcing.
 func (h *herald) silence(id int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.schedules, id)
+	if s := h.speakers[id]; s != nil {
+		h.leave(id, s)
+		delete(h.speakers, id)
+	}
 	h.arp.Stop(id)
 	h.watch(id, nil, nil)
 }
 
-// stands begins a round of announcements of what stands now.
+// stands hears what of an instance's addresses stands now.
 func (h *herald) stands(id int, set vip.Set) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s, ok := h.schedules[id]; ok {
-		targets, links := h.targets(set)
-		h.arp.Start(id, targets, s)
-		h.watch(id, targets, links)
+	if s := h.speakers[id]; s != nil {
+		s.set = set
+		h.speak(id, s)
 	}
+}
+
+// linkChanged hears that an interface is not as it was: neighbours must learn a
+// new MAC address at once, and whether the host is a router with the next round.
+func (h *herald) linkChanged(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range slices.Clone(h.onLink[name]) {
+		h.speak(id, h.speakers[id])
+	}
+}
+
+// speak begins a round where one is due, or where something new stands, and
+// brings the announcements that go on in line elsewhere.
+func (h *herald) speak(id int, s *speaker) {
+	targets, links := h.targets(s)
+	switch {
+	case s.due == round || s.news(targets):
+		h.arp.Start(id, targets, s.schedule())
+	case s.due == nothing && slices.Equal(s.targets, targets):
+		return
+	default:
+		h.arp.Replace(id, targets, s.schedule())
+		if s.due == refresh && s.Refresh > 0 {
+			h.arp.Burst(id, s.Repeat, 0)
+		}
+	}
+	h.leave(id, s)
+	s.due, s.targets = nothing, targets
+	for _, k := range links {
+		s.links = append(s.links, k.Name)
+		h.onLink[k.Name] = append(h.onLink[k.Name], id)
+	}
+	h.watch(id, targets, links)
+}
+
+// leave forgets which interfaces an instance's addresses stand on.
+func (h *herald) leave(id int, s *speaker) {
+	for _, name := range s.links {
+		h.onLink[name] = slices.DeleteFunc(h.onLink[name], func(o int) bool { return o == id })
+		if len(h.onLink[name]) == 0 {
+			delete(h.onLink, name)
+		}
+	}
+	s.links = s.links[:0]
 }
 
 // restored announces again after an address came back.
 func (h *herald) restored(id int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s, ok := h.schedules[id]; ok {
+	if s := h.speakers[id]; s != nil {
 		h.arp.Burst(id, s.Repeat, 0)
 	}
 }
 
-// targets are the announcements of a set's addresses, and the links they are
-// for.
-func (h *herald) targets(set vip.Set) ([]garp.Target, map[int]rtnl.Link) {
-	targets, links := make([]garp.Target, 0, len(set)), map[int]rtnl.Link{}
-	for _, a := range set {
-		if k, ok := h.links.LinkByName(a.Link); ok && k.ARP {
-			links[k.Index] = k
-			targets = append(targets, garp.Target{
-				IfIndex: k.Index, HardwareAddr: k.HardwareAddr, Addr: a.Prefix.Addr(), Router: k.Forwarding,
-			})
+// targets are the announcements of an instance's addresses, and the links they
+// are for. A group has no station to announce.
+func (h *herald) targets(s *speaker) ([]garp.Target, map[int]rtnl.Link) {
+	targets, links := make([]garp.Target, 0, len(s.set)), map[int]rtnl.Link{}
+	for _, a := range s.set {
+		k, ok := h.links.LinkByName(a.Link)
+		if !ok || !k.ARP || a.Prefix.Addr().IsMulticast() {
+			continue
 		}
+		_, seen := links[k.Index]
+		links[k.Index] = k
+		t := garp.Target{IfIndex: k.Index, HardwareAddr: k.HardwareAddr, Addr: a.Prefix.Addr(), Router: k.Forwarding}
+		t.Extra = !seen && s.extra(&k)
+		t.Lane, t.Spacing = h.lane(s, &k, t.Addr.Is6())
+		targets = append(targets, t)
 	}
 	return targets, links
 }
 
-// schedule is an instance's rhythm of announcements.
-func schedule(in *ha.Instance) garp.Schedule {
-	a := in.Announce
-	return garp.Schedule{
-		Repeat: a.Repeat, Delay: a.Delay, Refresh: a.Refresh, RefreshRepeat: a.RefreshRepeat,
-		Interval: a.Interval, GNAInterval: a.GNAInterval,
+// lane is where the announcements on a link queue, and their distance: with
+// those of its garp_group, or with all that leave through the same wire.
+func (h *herald) lane(s *speaker, k *rtnl.Link, ipv6 bool) (int, time.Duration) {
+	base := cmp.Or(k.Below, k.Index)
+	shared, ok := h.spacings[k.Name]
+	if !ok && k.Below != 0 {
+		shared, ok = h.spacings[h.links.Name(k.Below)]
 	}
+	if !ok {
+		shared = spacing{lane: base, arp: s.Interval, na: s.GNAInterval}
+	}
+	if ipv6 {
+		return shared.lane, shared.na
+	}
+	return shared.lane, shared.arp
 }

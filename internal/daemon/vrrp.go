@@ -166,6 +166,7 @@ func (l *vrrpLoop) told(m toChild) {
 	case m.HA != nil && l.node == nil:
 		l.begin(m.HA, m)
 	case m.HA != nil:
+		l.herald.learn(m.HA)
 		l.step(ha.Event{Kind: ha.EventReload, Plan: m.HA})
 		l.up.send(fromChild{Ready: true})
 	case m.Script != nil && l.node != nil:
@@ -182,6 +183,7 @@ func (l *vrrpLoop) told(m toChild) {
 // begin starts the first plan.
 func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	l.node = ha.New(plan)
+	l.herald.learn(plan)
 	l.node.Resume(m.Resume)
 	for _, k := range l.links.Links() {
 		l.node.Step(l.clock.now(), ha.Event{Kind: ha.EventLink, Link: l.view(k.Name)}, nil)
@@ -258,7 +260,9 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 func (l *vrrpLoop) announce(a *ha.Action) {
 	switch a.Kind {
 	case ha.ActAnnounce:
-		l.herald.announce(a.ID, schedule(l.node.Planned(a.ID)))
+		l.herald.announce(a.ID, l.voice(a.ID), round)
+	case ha.ActRevise:
+		l.herald.announce(a.ID, l.voice(a.ID), refresh)
 	case ha.ActSilence:
 		l.herald.silence(a.ID)
 	case ha.ActRepeat:
@@ -266,6 +270,15 @@ func (l *vrrpLoop) announce(a *ha.Action) {
 			l.arp.Burst(a.ID, in.Announce.LowerRepeat, in.Announce.LowerDelay)
 		}
 	}
+}
+
+// voice is how an instance announces its addresses.
+func (l *vrrpLoop) voice(id int) voice {
+	v := voice{Announce: l.node.Planned(id).Announce}
+	if w, ok := l.node.Wire(id); ok {
+		v.link = w.Index
+	}
+	return v
 }
 
 // edge is a node's edge in the words scripts get.
@@ -286,7 +299,10 @@ func (l *vrrpLoop) kernel(ev rtnl.Event) {
 		l.restored(ev)
 	case rtnl.Failed:
 		l.log("%v", ev.Err)
-	case rtnl.LinkChanged, rtnl.LinkGone:
+	case rtnl.LinkChanged:
+		l.herald.linkChanged(ev.Link.Name)
+		l.dirty.add(ev.Link.Name)
+	case rtnl.LinkGone:
 		l.dirty.add(ev.Link.Name)
 	case rtnl.Resynced:
 		l.log("the kernel dropped netlink notifications; links and addresses were read anew")

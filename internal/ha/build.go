@@ -40,6 +40,9 @@ func Build(cfg *confparse.Config) *Plan {
 		}
 		p.Delays[d.Interface] = Delay{Down: d.Down, Up: d.Up}
 	}
+	for _, g := range cfg.GARPGroups {
+		p.Spacings = append(p.Spacings, Spacing{g.Interfaces, g.Interval, g.GNAInterval})
+	}
 	scripts := map[string]int{}
 	for i, s := range cfg.Scripts {
 		scripts[s.Name] = i
@@ -229,6 +232,8 @@ func announce(g confparse.GARP) Announce {
 		GNAInterval:   g.GNAInterval,
 		LowerRepeat:   g.LowerRepeat,
 		LowerDelay:    g.LowerDelay,
+		Extra:         g.Extra,
+		ExtraAll:      g.ExtraAll,
 	}
 }
 

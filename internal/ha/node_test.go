@@ -57,6 +57,8 @@ func (d *desk) words(a Action) string {
 		return fmt.Sprintf("%s cleans %d", name, len(d.node.Placed(a.ID).Addresses))
 	case ActAnnounce:
 		return name + " announces"
+	case ActRevise:
+		return name + " revises"
 	case ActSilence:
 		return name + " is silent"
 	case ActRepeat:
@@ -372,7 +374,9 @@ func TestReloadKeepsWhatStays(t *testing.T) {
 	d.until(4 * time.Second)
 	same(t, d.step(Event{Kind: EventReload, Plan: Build(two)}), `static holds 0
 		VI_1 holds 1
-		VI_2 holds 1`)
+		VI_1 revises
+		VI_2 holds 1
+		VI_2 revises`)
 	renamed := instance("renamed", 1)
 	renamed.Addresses = append(renamed.Addresses, confparse.Address{
 		Prefix: netip.MustParsePrefix("10.0.0.200/24"), Interface: "eth0",

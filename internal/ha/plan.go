@@ -19,6 +19,7 @@ type Plan struct {
 	Scripts   []Script
 	Files     []string // tracked files, by name
 	Processes []string // tracked processes, by name
+	Spacings  []Spacing
 	Static    vip.Want // static_ipaddress, static_routes, static_rules: stand whatever the state
 
 	Sync *Sync // lvs_sync_daemon; nil where none follows an instance
@@ -154,6 +155,18 @@ type Announce struct {
 	GNAInterval   time.Duration
 	LowerRepeat   int
 	LowerDelay    time.Duration
+	// Extra is how often the first address on each VMAC is announced that no
+	// advert leaves through, or on each such interface if ExtraAll; 0 is never.
+	Extra    time.Duration
+	ExtraAll bool
+}
+
+// Spacing is the least time between announcements over several interfaces
+// together (garp_group), in place of that of the instances.
+type Spacing struct {
+	Links       []string
+	Interval    time.Duration // gratuitous ARP
+	GNAInterval time.Duration // unsolicited NA
 }
 
 // Track is something tracked and its effect. Weight 0 means FAULT while it is

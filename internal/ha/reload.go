@@ -124,8 +124,12 @@ func (n *Node) renew(now vrrp.Time, m *member, was *Instance, acts []Action) []A
 	acts = n.reconfigure(now, m, acts)
 	acts = n.replace(m, was, acts)
 	acts = append(acts, Action{Kind: ActSettle, ID: m.id})
-	if m.router.State() == vrrp.Master && grew(was.Addresses, m.plan.Addresses) {
+	switch {
+	case m.router.State() != vrrp.Master:
+	case grew(was.Addresses, m.plan.Addresses):
 		acts = append(acts, Action{Kind: ActAnnounce, ID: m.id})
+	default:
+		acts = append(acts, Action{Kind: ActRevise, ID: m.id})
 	}
 	return n.reconsider(now, m, acts)
 }
