@@ -36,10 +36,11 @@ func newTale(t *testing.T, d daemon) *tale {
 	w.do(os.Mkdir(s.dir, 0o755))
 	w.do(os.Chmod(s.dir, 0o777))
 	t.Cleanup(func() { unix.Close(s.pipe) })
-	for _, link := range []string{"eth1", "eth2"} {
+	for _, link := range []string{"eth1", "eth2", "eth3"} {
 		sw := must(w.lab.Switch(link))(t)
 		w.do(w.a.Attach(link, sw, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, link[3] - '0', 0, 1}), 24)))
 	}
+	w.do(w.a.SetLink("eth3", false))
 	w.do(os.WriteFile(s.path("run"), []byte(recorderText), 0o755))
 	w.do(os.WriteFile(s.path("reader"), []byte(readerText), 0o755))
 	for _, fifo := range []string{"fifo", "vrrp"} {
@@ -101,6 +102,11 @@ func (s *tale) conf(global, instances string) string {
     vrrp_version 3
     umask 022
     %g
+}
+vrrp_script chk {
+    script "/usr/bin/test -e %d/fit"
+    interval 1
+    weight 5
 }
 track_file tf {
     file %d/track
@@ -205,7 +211,8 @@ func (s *tale) under(vrid uint8, do func()) {
 // live goes through the tale.
 func (s *tale) live() {
 	group := "vrrp_sync_group G {\n    group {\n        VI_2\n        VI_3\n    }\n" + s.scripts("G", "master", "backup", "fault", "stop") + "}\n"
-	stays := group + s.instance("VI_2", "eth1", 2, "") + s.instance("VI_3", "eth2", 3, "")
+	stays := group + s.instance("VI_2", "eth1", 2, "") + s.instance("VI_3", "eth2", 3, "") +
+		s.instance("VI_6", "eth3", 6, "") + s.instance("VI_7", lanLink, 7, "    track_script {\n        chk\n    }\n")
 	first := stays + s.instance("VI 1", lanLink, 1, "    track_file {\n        tf\n    }\n")
 	first = strings.ReplaceAll(first, "vrrp_instance VI 1", `vrrp_instance "VI 1"`)
 	gone := s.instance("VI_4", lanLink, 4, "") + s.instance("VI_5", lanLink, 5, "    notify_deleted \""+s.path("run")+" deleted\"\n")
@@ -216,6 +223,11 @@ func (s *tale) live() {
 		s.hears(1, `INSTANCE "`+name+`" MASTER 100`)
 	}
 	s.hears(1, `GROUP "G" MASTER 0`)
+	s.hears(1, `INSTANCE "VI_7" MASTER 100`)
+	s.do(os.WriteFile(s.path("fit"), nil, 0o644))
+	s.hears(1, `INSTANCE "VI_7" MASTER_PRIORITY 105`)
+	s.do(os.Remove(s.path("fit")))
+	s.hears(1, `INSTANCE "VI_7" MASTER_PRIORITY 100`)
 	s.track("7")
 	s.hears(1, `INSTANCE "VI 1" MASTER_PRIORITY 107`)
 	s.advert(1, 50)
@@ -224,6 +236,8 @@ func (s *tale) live() {
 		s.hears(1, `INSTANCE "VI 1" BACKUP 107`)
 		s.track("3")
 		s.hears(1, `INSTANCE "VI 1" BACKUP_PRIORITY 103`)
+		s.advert(1, 50)
+		s.a.logs("(VI 1) received lower priority (50) advert from 10.0.0.9 - discarding")
 	})
 	s.hears(1, `INSTANCE "VI 1" MASTER 103`)
 	s.do(s.a.SetLink("eth1", false))
@@ -322,6 +336,23 @@ func (s *tale) differs(chapter int, line string) bool {
 	return false
 }
 
+// phrases begin lines of the log that people and monitors look for; both daemons
+// write them.
+var phrases = []string{
+	"Starting Keepalived v", "Configuration file ", "Starting VRRP child process, pid=", "Startup complete",
+	"Reloading", "Reload complete", "Stopping", "Stopped Keepalived v",
+	"(VI 1) Entering BACKUP STATE (init)", "(VI 1) Receive advertisement timeout", "(VI 1) Entering MASTER STATE",
+	"(VI_6) entering FAULT state",
+	"(VI 1) Received advert from 10.0.0.9 with lower priority 50, ours 107, forcing new election",
+	"(VI 1) Master received advert from 10.0.0.9 with higher priority 200, ours 107", "(VI 1) Entering BACKUP STATE\n",
+	"(VI 1) Changing effective priority from 100 to 107", "(VI_2) Entering FAULT STATE\n", "(VI_2) sent 0 priority",
+	"Netlink reports eth1 down", "Netlink reports eth1 up",
+	"VRRP_Group(G) Syncing instances to MASTER state", "VRRP_Group(G) Syncing instances to BACKUP state",
+	"VRRP_Group(G) Syncing instances to FAULT state",
+	"Script `chk` now returning 1", "VRRP_Script(chk) failed (exited with status 1)",
+	"Script `chk` now returning 0", "VRRP_Script(chk) succeeded",
+}
+
 // readBySame checks that one reader was started, and read all of its FIFO from
 // the start to the stop. (2.2.7 starts one more at every reload, beside it.)
 func (s *tale) readBySame() {
@@ -343,6 +374,16 @@ func TestTellsWhatKeepalivedTells(t *testing.T) {
 		lived[d].live()
 	}
 	lived[ours].readBySame()
+	if head := "(VI_6) Entering FAULT STATE (init)"; !strings.Contains(lived[ours].a.proc.Log(), head) {
+		t.Errorf("keepgo does not log %q, as keepalived since 2.3 does", head)
+	}
+	for _, phrase := range phrases {
+		for d, s := range lived {
+			if !strings.Contains(s.a.proc.Log(), ": "+phrase) {
+				t.Errorf("%s does not log %q", d, phrase)
+			}
+		}
+	}
 	if diff := cmp.Diff(lived[theirs].objects(), lived[ours].objects()); diff != "" {
 		t.Errorf("lines of keepalived (-) and ours (+):\n%s", diff)
 	}

@@ -20,6 +20,7 @@ func runDaemon(args []string, out, errs io.Writer) int {
 		return daemon.Init(args)
 	}
 	o := daemon.Defaults()
+	o.Version = "v" + speaks + " (keepgo-" + version + ")"
 	flags := daemonFlags(&o)
 	flags.BoolP("help", "h", false, "show this")
 	if code, done := obey(flags, args, out, errs); done {

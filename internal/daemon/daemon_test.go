@@ -115,7 +115,7 @@ func TestReloadCountsNewFaultsOnly(t *testing.T) {
 
 func TestTrackerRunsKeepsAndDrops(t *testing.T) {
 	results := make(chan string, 100)
-	tr := newTracker(func(name string, ok bool) {
+	tr := newTracker(func(name string, ok bool, _ string) {
 		select {
 		case results <- fmt.Sprint(name, " ", ok):
 		default:
@@ -270,6 +270,42 @@ func TestVetMiscCheckFailsInstead(t *testing.T) {
 	cfg := &confparse.Config{VirtualServers: []*confparse.VirtualServer{{Servers: []*confparse.RealServer{{Checkers: []*confparse.Checker{{Misc: misc}}}}}}}
 	if said := vetScripts(cfg); len(said) != 1 || !strings.Contains(said[0].Error(), "the check fails") || misc.Command.Args != nil {
 		t.Errorf("%v, %q", said, misc.Command.Args)
+	}
+}
+
+// Details are logged with -D and not without.
+func TestDetailsAreLoggedOnDemand(t *testing.T) {
+	for detail, want := range map[int]string{0: "always|", 1: "always|detail|", 2: "always|detail|"} {
+		o := Options{NoSyslog: true, LogDetail: detail, LogFile: filepath.Join(t.TempDir(), "log")}
+		p := &parent{opts: o, log: newLogger(o)}
+		c := &child{parent: p, log: p.log}
+		p.heard(c, fromChild{Log: "always"})
+		p.heard(c, fromChild{Log: "detail", Detail: true})
+		text, err := os.ReadFile(o.LogFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for line := range strings.Lines(string(text)) {
+			got += line[strings.LastIndex(line, ": ")+2:len(line)-1] + "|"
+		}
+		if got != want {
+			t.Errorf("with %d -D: %q, want %q", detail, got, want)
+		}
+	}
+}
+
+func TestTrackedScriptInWords(t *testing.T) {
+	for want, out := range map[string]script.Outcome{
+		"succeeded":                     {},
+		"failed (exited with status 3)": {Status: 3},
+		"failed (due to signal 9)":      {Signal: 9},
+		"timed_out":                     {TimedOut: true, Signal: 15},
+		"failed (cannot run x: no way)": {Err: errors.New("cannot run x: no way")},
+	} {
+		if got := words(out); got != want {
+			t.Errorf("%+v: %q, want %q", out, got, want)
+		}
 	}
 }
 

@@ -30,12 +30,14 @@ type toChild struct {
 type scriptResult struct {
 	Script int
 	OK     bool
+	Words  string // for the log, "" for none
 }
 
 // fromChild is what a child tells its parent: exactly one field is set.
 type fromChild struct {
 	Ready  bool // the first plan is in force
 	Log    string
+	Detail bool         // with Log: only with -D
 	Signal unix.Signal  // the process got it, but the parent is who can obey
 	Edge   *notify.Edge // a state changed: run its scripts
 	Server *lb.Edge     // a virtual or real server changed

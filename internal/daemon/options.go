@@ -12,6 +12,7 @@ import (
 type Options struct {
 	File     string // -f: configuration file
 	ConfigID string // -i
+	Version  string // for the first and the last line of the log
 
 	DontFork bool // -n
 

@@ -87,7 +87,7 @@ func Run(o Options) int {
 // the host that it asks for. The number is the exit status for the error.
 func (p *parent) prepare() (code int, err error) {
 	setName(parentName)
-	p.log.printf("Starting keepgo")
+	p.log.printf("Starting Keepalived %s", p.opts.Version)
 	p.log.printf("Configuration file %s", p.opts.File)
 	cfg, faults, err := p.load()
 	switch {
@@ -111,8 +111,8 @@ func (p *parent) start() (err error) {
 	p.vrrp = newChild(p, VRRPProcess, p.pids.vrrp)
 	p.lvs = newChild(p, LVSProcess, p.pids.lvs)
 	p.scripts = notify.NewQueue(p.runScript, p.log.printf)
-	p.tracked = newTracker(func(name string, ok bool) {
-		p.events <- func() { p.scriptEnded(name, ok) }
+	p.tracked = newTracker(func(name string, ok bool, words string) {
+		p.events <- func() { p.scriptEnded(name, ok, words) }
 	}, p.log.printf)
 	if p.files, err = watch.NewFiles(p.log.printf); err != nil {
 		return err
@@ -229,7 +229,7 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 	messages := []toChild{m}
 	for i, s := range p.cfg.Scripts {
 		if ok, known := p.tracked.result(s.Name); known {
-			messages = append(messages, toChild{Script: &scriptResult{i, ok}})
+			messages = append(messages, toChild{Script: &scriptResult{Script: i, OK: ok}})
 		}
 	}
 	return messages
@@ -273,7 +273,9 @@ func (p *parent) identify(c *checker.Check) {
 func (p *parent) heard(c *child, m fromChild) {
 	switch {
 	case m.Log != "":
-		c.log.printf("%s", m.Log)
+		if !m.Detail || p.opts.LogDetail > 0 {
+			c.log.printf("%s", m.Log)
+		}
 	case m.Signal != 0:
 		p.signal(m.Signal)
 	case m.Edge != nil:
@@ -398,10 +400,10 @@ func trackedFiles(cfg *confparse.Config) []watch.File {
 }
 
 // scriptEnded passes a tracked script's result on.
-func (p *parent) scriptEnded(name string, ok bool) {
+func (p *parent) scriptEnded(name string, ok bool, words string) {
 	for i, s := range p.cfg.Scripts {
 		if s.Name == name {
-			p.vrrp.tell(toChild{Script: &scriptResult{i, ok}})
+			p.vrrp.tell(toChild{Script: &scriptResult{i, ok, words}})
 		}
 	}
 }

@@ -21,7 +21,7 @@ const killLimit = 3 * time.Second
 // tracker runs the tracked scripts: each at once and then every interval,
 // never beside itself. It belongs to the parent's goroutine.
 type tracker struct {
-	report func(name string, ok bool)
+	report func(name string, ok bool, words string)
 	log    func(format string, args ...any)
 	runs   map[string]*trackedRun
 }
@@ -43,7 +43,7 @@ type trackedScript struct {
 	interval, timeout time.Duration
 }
 
-func newTracker(report func(string, bool), log func(string, ...any)) *tracker {
+func newTracker(report func(name string, ok bool, words string), log func(string, ...any)) *tracker {
 	return &tracker{report: report, log: log, runs: map[string]*trackedRun{}}
 }
 
@@ -88,11 +88,12 @@ func (t *tracker) start(plan trackedScript, c confparse.Command) {
 	if err != nil {
 		t.log("vrrp_script %s: %v", plan.name, err)
 	}
-	go r.loop(ctx, cmd, t.report)
+	go r.loop(ctx, cmd, t)
 }
 
 // loop runs the script until it is cancelled.
-func (r *trackedRun) loop(ctx context.Context, cmd checker.Command, report func(string, bool)) {
+func (r *trackedRun) loop(ctx context.Context, cmd checker.Command, t *tracker) {
+	status := 0
 	ticker := time.NewTicker(r.plan.interval)
 	defer ticker.Stop()
 	for {
@@ -101,16 +102,35 @@ func (r *trackedRun) loop(ctx context.Context, cmd checker.Command, report func(
 			return
 		}
 		ok := out.Exited() && out.Status == 0
+		if out.Exited() && out.Status != status {
+			status = out.Status
+			t.log("Script `%s` now returning %d", r.plan.name, status)
+		}
 		r.mu.Lock()
 		r.known, r.ok = true, ok
 		r.mu.Unlock()
-		report(r.plan.name, ok)
+		t.report(r.plan.name, ok, words(out))
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// words is how a tracked script ended, as keepalived logs it.
+func words(out script.Outcome) string {
+	switch {
+	case out.TimedOut:
+		return "timed_out"
+	case out.Err != nil:
+		return "failed (" + out.Err.Error() + ")"
+	case out.Signal != 0:
+		return fmt.Sprintf("failed (due to signal %d)", int(out.Signal))
+	case out.Status != 0:
+		return fmt.Sprintf("failed (exited with status %d)", out.Status)
+	}
+	return "succeeded"
 }
 
 // trackedScripts are the scripts that an instance or a group tracks; keepalived
@@ -171,7 +191,7 @@ func (p *parent) farewell() {
 	p.outlet.Close(ctx)
 	p.runOnce("shutdown_script", p.cfg.Global.ShutdownScript, p.cfg.Global.ShutdownTimeout)
 	os.Remove(p.opts.Control)
-	p.log.printf("Stopped keepgo")
+	p.log.printf("Stopped Keepalived %s", p.opts.Version)
 }
 
 // runReader runs the program that reads a FIFO until ctx ends.

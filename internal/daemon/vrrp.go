@@ -170,7 +170,7 @@ func (l *vrrpLoop) told(m toChild) {
 		l.step(ha.Event{Kind: ha.EventReload, Plan: m.HA})
 		l.up.send(fromChild{Ready: true})
 	case m.Script != nil && l.node != nil:
-		l.step(ha.Event{Kind: ha.EventScript, Script: m.Script.Script, OK: m.Script.OK})
+		l.step(ha.Event{Kind: ha.EventScript, Script: m.Script.Script, OK: m.Script.OK, Words: m.Script.Words})
 	case m.Files != nil && l.node != nil:
 		l.filesSay(m.Files)
 	case m.Processes != nil && l.node != nil:
@@ -248,7 +248,7 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 	for i := range acts {
 		switch a := &acts[i]; a.Kind {
 		case ha.ActLog:
-			l.up.send(fromChild{Log: a.Text})
+			l.up.send(fromChild{Log: a.Text, Detail: a.Detail})
 		case ha.ActNotify:
 			l.up.send(fromChild{Edge: edge(a.Edge)})
 		}

@@ -23,19 +23,20 @@ func (l *vrrpLoop) send(id int, priority uint8) {
 	}
 	l.node.Compose(time.Now(), id, priority)
 	if !key.Unicast {
-		l.sendTo(w, id, in.Group)
+		l.sendTo(w, id, in.Group, priority)
 		return
 	}
 	for i := range in.Expect.Peers {
-		l.sendTo(w, id, in.Expect.Peers[i].Addr)
+		l.sendTo(w, id, in.Expect.Peers[i].Addr, priority)
 	}
 }
 
-// sendTo sends one packet. A failure is told once until a packet gets through.
-func (l *vrrpLoop) sendTo(w *wire, id int, dst netip.Addr) {
+// sendTo sends one packet. A failure is told once until a packet gets through,
+// but not where the last one before a fault finds no way any more.
+func (l *vrrpLoop) sendTo(w *wire, id int, dst netip.Addr, priority uint8) {
 	l.packet = l.node.AppendAdvert(l.packet[:0], id, dst)
 	err := w.conn.Send(l.packet, dst)
-	if err != nil && !w.silent {
+	if err != nil && !w.silent && priority > 0 {
 		l.log("(%s) cannot send adverts to %s: %v", l.node.Planned(id).Name, dst, err)
 	}
 	w.silent = err != nil

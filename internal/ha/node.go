@@ -42,6 +42,7 @@ type Event struct {
 	Value  int
 	OK     bool
 	Lost   netip.Prefix // not valid for a route or a rule
+	Words  string       // how Event.Script ended, for the log; "" says succeeded or failed
 	Plan   *Plan
 }
 
@@ -71,6 +72,7 @@ type Action struct {
 	Priority uint8
 	Edge     Edge
 	Text     string
+	Detail   bool // with Text: of interest only to those who ask for details (-D)
 }
 
 // Edge is a change of state to tell scripts and people about.
@@ -314,7 +316,7 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 	case EventLink:
 		return n.link(now, ev.Link, acts)
 	case EventScript:
-		return n.result(now, ev.Script, ev.OK, acts)
+		return n.result(now, ev.Script, ev.OK, ev.Words, acts)
 	case EventFile:
 		return n.file(now, ev.Name, ev.Value, acts)
 	case EventProcess:

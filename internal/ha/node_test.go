@@ -69,6 +69,9 @@ func (d *desk) words(a Action) string {
 	case ActNotify:
 		return fmt.Sprintf("notify %s %s %d", a.Edge.Name, a.Edge.State, a.Edge.Priority)
 	case ActLog:
+		if a.Detail {
+			return "detail " + a.Text
+		}
 		return "log " + a.Text
 	}
 	return ""
@@ -129,7 +132,7 @@ func TestTakeoverAndStop(t *testing.T) {
 	same(t, d.until(3700*time.Millisecond), `VI_1 sends 100
 		VI_1 holds 1
 		VI_1 announces
-		log (VI_1) Receive advertisement timeout
+		detail (VI_1) Receive advertisement timeout
 		log (VI_1) Entering MASTER STATE
 		notify VI_1 MASTER 100`)
 	same(t, d.hear(200), `VI_1 is silent
@@ -139,6 +142,7 @@ func TestTakeoverAndStop(t *testing.T) {
 		notify VI_1 BACKUP 100`)
 	d.until(10 * time.Second)
 	same(t, d.step(Event{Kind: EventStop}), `VI_1 sends 0
+		detail (VI_1) sent 0 priority
 		VI_1 is silent
 		VI_1 holds 0
 		notify VI_1 STOP 100`)
@@ -152,6 +156,7 @@ func TestLinkDownIsFault(t *testing.T) {
 	down.Up = false
 	same(t, d.step(Event{Kind: EventLink, Link: down}), `log Netlink reports eth0 down
 		VI_1 sends 0
+		detail (VI_1) sent 0 priority
 		VI_1 is silent
 		VI_1 holds 0
 		log (VI_1) interface eth0 is down
@@ -383,6 +388,7 @@ func TestReloadKeepsWhatStays(t *testing.T) {
 	})
 	next := &confparse.Config{Instances: []*confparse.Instance{renamed}}
 	same(t, d.step(Event{Kind: EventReload, Plan: Build(next)}), `VI_2 sends 0
+		detail (VI_2) sent 0 priority
 		VI_2 is silent
 		VI_2 holds 0
 		notify VI_2 FAULT 100
@@ -434,7 +440,7 @@ func TestResumeThatMustNotBeCleansUp(t *testing.T) {
 	d.node.Resume([]string{"VI_1"})
 	same(t, d.step(Event{Kind: EventStart}), `log (VI_1) interface eth0 does not exist, it is used once it appears; if that is meant, set 'dynamic_interfaces' in global_defs
 		VI_1 cleans 1
-		log (VI_1) interface eth0 is down
+		log (VI_1) entering FAULT state (interface eth0 is down)
 		log (VI_1) Entering FAULT STATE (init)
 		notify VI_1 FAULT 100`)
 }

@@ -33,7 +33,10 @@ func (n *Node) step(now vrrp.Time, m *member, ev vrrp.Event, acts []Action) []Ac
 func (n *Node) translate(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, acts []Action) []Action {
 	switch a.Kind {
 	case vrrp.ActSend:
-		return append(acts, Action{Kind: ActSend, ID: m.id, Priority: a.Priority})
+		if acts = append(acts, Action{Kind: ActSend, ID: m.id, Priority: a.Priority}); a.Priority == 0 {
+			acts = m.detail(acts, "sent 0 priority")
+		}
+		return acts
 	case vrrp.ActBecome:
 		return n.become(now, m, a, was, acts)
 	case vrrp.ActReannounce:
@@ -75,7 +78,13 @@ func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, 
 	if a.State == vrrp.Init {
 		return acts
 	}
-	if a.Reason != vrrp.ReasonStartup {
+	switch {
+	case a.Reason == vrrp.ReasonStartup:
+	case a.Reason == vrrp.ReasonTimeout:
+		acts = m.detail(acts, m.reason)
+	case a.State == vrrp.Fault && was == vrrp.Init:
+		acts = m.log(acts, "entering FAULT state (%s)", m.reason)
+	default:
 		acts = m.log(acts, "%s", m.reason)
 	}
 	acts = m.log(acts, "Entering %s STATE%s", a.State, atStart(was))
@@ -101,4 +110,11 @@ func atStart(was vrrp.State) string {
 func (m *member) log(acts []Action, format string, args ...any) []Action {
 	text := "(" + m.plan.Name + ") " + fmt.Sprintf(format, args...)
 	return append(acts, Action{Kind: ActLog, Text: text})
+}
+
+// detail does the same for those who ask for details.
+func (m *member) detail(acts []Action, text string) []Action {
+	acts = m.log(acts, "%s", text)
+	acts[len(acts)-1].Detail = true
+	return acts
 }

@@ -160,7 +160,7 @@ func (n *Node) reprioritise(now vrrp.Time, m *member, sum int, acts []Action) []
 }
 
 // result hears that a tracked script ended.
-func (n *Node) result(now vrrp.Time, i int, ok bool, acts []Action) []Action {
+func (n *Node) result(now vrrp.Time, i int, ok bool, words string, acts []Action) []Action {
 	if i < 0 || i >= len(n.scripts) {
 		return acts
 	}
@@ -168,7 +168,10 @@ func (n *Node) result(now vrrp.Time, i int, ok bool, acts []Action) []Action {
 	if !s.hear(ok) {
 		return acts
 	}
-	acts = append(acts, Action{Kind: ActLog, Text: fmt.Sprintf("VRRP_Script(%s) %s", s.plan.Name, outcome(ok))})
+	if words == "" {
+		words = outcome(ok)
+	}
+	acts = append(acts, Action{Kind: ActLog, Text: fmt.Sprintf("VRRP_Script(%s) %s", s.plan.Name, words)})
 	return n.reconsiderAll(now, acts, func(m *member) bool { return uses(m.plan.Scripts, i) })
 }
 
