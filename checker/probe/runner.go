@@ -1,10 +1,13 @@
 package probe
 
 import (
+	"container/heap"
 	"context"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"keepgo/checker"
 )
@@ -16,41 +19,55 @@ type Options struct {
 	Log func(string)
 	// Ask makes a probe; nil means Once.
 	Ask func(ctx context.Context, c *checker.Check, step int) checker.Outcome
+	// Limit bounds the probes under way at a time; 0 means a fourth of the files
+	// this process may open. Those beyond wait, and count as late.
+	Limit int
 	// Spread is the random part of the first delay, 0 up to limit; nil means
 	// uniformly random.
 	Spread func(limit time.Duration) time.Duration
 }
 
-// Runner repeats probes in their rhythm. An idle check costs one timer; a
-// goroutine exists only while a probe is under way. Verdicts wait in the Runner
-// until they are taken, so a slow taker holds up no probe: of a check that
-// changed twice it sees the newer verdict.
+// Runner repeats probes in their rhythm. Checks that ask the same in the same
+// rhythm share one probe. All wait in one heap with one timer; a goroutine
+// exists only while a probe is under way. Verdicts wait in the Runner until
+// they are taken, so a slow taker holds up no probe: of a check that changed
+// twice it sees the newer verdict.
 type Runner struct {
 	Options
 	ready  chan struct{}
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	origin time.Time // what checker.Time is counted from
 
 	mu    sync.Mutex
-	tasks map[string][]*task // by identity; equal checks of one server share a key
-	queue []*task            // with verdicts to take
-	began bool               // the first Set is over
+	tasks map[string]*task // by checker.Check.Sharing
+	due   schedule
+	timer *time.Timer
+	alarm checker.Time // when timer is to ring, -1 while it is not
+	queue []*task      // with verdicts to take
+	began bool         // the first Set is over
+	count Count
 }
 
-// task is one check at work.
-type task struct {
-	check  checker.Check
-	damper checker.Damper
-	timer  *time.Timer
-	ctx    context.Context
-	cancel context.CancelFunc
-
-	busy, gone   bool
-	queued       bool
-	why          string
-	rescheduling bool // the last probe failed on this side: said once
+// Count is what a Runner does, and did since its start.
+type Count struct {
+	Checks int    // that are to be made
+	Tasks  int    // probes that answer for them all
+	Busy   int    // of them, those under way
+	Probes uint64 // that began
+	Late   uint64 // of them, those that began more than 100 ms after their time
 }
+
+const (
+	// lateness is how long after its time a probe may begin.
+	lateness = 100 * time.Millisecond
+	// slack is how long before its time a probe may begin: those that are due
+	// together begin together, and the process wakes up less often.
+	slack = 2 * time.Millisecond
+	// mostBusy bounds the probes under way where files are plenty.
+	mostBusy = 16384
+)
 
 // NewRunner makes a Runner without checks.
 func NewRunner(o Options) *Runner {
@@ -63,9 +80,23 @@ func NewRunner(o Options) *Runner {
 	if o.Spread == nil {
 		o.Spread = spread
 	}
-	r := &Runner{Options: o, ready: make(chan struct{}, 1), tasks: map[string][]*task{}}
+	if o.Limit == 0 {
+		o.Limit = limit()
+	}
+	r := &Runner{Options: o, ready: make(chan struct{}, 1), tasks: map[string]*task{}, origin: time.Now(), alarm: -1}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.timer = time.AfterFunc(time.Hour, r.wake)
+	r.timer.Stop()
 	return r
+}
+
+// limit is a fourth of the files this process may open: a script has three.
+func limit() int {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return 64
+	}
+	return int(min(max(files.Cur/4, 16), mostBusy))
 }
 
 func spread(limit time.Duration) time.Duration {
@@ -85,8 +116,11 @@ func (r *Runner) Take(dst []checker.Result) []checker.Result {
 	defer r.mu.Unlock()
 	for _, t := range r.queue {
 		t.queued = false
-		if !t.gone {
-			dst = append(dst, t.damper.Result(t.check.ID, t.why))
+		if t.gone {
+			continue
+		}
+		for _, c := range t.checks {
+			dst = append(dst, t.damper.Result(c.ID, t.why))
 		}
 	}
 	clear(r.queue)
@@ -94,35 +128,16 @@ func (r *Runner) Take(dst []checker.Result) []checker.Result {
 	return dst
 }
 
-// Set replaces all checks. One that was there (by Identity) keeps its verdict,
-// and with equal timers its rhythm too; others start afresh. It does not wait
-// for probes that it calls off.
-func (r *Runner) Set(checks []checker.Check) {
-	identities.forget()
-	patterns.forget()
+// Count tells what is done and was done.
+func (r *Runner) Count() Count {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ctx.Err() != nil {
-		return
+	n := r.count
+	n.Tasks = len(r.tasks)
+	for _, t := range r.tasks {
+		n.Checks += len(t.checks)
 	}
-	old := r.tasks
-	r.tasks = make(map[string][]*task, len(checks))
-	for i := range checks {
-		id := checks[i].Identity()
-		if same := old[id]; len(same) > 0 {
-			old[id] = same[1:]
-			r.keep(same[0], checks[i])
-			r.tasks[id] = append(r.tasks[id], same[0])
-			continue
-		}
-		r.tasks[id] = append(r.tasks[id], r.begin(checks[i]))
-	}
-	for _, dropped := range old {
-		for _, t := range dropped {
-			t.stop()
-		}
-	}
-	r.began = true
+	return n
 }
 
 // Close ends every probe and waits until all have ended: at once, but for
@@ -130,10 +145,9 @@ func (r *Runner) Set(checks []checker.Check) {
 func (r *Runner) Close() {
 	r.mu.Lock()
 	r.cancel()
-	for _, tasks := range r.tasks {
-		for _, t := range tasks {
-			t.stop()
-		}
+	r.timer.Stop()
+	for _, t := range r.tasks {
+		r.stop(t)
 	}
 	r.tasks = nil
 	r.mu.Unlock()
@@ -141,72 +155,75 @@ func (r *Runner) Close() {
 	pingers.restore()
 }
 
-// begin starts a check that is new. The caller holds mu, so its first probe
-// finds the task complete.
-func (r *Runner) begin(c checker.Check) *task {
-	t := &task{check: c, damper: checker.NewDamper(&c, !r.began)}
-	t.ctx, t.cancel = context.WithCancel(r.ctx)
-	t.timer = time.AfterFunc(r.firstDelay(&c), func() { r.probe(t) })
-	return t
-}
+// now is the time on the clock of the tasks.
+func (r *Runner) now() checker.Time { return time.Since(r.origin) }
 
-// firstDelay spreads the probes of many checks that begin together.
-func (r *Runner) firstDelay(c *checker.Check) time.Duration {
-	return time.Second + r.Spread(c.Warmup)
-}
-
-// keep gives a task its check of a new plan. The caller holds mu.
-func (r *Runner) keep(t *task, c checker.Check) {
-	was := t.damper
-	t.damper = was.Retimed(&c)
-	t.check = c
-	if t.damper != was && !t.busy {
-		t.timer.Reset(r.firstDelay(&c))
+// wake begins the probes that are due.
+func (r *Runner) wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.alarm = -1
+	for now := r.now(); r.pending() && r.due[0].next <= now+slack; {
+		r.launch(heap.Pop(&r.due).(*task), now)
 	}
+	r.arm()
 }
 
-// stop calls a task off. The caller holds mu.
-func (t *task) stop() {
-	t.gone = true
-	t.timer.Stop()
-	t.cancel()
+// pending says that a probe may begin when its time comes.
+func (r *Runner) pending() bool {
+	return len(r.due) > 0 && r.count.Busy < r.Limit && r.ctx.Err() == nil
+}
+
+// arm sets the timer to the next probe that is due. The caller holds mu.
+func (r *Runner) arm() {
+	if !r.pending() || r.due[0].next == r.alarm {
+		return
+	}
+	r.alarm = r.due[0].next
+	r.timer.Reset(max(r.alarm-r.now(), 0))
+}
+
+// launch begins a probe of t. The caller holds mu.
+func (r *Runner) launch(t *task, now checker.Time) {
+	r.count.Probes++
+	if now-t.next > lateness {
+		r.count.Late++
+	}
+	r.count.Busy++
+	r.wg.Add(1)
+	var ctx context.Context
+	ctx, t.cancel = context.WithCancel(r.ctx)
+	go r.probe(ctx, t, t.checks[0], t.damper.At, now)
 }
 
 // probe makes one probe of t, in a goroutine of its own.
-func (r *Runner) probe(t *task) {
-	r.mu.Lock()
-	if t.gone || t.busy {
-		r.mu.Unlock()
-		return
-	}
-	t.busy = true
-	r.wg.Add(1)
-	c, step := t.check, t.damper.At
-	r.mu.Unlock()
+func (r *Runner) probe(ctx context.Context, t *task, c *checker.Check, step int, start checker.Time) {
 	defer r.wg.Done()
-
-	start := time.Now()
-	o := r.Ask(t.ctx, &c, step)
-	for _, line := range r.settle(t, o, time.Since(start)) {
+	o := r.Ask(ctx, c, step)
+	for _, line := range r.settle(t, o, start) {
 		r.Log(line)
 	}
 }
 
 // settle takes the outcome of a probe, sets the time of the next and returns
 // what the log should have of it.
-func (r *Runner) settle(t *task, o checker.Outcome, took time.Duration) []string {
+func (r *Runner) settle(t *task, o checker.Outcome, start checker.Time) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.arm()
+	r.count.Busy--
 	if t.gone {
 		return nil
 	}
+	t.cancel()
+	t.cancel = nil
 	was := t.damper
 	d, report, wait := was.Step(o)
-	t.busy, t.damper = false, d
-	if kindOf(&t.check).fromStart {
-		wait -= took
+	t.damper, t.next = d, r.now()+wait
+	if kindOf(t.checks[0]).fromStart {
+		t.next = max(start+wait, r.now())
 	}
-	t.timer.Reset(max(wait, 0))
+	heap.Push(&r.due, t)
 	if report {
 		t.why = o.Why
 		r.offer(t)
@@ -224,23 +241,4 @@ func (r *Runner) offer(t *task) {
 	case r.ready <- struct{}{}:
 	default:
 	}
-}
-
-// lines is what the log gets of one outcome: a change of the verdict, and with
-// log_all_failures every failure. Trouble of this side is told when it begins.
-func (t *task) lines(was checker.Damper, o checker.Outcome) []string {
-	c, d := &t.check, t.damper
-	began := o.Answer == checker.Local && !t.rescheduling
-	t.rescheduling = o.Answer == checker.Local
-	var lines []string
-	if o.Phrase != "" && (began || o.Answer == checker.Failed && c.LogAll || o.Answer == checker.Passed && !was.Up) {
-		lines = append(lines, o.Phrase)
-	}
-	switch {
-	case was.Up && !d.Up, !was.Decided && d.Decided && !d.Up:
-		lines = append(lines, downLine(c, o.Why))
-	case !was.Up && d.Up:
-		lines = append(lines, kindOf(c).up(c))
-	}
-	return lines
 }

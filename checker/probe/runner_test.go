@@ -227,14 +227,82 @@ func TestRunnerTakesOtherTimers(t *testing.T) {
 	})
 }
 
-func TestRunnerKeepsEqualChecksApart(t *testing.T) {
+func TestRunnerSharesEqualProbes(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fake, r *Runner) {
-		r.Set([]checker.Check{fakeCheck(0, 80), fakeCheck(1, 80)})
-		expect(t, after(r, 2*time.Second), "0 true connected; 1 true connected")
-		r.Set([]checker.Check{fakeCheck(0, 80), fakeCheck(1, 80)})
+		of := func(id checker.ID, service string) checker.Check {
+			c := fakeCheck(id, 80)
+			c.Service = service
+			return c
+		}
+		f.set(80, "refused")
+		r.Set([]checker.Check{of(0, "a"), of(1, "b"), of(2, "b")})
+		expect(t, after(r, 2*time.Second), "0 false refused; 1 false refused; 2 false refused")
+		expect(t, f.history(), "1s :80")
+		expect(t, f.said(), "TCP_CHECK on service 80 failed after 1 retries. (refused)")
+
+		// Another service comes: it hears at once what is known.
+		r.Set([]checker.Check{of(0, "b"), of(1, "c")})
+		expect(t, after(r, 0), "0 false refused; 1 false refused")
+		r.Set([]checker.Check{of(1, "b"), of(0, "c")})
+		expect(t, after(r, 0), "")
+		f.heal(80)
+		expect(t, after(r, 10*time.Second), "0 true connected; 1 true connected")
+		expect(t, f.history(), "1s :80,11s :80")
+		want := Count{Checks: 2, Tasks: 1, Probes: 2}
+		if n := r.Count(); n != want {
+			t.Errorf("count %+v, want %+v", n, want)
+		}
+	})
+}
+
+func TestRunnerKeepsPrivateProbesApart(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fake, r *Runner) {
+		checks := []checker.Check{fakeCheck(0, 80), fakeCheck(1, 80), fakeCheck(2, 80)}
+		checks[1].Private, checks[2].Private = true, true
+		r.Set(checks)
+		expect(t, after(r, 2*time.Second), "0 true connected; 1 true connected; 2 true connected")
+		r.Set(slices.Clone(checks))
 		f.forget()
-		after(r, 10*time.Second)
-		expect(t, f.history(), "11s :80,11s :80")
+		expect(t, after(r, 10*time.Second), "")
+		expect(t, f.history(), "11s :80,11s :80,11s :80")
+	})
+}
+
+// TestRunnerJoinsARhythm: a check whose timers become those of others joins
+// their probe and their verdict.
+func TestRunnerJoinsARhythm(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fake, r *Runner) {
+		slow, fast := fakeCheck(0, 80), fakeCheck(1, 80)
+		slow.Service, fast.Interval = "a", 3*time.Second
+		r.Set([]checker.Check{slow, fast})
+		expect(t, after(r, 2*time.Second), "0 true connected; 1 true connected")
+		f.set(80, "refused")
+		expect(t, after(r, 4*time.Second), "1 false refused")
+		slow.Interval = 3 * time.Second
+		r.Set([]checker.Check{slow, fast})
+		expect(t, after(r, 0), "0 false refused; 1 false refused")
+	})
+}
+
+func TestRunnerCountsLateProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{down: map[uint16]string{}, start: time.Now(), took: 150 * time.Millisecond}
+		r := NewRunner(Options{Log: f.log, Ask: f.ask, Limit: 2})
+		defer r.Close()
+		var checks []checker.Check
+		for i := range 5 {
+			checks = append(checks, fakeCheck(checker.ID(i), uint16(i+1)))
+		}
+		r.Set(checks)
+		<-time.After(1100 * time.Millisecond)
+		if n := r.Count(); n.Busy != 2 {
+			t.Errorf("%d probes under way, the limit is 2", n.Busy)
+		}
+		<-time.After(900 * time.Millisecond)
+		want := Count{Checks: 5, Tasks: 5, Probes: 5, Late: 3}
+		if n := r.Count(); n != want {
+			t.Errorf("count %+v, want %+v", n, want)
+		}
 	})
 }
 

@@ -22,11 +22,11 @@ import (
 )
 
 // secureServer serves "hello" over TLS, set up by edit.
-func secureServer(t *testing.T, edit func(*tls.Config)) (*httptest.Server, *[]tls.ConnectionState) {
+func secureServer(t *testing.T, edit func(*tls.Config)) (*httptest.Server, <-chan tls.ConnectionState) {
 	t.Helper()
-	var seen []tls.ConnectionState
+	seen := make(chan tls.ConnectionState, 16)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen = append(seen, *r.TLS)
+		seen <- *r.TLS
 		io.WriteString(w, "hello")
 	}))
 	srv.TLS = &tls.Config{}
@@ -34,7 +34,7 @@ func secureServer(t *testing.T, edit func(*tls.Config)) (*httptest.Server, *[]tl
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	return srv, &seen
+	return srv, seen
 }
 
 func secureCheck(srv *httptest.Server, t checker.TLS) *checker.Check {
@@ -54,9 +54,9 @@ func TestSSLResumesSessions(t *testing.T) {
 				}
 			}
 		}
-		for _, s := range [][]tls.ConnectionState{*seen, *seenOther} {
-			if len(s) != 2 || s[0].DidResume || !s[1].DidResume {
-				t.Errorf("TLS %s: %d connections, resumed %v then %v", name, len(s), s[0].DidResume, s[1].DidResume)
+		for _, s := range []<-chan tls.ConnectionState{seen, seenOther} {
+			if first, second := <-s, <-s; first.DidResume || !second.DidResume {
+				t.Errorf("TLS %s: resumed %v then %v", name, first.DidResume, second.DidResume)
 			}
 		}
 	}
@@ -106,7 +106,7 @@ func TestSSLShowsItsCertificate(t *testing.T) {
 			t.Errorf("with password %q: %s", password, o)
 		}
 	}
-	if n := len(*seen); n != 2 || len((*seen)[1].PeerCertificates) != 1 {
+	if n := len(seen); n != 2 || len((<-seen).PeerCertificates) != 1 {
 		t.Errorf("%d requests came through", n)
 	}
 }

@@ -47,6 +47,7 @@ type Node struct {
 	plan     *Plan
 	pools    []pool
 	verdicts []Verdict // parallel to plan.Checks
+	ids      []string  // their identities, parallel too
 }
 
 // pool is a Pool at work.

@@ -13,8 +13,7 @@ func (n *Node) State() State {
 		s.Pools[n.plan.Pools[i].Key] = n.pools[i].State()
 	}
 	for i, v := range n.verdicts {
-		id := n.plan.Checks[i].Identity()
-		s.Checks[id] = append(s.Checks[id], v)
+		s.Checks[n.ids[i]] = append(s.Checks[n.ids[i]], v)
 	}
 	return s
 }
@@ -59,10 +58,12 @@ func newPool(plan *Pool) pool {
 // up, or with alpha down, unless its server was judged before by other checks.
 func (n *Node) adoptVerdicts(state *State, known []map[ipvsctl.DestKey]ipvsctl.ServerState) {
 	n.verdicts = make([]Verdict, len(n.plan.Checks))
+	n.ids = make([]string, len(n.plan.Checks))
 	used := make(map[string]int, len(n.plan.Checks))
 	for i := range n.plan.Checks {
 		c, o := &n.plan.Checks[i], n.plan.Owners[i]
 		id := c.Identity()
+		n.ids[i] = id
 		if old := state.Checks[id]; used[id] < len(old) {
 			n.verdicts[i] = old[used[id]]
 			used[id]++

@@ -1,0 +1,184 @@
+package probe
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"keepgo/checker"
+)
+
+// task is one probe at work, for all checks that share it.
+type task struct {
+	checks []*checker.Check // equal but for whom they are made for
+	damper checker.Damper
+	next   checker.Time       // when the next probe is due
+	place  int                // in the schedule, -1 while it is not there
+	cancel context.CancelFunc // of the probe under way, nil none
+
+	gone, queued bool
+	rescheduling bool // the last probe failed on this side: said once
+	why          string
+}
+
+// schedule is the heap of the tasks that wait, by the time they are due.
+type schedule []*task
+
+// Len implements heap.Interface.
+func (s schedule) Len() int { return len(s) }
+
+// Less implements heap.Interface.
+func (s schedule) Less(i, j int) bool { return s[i].next < s[j].next }
+
+// Swap implements heap.Interface.
+func (s schedule) Swap(i, j int) {
+	s[i], s[j] = s[j], s[i]
+	s[i].place, s[j].place = i, j
+}
+
+// Push implements heap.Interface.
+func (s *schedule) Push(x any) {
+	t := x.(*task)
+	t.place = len(*s)
+	*s = append(*s, t)
+}
+
+// Pop implements heap.Interface.
+func (s *schedule) Pop() any {
+	last := len(*s) - 1
+	t := (*s)[last]
+	(*s)[last] = nil
+	*s = (*s)[:last]
+	t.place = -1
+	return t
+}
+
+// Set replaces all checks. One that was there (by Identity) keeps its verdict,
+// and with equal timers its rhythm too; one that joins others hears their
+// verdict; what is left starts afresh. It does not wait for probes that it
+// calls off. The checks must not change any more.
+func (r *Runner) Set(checks []checker.Check) {
+	groups := shared(checks)
+	identities.forget()
+	patterns.forget()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return
+	}
+	old := r.tasks
+	r.tasks = make(map[string]*task, len(groups))
+	for key, group := range groups {
+		if t := old[key]; t != nil {
+			delete(old, key)
+			r.tasks[key] = t
+			r.hand(t, t.checks, group)
+		}
+	}
+	known := byIdentity(old)
+	for key, group := range groups {
+		if r.tasks[key] == nil {
+			r.tasks[key] = r.begin(group, known)
+		}
+	}
+	for _, t := range old {
+		r.stop(t)
+	}
+	r.began = true
+	r.arm()
+}
+
+// shared are the checks that one probe answers, by what they share.
+func shared(checks []checker.Check) map[string][]*checker.Check {
+	groups := make(map[string][]*checker.Check, len(checks))
+	for i := range checks {
+		c := &checks[i]
+		key := c.Sharing()
+		for n := 0; c.Private && groups[key] != nil; n++ {
+			key = fmt.Sprintf("%s#%d", c.Sharing(), n)
+		}
+		groups[key] = append(groups[key], c)
+	}
+	return groups
+}
+
+// byIdentity finds the task that knows of a check.
+func byIdentity(tasks map[string]*task) map[string]*task {
+	known := make(map[string]*task, len(tasks))
+	for _, t := range tasks {
+		for _, c := range t.checks {
+			known[c.Identity()] = t
+		}
+	}
+	return known
+}
+
+// begin starts a probe that is new, with what is known of one of its checks
+// under other timers. The caller holds mu.
+func (r *Runner) begin(group []*checker.Check, known map[string]*task) *task {
+	c := group[0]
+	t := &task{checks: group, damper: checker.NewDamper(c, !r.began), next: r.now() + firstDelay + r.Spread(c.Warmup)}
+	for i := 0; i < len(group) && len(known) > 0; i++ {
+		if was := known[group[i].Identity()]; was != nil {
+			t.damper, t.why = was.damper.Retimed(c), was.why
+			r.hand(t, was.checks, group)
+			if was.queued {
+				r.offer(t)
+			}
+			break
+		}
+	}
+	heap.Push(&r.due, t)
+	return t
+}
+
+// firstDelay is the time before the first probe, to which a part of the warmup
+// comes that spreads the probes of many checks: check_api.c of keepalived.
+const firstDelay = time.Second
+
+// hand gives a task its checks of a new plan. Those of services that did not
+// hear of it before hear its verdict. The caller holds mu.
+func (r *Runner) hand(t *task, was, group []*checker.Check) {
+	t.checks = group
+	same := slices.EqualFunc(was, group, func(a, b *checker.Check) bool { return a.Service == b.Service })
+	if !same && t.damper.Decided {
+		r.offer(t)
+	}
+}
+
+// stop calls a task off. The caller holds mu.
+func (r *Runner) stop(t *task) {
+	t.gone = true
+	if t.cancel != nil {
+		t.cancel()
+	}
+	if t.place >= 0 {
+		heap.Remove(&r.due, t.place)
+	}
+}
+
+// talkative says that failures are logged each.
+func (t *task) talkative() bool {
+	return slices.ContainsFunc(t.checks, func(c *checker.Check) bool { return c.LogAll })
+}
+
+// lines is what the log gets of one outcome: a change of the verdict, and with
+// log_all_failures every failure. Trouble of this side is told when it begins.
+func (t *task) lines(was checker.Damper, o checker.Outcome) []string {
+	c, d := t.checks[0], t.damper
+	began := o.Answer == checker.Local && !t.rescheduling
+	t.rescheduling = o.Answer == checker.Local
+	var lines []string
+	if o.Phrase != "" && (began || o.Answer == checker.Failed && t.talkative() || o.Answer == checker.Passed && !was.Up) {
+		lines = append(lines, o.Phrase)
+	}
+	switch {
+	case was.Up && !d.Up, !was.Decided && d.Decided && !d.Up:
+		lines = append(lines, downLine(c, o.Why))
+	case !was.Up && d.Up:
+		lines = append(lines, kindOf(c).up(c))
+	}
+	return lines
+}
