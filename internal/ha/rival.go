@@ -22,6 +22,7 @@ type rivalry struct {
 	hush   time.Duration // after so long without one it is over
 	fresh  bool          // we had just become MASTER ourselves
 	goes   bool          // it goes on
+	byARP  bool          // no advert of it was heard
 	claims bool          // it claims an address, and has had no answer yet
 	told   string        // the split brain as it was told, "" before
 
@@ -107,9 +108,9 @@ func (n *Node) rivals(now vrrp.Time, m *member, peer, sign, cause string) {
 	if !m.plan.Reannounce {
 		return
 	}
-	if r.again == vrrp.Never {
-		*r = rivalry{peer: peer, sign: sign, cause: cause, began: now, hush: hushes * interval,
-			fresh: now-m.since < interval, again: now + interval + interval/2}
+	if r.again == vrrp.Never || r.byARP && cause != unheard { // an advert says more than ARP
+		*r = rivalry{peer: peer, sign: sign, cause: cause, began: now, hush: hushes * interval, byARP: cause == unheard,
+			claims: r.claims, fresh: now-m.since < interval, again: now + interval + interval/2}
 		n.arm(m)
 	}
 	r.heard = now
@@ -122,7 +123,7 @@ func (n *Node) refused(now vrrp.Time, m *member, err error, advert *vrrp.Packet,
 	if m.router.State() != vrrp.Master || advert.Priority == 0 {
 		return
 	}
-	if m.rival.again != vrrp.Never { // known: nothing is made up again
+	if m.rival.again != vrrp.Never && !m.rival.byARP { // known: nothing is made up again
 		n.rivals(now, m, "", "", "")
 		return
 	}
@@ -140,7 +141,7 @@ func (n *Node) claimed(now vrrp.Time, id int, a netip.Addr, station string, acts
 	}
 	n.rivals(now, m, station, fmt.Sprintf("%s is claimed by %s", a, station), unheard)
 	r := &m.rival
-	if r.cause == unheard {
+	if r.byARP {
 		r.goes, r.hush = true, claimsEnd
 	}
 	r.claims = true
@@ -151,26 +152,31 @@ func (n *Node) claimed(now vrrp.Time, id int, a netip.Addr, station string, acts
 
 // Likely causes of a split brain.
 const (
-	unheard = "either another director is MASTER and its adverts do not arrive here (a switch that snoops IGMP and has no querier, a VLAN or a firewall between), or another host has the address"
-	deaf    = "it does not hear our adverts (multicast passes one way only: a switch that snoops IGMP and has no querier, or a firewall there), or refuses them (authentication, version or interval differ: its log says so)"
-	deafToo = "it does not hear our adverts (a firewall, a route, or our address is not among its unicast_peer), or refuses them (authentication, version or interval differ: its log says so)"
+	unheard = "either another director is MASTER and its adverts do not arrive here, or another host has the address; between directors, "
+	deaf    = "it does not hear our adverts, or refuses them (authentication, version or interval differ: its log says so); "
 	parted  = "no adverts passed between us for a while, or it was not scheduled (frozen)"
+
+	multicastWay = "look for a switch that snoops IGMP and has no querier, a VLAN, a firewall"
+	unicastWay   = "look for a firewall, a route, and whether each has the other among its unicast_peer"
 )
 
 // why is the likely cause of a rivalry.
 func (m *member) why() string {
-	r := &m.rival
+	r, way := &m.rival, multicastWay
+	if m.plan.Key.Unicast {
+		way = unicastWay
+	}
 	switch {
+	case r.byARP:
+		return r.cause + way
 	case r.cause != "":
 		return r.cause
 	case m.slept > 0 && r.began-m.woke < r.hush:
 		return fmt.Sprintf("we were not scheduled for %s, and it took over meanwhile", m.slept)
 	case !r.goes:
 		return parted
-	case m.plan.Key.Unicast:
-		return deafToo
 	}
-	return deaf
+	return deaf + way
 }
 
 // revisit looks at a rivalry: whether it goes on, is over, or waits for an
