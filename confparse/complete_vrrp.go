@@ -64,8 +64,8 @@ func (r *reader) inheritInstance(i *Instance) {
 	def(r, i, "lower_prio_no_advert", &i.LowerPriorityNoAdvert, g.noAdvert)
 	def(r, i, "higher_prio_send_advert", &i.HigherPrioritySend, g.sendHigh)
 	def(r, i, "skip_check_adv_addr", &i.SkipAddressCheck, g.skipAddr)
-	def(r, i, "owner_ignore_adverts", &i.OwnerIgnoresAdverts, g.ownerDum || g.strict)
 	def(r, i, "strict_mode", &i.Strict, g.strict)
+	def(r, i, "owner_ignore_adverts", &i.OwnerIgnoresAdverts, g.ownerDum || i.Strict)
 	def(r, i, "notify_priority_changes", &i.NotifyPriorityChanges, g.prioNote)
 	def(r, i, "v3_checksum_as_v2", &i.V3ChecksumAsV2, g.checksum)
 	def(r, i, "smtp_alert", &i.SMTPAlert, r.alert(g.alert.vrrp, "smtp_alert_vrrp", false))
@@ -322,6 +322,9 @@ func (r *reader) completeVIPs(i *Instance) {
 		i.Addresses = i.Addresses[:maxPacketAddresses]
 	case n == 0 && !i.NoAddress && !r.saidSomethingAbout(i, "virtual_ipaddress"):
 		r.warn(i, "virtual_ipaddress", "", "vrrp_instance %s has no virtual address", i.Name)
+		if i.Version == 3 && i.Unusable == "" {
+			i.Unusable = "VRRP version 3 needs a virtual address, or no_virtual_ipaddress"
+		}
 	}
 }
 
@@ -384,6 +387,13 @@ func (r *reader) completeStrict(i *Instance) {
 	}
 	if len(i.Addresses) == 0 && i.Unusable == "" {
 		i.Unusable = "strict mode needs a virtual address"
+	}
+	if i.NoAddress {
+		r.warn(i, "no_virtual_ipaddress", "", "no_virtual_ipaddress has no effect in strict mode")
+		i.NoAddress = false
+	}
+	if i.IPv6 && len(i.Addresses) > 0 && !i.Addresses[0].Prefix.Addr().IsLinkLocalUnicast() {
+		r.fail(i, "virtual_ipaddress", "put the link-local address first", "strict mode: the first address of an IPv6 instance is a link-local one (RFC 9568 section 5.2.9)")
 	}
 }
 

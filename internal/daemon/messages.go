@@ -35,12 +35,14 @@ type scriptResult struct {
 
 // fromChild is what a child tells its parent: exactly one field is set.
 type fromChild struct {
-	Ready  bool // the first plan is in force
-	Log    string
-	Detail bool         // with Log: only with -D
-	Signal unix.Signal  // the process got it, but the parent is who can obey
-	Edge   *notify.Edge // a state changed: run its scripts
-	Server *lb.Edge     // a virtual or real server changed
-	Report *status.Status
-	State  *lb.State // what a new LVS process would go on from
+	Ready bool // the plan is in force
+	// Masters, with Ready: the instances that are MASTER, by the names of the plan
+	Masters []string
+	Log     string
+	Detail  bool         // with Log: for -D alone
+	Signal  unix.Signal  // the process got it, but the parent is who can obey
+	Edge    *notify.Edge // a state changed: run its scripts
+	Server  *lb.Edge     // a virtual or real server changed
+	Report  *status.Status
+	State   *lb.State // what a new LVS process would go on from
 }

@@ -287,8 +287,20 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.State != nil && c.needed:
 		p.servers = m.State
 	case m.Ready:
+		if c == p.vrrp {
+			p.renamed(m.Masters)
+		}
 		c.ready = true
 		p.completed()
+	}
+}
+
+// renamed notes who is MASTER once a plan is in force: a reload may have given
+// an instance another name without a change of its state.
+func (p *parent) renamed(masters []string) {
+	clear(p.masters)
+	for _, name := range masters {
+		p.masters[name] = true
 	}
 }
 

@@ -168,7 +168,7 @@ func (l *vrrpLoop) told(m toChild) {
 	case m.HA != nil:
 		l.herald.learn(m.HA)
 		l.step(ha.Event{Kind: ha.EventReload, Plan: m.HA})
-		l.up.send(fromChild{Ready: true})
+		l.up.send(fromChild{Ready: true, Masters: l.node.Masters()})
 	case m.Script != nil && l.node != nil:
 		l.step(ha.Event{Kind: ha.EventScript, Script: m.Script.Script, OK: m.Script.OK, Words: m.Script.Words})
 	case m.Files != nil && l.node != nil:
@@ -195,7 +195,7 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	l.step(ha.Event{Kind: ha.EventStart})
 	l.herald.await(l.node.Awaited(l.clock.now()))
 	l.devices.clean()
-	l.up.send(fromChild{Ready: true})
+	l.up.send(fromChild{Ready: true, Masters: l.node.Masters()})
 }
 
 // filesSay lets the node hear the numbers in tracked files.

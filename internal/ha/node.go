@@ -164,12 +164,12 @@ func New(plan *Plan) *Node {
 		links: map[string]Link{}, byID: map[int]*member{},
 		files: map[string]int{}, processes: map[string]bool{}, framed: map[string]bool{},
 	}
-	n.adopt(plan, map[Key]*member{})
+	n.adopt(plan, nil)
 	return n
 }
 
 // adopt puts a plan in force. Members of old that the plan has too are kept.
-func (n *Node) adopt(plan *Plan, old map[Key]*member) {
+func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 	n.adoptScripts(plan.Scripts)
 	n.plan = plan
 	n.strangers = map[neighbour]stranger{}
@@ -177,7 +177,7 @@ func (n *Node) adopt(plan *Plan, old map[Key]*member) {
 	n.due = nil
 	for i := range plan.Instances {
 		p := &plan.Instances[i]
-		m := old[p.Key]
+		m := old[p]
 		if m == nil {
 			n.lastID++
 			m = &member{id: n.lastID, router: vrrp.New(p.Router), next: vrrp.Never, rival: noRival}
@@ -294,6 +294,17 @@ func (n *Node) Resume(names []string) {
 	for _, m := range n.members {
 		m.resumed = slices.Contains(names, m.plan.Name)
 	}
+}
+
+// Masters are the names of the instances that are MASTER, for Resume.
+func (n *Node) Masters() []string {
+	names := []string{}
+	for _, m := range n.members {
+		if m.resumed || m.router.State() == vrrp.Master {
+			names = append(names, m.plan.Name)
+		}
+	}
+	return names
 }
 
 // Planned is the plan of an instance, nil for one that is gone.

@@ -104,6 +104,9 @@ func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
 			return acts
 		}
 	}
+	if m.plan.Router.OwnerIgnoresAdverts && m.plan.Router.Priority == vrrp.Owner {
+		return m.ignores(p, acts)
+	}
 	acts = m.drifts(err, &advert, p, acts)
 	heard := advert.Heard(p.Src)
 	m.stats.CountHeard(heard)
@@ -158,6 +161,19 @@ func (m *member) complain(err error, advert *vrrp.Packet, p *Packet, acts []Acti
 	}
 	return m.log(acts, "%s", why)
 }
+
+// ignores tells once that adverts are dropped unheard (owner_ignore_adverts).
+func (m *member) ignores(p *Packet, acts []Action) []Action {
+	if m.told&ignored != 0 {
+		return acts
+	}
+	m.told |= ignored
+	return m.log(acts, "advert from %s is ignored: we are the address owner (owner_ignore_adverts)", p.Src)
+}
+
+// ignored is the bit of owner_ignore_adverts among what was told; no fault of a
+// packet has it.
+const ignored = 1
 
 // bit is the place of a fault among those told, 0 for none.
 func bit(err error) uint32 {

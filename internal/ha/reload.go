@@ -11,14 +11,13 @@ import (
 // state and rhythm; what vanished goes first, so an address may move from one
 // instance to another.
 func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
-	old := map[Key]*member{}
+	old := n.match(plan)
 	before := map[*member]*Instance{}
-	for _, m := range n.members {
-		old[m.plan.Key] = m
+	for _, m := range old {
 		before[m] = m.plan
 	}
 	synced := n.plan.Sync != nil
-	acts = n.retire(now, plan, acts)
+	acts = n.retire(now, before, acts)
 	clear(n.kinds)
 	for name, l := range n.links {
 		if l.Exists {
@@ -81,17 +80,35 @@ func (n *Node) repeat(acts []Action) []Action {
 	return acts
 }
 
+// match finds for each instance of a plan the member that goes on as it: one of
+// its key, and of several with that key (unicast instances with other peers, or
+// a mistake) first the one of its name.
+func (n *Node) match(plan *Plan) map[*Instance]*member {
+	left, found := map[Key][]*member{}, map[*Instance]*member{}
+	for _, m := range n.members {
+		left[m.plan.Key] = append(left[m.plan.Key], m)
+	}
+	for _, named := range []bool{true, false} {
+		for i := range plan.Instances {
+			p := &plan.Instances[i]
+			list := left[p.Key]
+			j := slices.IndexFunc(list, func(m *member) bool { return !named || m.plan.Name == p.Name })
+			if found[p] == nil && j >= 0 {
+				found[p] = list[j]
+				left[p.Key] = slices.Delete(list, j, j+1)
+			}
+		}
+	}
+	return found
+}
+
 // retire ends the members that the new plan does not have. They stay known by
 // id until the next reload, because their last adverts are still to be sent.
-func (n *Node) retire(now vrrp.Time, plan *Plan, acts []Action) []Action {
-	kept := map[Key]bool{}
-	for i := range plan.Instances {
-		kept[plan.Instances[i].Key] = true
-	}
+func (n *Node) retire(now vrrp.Time, kept map[*member]*Instance, acts []Action) []Action {
 	clear(n.byID)
 	for _, m := range n.members {
 		n.byID[m.id] = m
-		if kept[m.plan.Key] {
+		if kept[m] != nil {
 			continue
 		}
 		was := m.router.State()
@@ -108,12 +125,13 @@ func (n *Node) retire(now vrrp.Time, plan *Plan, acts []Action) []Action {
 }
 
 // farewell is the state a removed instance is told with: DELETED where asked
-// for, else FAULT unless that was told already.
+// for, else FAULT unless that was told already. One that still waited to begin
+// has told nothing, and has nothing to take back.
 func (m *member) farewell(was vrrp.State) string {
 	switch {
 	case m.plan.Deleted:
 		return "DELETED"
-	case was != vrrp.Fault:
+	case was != vrrp.Fault && was != vrrp.Init:
 		return "FAULT"
 	}
 	return ""

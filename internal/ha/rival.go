@@ -96,10 +96,20 @@ func (m *member) yields(now vrrp.Time, peer netip.Addr) bool {
 	return m.plan.Reannounce && m.below == peer && now-m.since < m.router.Config().Interval
 }
 
-// again announces a member's addresses again.
+// again announces a member's addresses again, and those of its sync group: who
+// took one for the rival's took them all.
 func (n *Node) again(m *member, acts []Action) []Action {
 	m.stats.Reannounced++
-	return append(acts, Action{Kind: ActRepeat, ID: m.id})
+	acts = append(acts, Action{Kind: ActRepeat, ID: m.id})
+	if m.group == nil {
+		return acts
+	}
+	for _, o := range m.group.members {
+		if o != m && o.router.State() == vrrp.Master {
+			acts = append(acts, Action{Kind: ActRepeat, ID: o.id})
+		}
+	}
+	return acts
 }
 
 // rivals notes a sign of a rival.

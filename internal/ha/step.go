@@ -87,7 +87,7 @@ func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, 
 	default:
 		acts = m.log(acts, "%s", m.reason)
 	}
-	acts = m.log(acts, "Entering %s STATE%s", a.State, atStart(was))
+	acts = m.log(acts, "Entering %s STATE%s", a.State, atStart(was, a.State))
 	return append(acts, Action{Kind: ActNotify, Edge: m.edge(a.State.String())})
 }
 
@@ -99,8 +99,10 @@ func (m *member) words(a *vrrp.Action) string {
 	return a.Text(m.router.Priority())
 }
 
-func atStart(was vrrp.State) string {
-	if was == vrrp.Init {
+// atStart marks the first state, which keepalived does not where an owner begins
+// as MASTER: it passes through BACKUP in silence.
+func atStart(was, is vrrp.State) string {
+	if was == vrrp.Init && is != vrrp.Master {
 		return " (init)"
 	}
 	return ""
