@@ -85,11 +85,31 @@ func (r *reader) completeGlobal() {
 	if !r.has(g, "vrrp_garp_lower_prio_repeat") {
 		g.garp.LowerRepeat = g.garp.Repeat
 	}
+	g.Defaults = r.defaults()
 	r.completeOutlets()
 	for i := range r.cfg.StaticAddresses {
 		a := &r.cfg.StaticAddresses[i]
 		a.Interface = cmp.Or(a.Interface, g.DefaultInterface)
 	}
+}
+
+// defaults are what instances and checkers inherit.
+func (r *reader) defaults() Defaults {
+	g := &r.globals
+	d := Defaults{
+		GARP: g.garp, DownTimerAdverts: g.adverts, LowerPriorityNoAdvert: g.noAdvert, HigherPrioritySend: g.sendHigh,
+		CheckPeer: g.checkSrc, SkipAddressCheck: g.skipAddr, Strict: g.strict,
+		NotifyPriorityChanges: g.prioNote, LogAllFailures: g.logAll,
+	}
+	for keyword, a := range map[string]struct {
+		to **bool
+		on bool
+	}{"smtp_alert": {&d.Alert, g.alert.all}, "smtp_alert_vrrp": {&d.AlertVRRP, g.alert.vrrp}, "smtp_alert_checker": {&d.AlertChecker, g.alert.checker}} {
+		if r.has(g, keyword) {
+			*a.to = &a.on
+		}
+	}
+	return d
 }
 
 // completeOutlets applies the defaults of names and pipes to each other.

@@ -36,6 +36,8 @@ type Global struct {
 	NoEmailFaults     bool
 	NoCheckerEmails   bool
 
+	Defaults Defaults
+
 	ChildWait time.Duration // child_wait_time, default 5 s
 
 	ProcessNames bool // process_names
@@ -103,6 +105,18 @@ type Global struct {
 	StateDumpFile   string
 	StatsDumpFile   string
 	JSONDumpFile    string
+}
+
+// Defaults are what global_defs says for instances and checkers, where it has
+// been applied already: for dumps alone.
+type Defaults struct {
+	GARP                                      GARP
+	DownTimerAdverts                          int
+	LowerPriorityNoAdvert, HigherPrioritySend bool
+	CheckPeer, SkipAddressCheck, Strict       bool
+	NotifyPriorityChanges, LogAllFailures     bool
+	// SMTP alerts: nil means unset.
+	Alert, AlertVRRP, AlertChecker *bool
 }
 
 // Process is how one of the processes runs.

@@ -51,8 +51,8 @@ func fifoRows(name, what string, at func(*globals) *FIFO) []row[globals] {
 func fileRows() []row[globals] {
 	type G = globals
 	return []row[G]{
-		field("umask", given(umask()).or("0177"), func(g *G) **uint32 { return &g.Umask }, "The permissions that created files lack.").notYet().since("2.0.9"),
-		field("random_seed", given(number[uint64](0, 1<<32-1).in("a number, 0 or above")).or("of the time"), func(g *G) **uint64 { return &g.RandomSeed }, "Makes random numbers repeatable.").notYet().since("2.0.15"),
+		field("umask", given(umask()).or("0177"), func(g *G) **uint32 { return &g.Umask }, "The permissions that created files lack.").since("2.0.9"),
+		field("random_seed", given(number[uint64](0, 1<<32-1).in("a number, 0 or above")).or("of the time"), func(g *G) **uint64 { return &g.RandomSeed }, "Makes random numbers repeatable.").without("chance decides nothing but when checks begin").since("2.0.15"),
 		action("reload_check_config", "[<LOGFILE>]", func(s *stmt, g *G) {
 			if path, ok := optional(absolute(), "/dev/null").read(s); ok {
 				g.Reload.Check, g.Reload.CheckLog = true, path
@@ -71,11 +71,11 @@ func fileRows() []row[globals] {
 				option("wildcard_match", "[+|-]", "A pattern that matches nothing.").or("off"), option("brace_match", "[+|-]", "A name in braces without a file.").or("off")).since("2.2.0"),
 		field("config_save_dir", text("dir").in("made if it is missing"), func(g *G) *string { return &g.ConfigSaveDir }, "Where read configurations are kept.").notYet().since("2.2.3"),
 		field("tmp_config_directory", absolute().or("memory"), func(g *G) *string { return &g.TmpConfigDir }, "Where the joined configuration is kept.").without("it is never written to a file").since("2.2.0"),
-		field("data_use_instance", boolean(), func(g *G) *bool { return &g.DataUseInstance }, "Puts the name of the instance into that of the dump.").notYet().since("2.2.3"),
-		field("json_version", number[int](1, 2).or(1), func(g *G) *int { return &g.JSONVersion }, "The layout of the JSON dump.").notYet().since("2.2.8"),
+		field("data_use_instance", boolean(), func(g *G) *bool { return &g.DataUseInstance }, "Puts the name of the instance into that of the dump.").since("2.2.3"),
+		field("json_version", number[int](1, 2).or(1), func(g *G) *int { return &g.JSONVersion }, "The layout of the JSON dump.").since("2.2.8"),
 		field("iproute_usr_dir", absolute().or("/usr/share/iproute2"), func(g *G) *string { return &g.IPRouteUsrDir }, "Where the names of iproute2 come from.").since("2.3.2"),
 		field("iproute_etc_dir", absolute().or("/etc/iproute2"), func(g *G) *string { return &g.IPRouteEtcDir }, "Where the administrator's names of iproute2 are.").since("2.3.2"),
-		field("state_dump_file", filePath().in("a path, a name, or a directory with / at its end").or("keepalived.data in TMPDIR"), func(g *G) *string { return &g.StateDumpFile }, "Where the dump of the state goes.").notYet().since("2.3.3"),
+		field("state_dump_file", filePath().in("a path, a name, or a directory with / at its end").or("keepalived.data in TMPDIR"), func(g *G) *string { return &g.StateDumpFile }, "Where the dump of the state goes.").since("2.3.3"),
 		field("stats_dump_file", filePath().or("keepalived.stats in TMPDIR"), func(g *G) *string { return &g.StatsDumpFile }, "Where the dump of the counters goes.").without("keepalived does not use it either").since("2.3.3"),
 		field("json_dump_file", filePath().or("keepalived.json in TMPDIR"), func(g *G) *string { return &g.JSONDumpFile }, "Where the JSON dump goes.").without("keepalived does not use it either").since("2.3.3"),
 		gone[G]("lvs_id", "<STRING>", "was renamed to 'router_id'").since("1.1.0"),

@@ -71,6 +71,9 @@ func (r Router) LastMaster() Heard { return r.master }
 // otherwise the router's own interval.
 func (r Router) MasterInterval() time.Duration { return r.interval }
 
+// MasterDown is Master_Down_Interval: how long a backup waits for an advert.
+func (r Router) MasterDown() time.Duration { return r.masterDown() }
+
 // Step is the router after ev at now; what must be done is appended to acts in
 // the order it must be done. It does not allocate while acts has room.
 func (r Router) Step(now Time, ev Event, acts []Action) (Router, []Action) {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -16,7 +17,7 @@ const reportLimit = time.Second
 
 // request is somebody who waits for the status.
 type request struct {
-	conn    net.Conn
+	done    func(*status.Status)
 	status  status.Status
 	waiting []*child
 	timer   *time.Timer
@@ -48,16 +49,30 @@ func (p *parent) listen() error {
 	return nil
 }
 
-// ask collects the status for one connection.
+// ask answers one connection with the status.
 func (p *parent) ask(conn net.Conn) {
-	r := &request{conn: conn, status: status.Status{
+	p.collect(false, func(s *status.Status) {
+		go func() {
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(reportLimit))
+			_ = json.NewEncoder(conn).Encode(s)
+		}()
+	})
+}
+
+// collect asks the children for the status, and hands it over when it is
+// complete, or when a child has taken too long. With clear the counters are set
+// to zero behind it.
+func (p *parent) collect(clear bool, done func(*status.Status)) {
+	r := &request{done: done, status: status.Status{
 		PID: os.Getpid(), Config: p.opts.File,
 		Instances: []status.Instance{}, Services: []status.Service{},
+		Files: maps.Clone(p.numbers), Processes: maps.Clone(p.running),
 	}}
 	for _, c := range []*child{p.vrrp, p.lvs} {
 		if c.running() {
 			r.waiting = append(r.waiting, c)
-			c.tell(toChild{Report: true})
+			c.tell(toChild{Report: true, Clear: clear})
 		}
 	}
 	p.requests = append(p.requests, r)
@@ -77,6 +92,7 @@ func (p *parent) reported(c *child, s *status.Status) {
 		r.waiting = slices.Delete(r.waiting, i, i+1)
 		if c == p.vrrp {
 			r.status.Instances = append(r.status.Instances, s.Instances...)
+			r.status.Groups, r.status.Scripts = s.Groups, s.Scripts
 		} else {
 			r.status.Services = append(r.status.Services, s.Services...)
 			r.status.IPVS = s.IPVS
@@ -102,7 +118,7 @@ func (p *parent) settle() {
 	}
 }
 
-// answer writes what is known, once.
+// answer hands over what is known, once.
 func (p *parent) answer(r *request) {
 	i := slices.Index(p.requests, r)
 	if i < 0 {
@@ -110,9 +126,5 @@ func (p *parent) answer(r *request) {
 	}
 	p.requests = slices.Delete(p.requests, i, i+1)
 	r.timer.Stop()
-	go func() {
-		defer r.conn.Close()
-		_ = r.conn.SetDeadline(time.Now().Add(reportLimit))
-		_ = json.NewEncoder(r.conn).Encode(&r.status)
-	}()
+	r.done(&r.status)
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"keepgo/internal/ha"
@@ -163,5 +164,6 @@ func (d *devices) close() error {
 // stateFile is where the VRRP process keeps what it must put back, beside its
 // pid file: it lives as long as the machine does.
 func stateFile(o Options) string {
-	return filepath.Join(filepath.Dir(o.VRRPPIDFile), "keepgo_links.json")
+	dir, name := filepath.Split(o.VRRPPIDFile)
+	return dir + "keepgo_" + strings.TrimSuffix(name, ".pid") + "_links.json"
 }

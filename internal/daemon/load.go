@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"keepgo/confparse"
@@ -94,6 +96,31 @@ func (p *parent) load() (*confparse.Config, faults, error) {
 		p.log.printf("%v", err)
 	}
 	return cfg, faults(list), nil
+}
+
+// fixed are values that a running daemon cannot change, as keepalived names
+// them: its processes, files and tables are known by them.
+func fixed(g *confparse.Global) map[string]string {
+	ipvs := "as net_namespace"
+	if g.NamespaceIPVS != nil {
+		ipvs = *g.NamespaceIPVS
+	}
+	return map[string]string{
+		"instance": g.InstanceName, "net_namespace": g.Namespace, "net_namespace_ipvs": ipvs, "nftables": g.NFTables.Table,
+		"nftables_ipvs": g.NFTIPVS.Table, "disable_local_igmp": fmt.Sprint(g.DisableLocalIGMP),
+	}
+}
+
+// unchangeable names the first of two configurations' fixed values that
+// differs, or is "".
+func unchangeable(old, new *confparse.Global) string {
+	before := fixed(old)
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if before[name] != fixed(new)[name] {
+			return name
+		}
+	}
+	return ""
 }
 
 // readKeys replaces the keys of auth_hmac that stand in files by what the files

@@ -22,6 +22,7 @@ type toChild struct {
 	Files     map[string]int  // with HA or alone: numbers in tracked files, by name
 	Processes map[string]bool // with HA or alone: tracked processes that are as they should be, by name
 	Report    bool            // send a Report
+	Clear     bool            // with Report: set the counters to zero then
 	Stop      bool            // hand over, clean up and end
 	Keep      bool            // with Stop: leave what stands (-V, -I)
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"sync"
 	"time"
 
 	"keepgo/checker"
@@ -50,8 +51,9 @@ type parent struct {
 	life     context.Context // of the notification scripts; ends when those of the stop have had their time
 	kill     context.CancelFunc
 	requests []*request
-	doing    string // Startup or Reload, until every child has its plan in force
-	complete bool   // every child was ready once
+	dumping  sync.Mutex // one dump is written at a time
+	doing    string     // Startup or Reload, until every child has its plan in force
+	complete bool       // every child was ready once
 	stopping bool
 	code     int // exit status
 	stopped  chan struct{}
@@ -178,6 +180,10 @@ func (p *parent) reload() {
 		p.log.printf("Reload refused: %d new faults in %s; the running configuration goes on", n, p.opts.File)
 		return
 	}
+	if name := unchangeable(&p.cfg.Global, &cfg.Global); name != "" {
+		p.log.printf("Reload refused: %s cannot change while the daemon runs, restart it instead; the running configuration goes on", name)
+		return
+	}
 	p.cfg, p.former, p.known = cfg, p.cfg, faults.keys()
 	p.doing = "Reload"
 	p.apply()
@@ -191,6 +197,7 @@ func (p *parent) apply() {
 	if !vrrp && !lvs {
 		p.log.printf("%s configures neither a vrrp_instance nor a virtual_server: there is nothing to run", p.opts.File)
 	}
+	p.setUmask()
 	p.tracked.set(trackedScripts(p.cfg))
 	p.files.Set(trackedFiles(p.cfg))
 	p.takeNumbers()

@@ -136,3 +136,21 @@ func TestWatchdogOfAnotherProcess(t *testing.T) {
 		t.Error("took a watchdog that is not ours")
 	}
 }
+
+func TestWhatAReloadCannotChange(t *testing.T) {
+	ns := ""
+	old := confparse.Global{InstanceName: "a"}
+	for _, c := range []struct {
+		new  confparse.Global
+		want string
+	}{
+		{confparse.Global{InstanceName: "a", RouterID: "x"}, ""},
+		{confparse.Global{InstanceName: "b"}, "instance"},
+		{confparse.Global{InstanceName: "a", Namespace: "n"}, "net_namespace"},
+		{confparse.Global{InstanceName: "a", NamespaceIPVS: &ns}, "net_namespace_ipvs"},
+	} {
+		if got := unchangeable(&old, &c.new); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.new, got, c.want)
+		}
+	}
+}

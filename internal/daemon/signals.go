@@ -54,6 +54,6 @@ func (p *parent) signal(s os.Signal) {
 	case unix.SIGTERM, unix.SIGINT:
 		p.stop()
 	default:
-		p.log.printf("%v: this dump is not written yet; the control socket %s has the state", s, p.opts.Control)
+		p.dump(s)
 	}
 }

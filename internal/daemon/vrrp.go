@@ -176,7 +176,7 @@ func (l *vrrpLoop) told(m toChild) {
 	case m.Processes != nil && l.node != nil:
 		l.processesAre(m.Processes)
 	case m.Report:
-		l.report()
+		l.report(m.Clear)
 	}
 }
 
@@ -381,12 +381,16 @@ func (l *vrrpLoop) view(name string) ha.Link {
 // announceFailed hears the ARP pacer.
 func (l *vrrpLoop) announceFailed(f garp.Failure) { l.log("%v", f.Err) }
 
-// report sends the state of every instance.
-func (l *vrrpLoop) report() {
+// report sends the state of every instance, and sets the counters to zero if
+// that is asked for.
+func (l *vrrpLoop) report(clear bool) {
 	s := &status.Status{}
 	if l.node != nil {
-		s.Instances = l.node.Status(l.clock.now(), time.Now())
+		s = l.node.Report(l.clock.now(), time.Now())
 		l.devices.outcomes(s.Instances)
+		if clear {
+			l.node.ClearCounters()
+		}
 	}
 	l.up.send(fromChild{Report: s})
 }

@@ -2,7 +2,11 @@
 // socket: one JSON document per connection.
 package status
 
-import "time"
+import (
+	"time"
+
+	"keepgo/vrrp"
+)
 
 // Status is the state of a whole daemon.
 type Status struct {
@@ -10,7 +14,12 @@ type Status struct {
 	Config    string     `json:"config"`         // configuration file
 	IPVS      string     `json:"ipvs,omitempty"` // why IPVS is not programmed; "" where it is, or is not needed
 	Instances []Instance `json:"instances"`
-	Services  []Service  `json:"services"`
+	Groups    []Group    `json:"groups,omitempty"`
+	Scripts   []Script   `json:"scripts,omitempty"`
+	// Processes are the tracked processes: whether each is as it should be.
+	Processes map[string]bool `json:"processes,omitempty"`
+	Files     map[string]int  `json:"files,omitempty"` // numbers in the tracked files
+	Services  []Service       `json:"services"`
 }
 
 // Instance is one vrrp_instance.
@@ -31,6 +40,17 @@ type Instance struct {
 	// counts how often it was.
 	Rival  string `json:"rival,omitempty"`
 	Splits uint64 `json:"split_brain"`
+
+	Want     string     `json:"want"`               // state without its sync group
+	Source   string     `json:"source,omitempty"`   // what adverts are sent from
+	Standing bool       `json:"standing"`           // its addresses are meant to stand
+	Heard    Heard      `json:"heard"`              // of the master last heard
+	Down     float64    `json:"down_timer"`         // Master_Down_Interval in seconds
+	Deadline *time.Time `json:"deadline,omitempty"` // its next timer
+	Pending  bool       `json:"pending"`            // it waits for the first result of a script
+	Counters vrrp.Stats `json:"counters"`
+	Routes   []string   `json:"routes,omitempty"`
+	Rules    []string   `json:"rules,omitempty"`
 }
 
 // Device is an interface made for an instance: a VMAC or an ipvlan.
@@ -40,6 +60,27 @@ type Device struct {
 	// Test is what became of a frame sent through it when it was made: "" while
 	// that is not known, "heard" if it left through the parent, else what is wrong.
 	Test string `json:"test,omitempty"`
+}
+
+// Heard is what the last master said.
+type Heard struct {
+	Priority uint8   `json:"priority"` // 0 for none
+	Interval float64 `json:"interval"` // between its adverts, in seconds
+}
+
+// Group is one vrrp_sync_group.
+type Group struct {
+	Name   string `json:"name"`
+	State  string `json:"state"`
+	Faults int    `json:"faults"` // members that have a cause to be in FAULT
+}
+
+// Script is one vrrp_script, as VRRP sees its results.
+type Script struct {
+	Name   string `json:"name"`
+	Known  bool   `json:"known"`  // it has ended once
+	Good   bool   `json:"good"`   // after rise and fall
+	Result int    `json:"result"` // 0 to rise-1 bad, rise to rise+fall-1 good
 }
 
 // Service is one virtual_server.

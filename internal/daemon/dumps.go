@@ -1,0 +1,208 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"keepgo/checker/script"
+	"keepgo/confparse"
+	"keepgo/internal/dump"
+	"keepgo/internal/status"
+)
+
+// defaultUmask is what files of the daemon lack unless the configuration or -u
+// says otherwise: they are for root alone.
+const defaultUmask = 0o177
+
+// dump writes the files that a signal asks for. The children only tell their
+// state as a value: the writing is the parent's, and not on its loop.
+func (p *parent) dump(s os.Signal) {
+	w := p.world()
+	p.collect(s == sigStatsClear, func(st *status.Status) {
+		w.Status = st
+		go p.writeDumps(s, w)
+	})
+}
+
+// world is what dumps tell of, but for the status.
+func (p *parent) world() dump.World {
+	host, _ := os.Hostname()
+	return dump.World{
+		Config: p.cfg, Namespace: p.scope.namespace, HostName: host, Umask: p.umask(),
+		Identity: func(user, group string) (uid, gid uint32) {
+			id, _ := script.Resolve(user, group)
+			return id.UID, id.GID
+		},
+	}
+}
+
+// umask is what files of the daemon lack.
+func (p *parent) umask() uint32 {
+	switch {
+	case p.opts.Umask != nil:
+		return *p.opts.Umask
+	case p.cfg.Global.Umask != nil:
+		return *p.cfg.Global.Umask
+	}
+	return defaultUmask
+}
+
+// setUmask gives the process, and with it its scripts, the umask that somebody
+// asked for.
+func (p *parent) setUmask() {
+	if p.opts.Umask != nil || p.cfg.Global.Umask != nil {
+		unix.Umask(int(p.umask()))
+	}
+}
+
+// writeDumps writes the files of one signal.
+func (p *parent) writeDumps(s os.Signal, w dump.World) {
+	p.dumping.Lock()
+	defer p.dumping.Unlock()
+	switch s {
+	case unix.SIGUSR1:
+		w.Links = links(virtual(w.Config))
+		p.put(p.dataFile("parent"), w, dump.Parent(w))
+		if p.vrrp.needed {
+			p.put(p.dataFile(""), w, dump.VRRP(w))
+		}
+		if p.lvs.needed {
+			p.put(p.dataFile("check"), w, dump.Check(w))
+		}
+	case sigJSON:
+		if text := dump.JSON(w); text != nil {
+			p.put(TempFile("keepalived.json"), w, text)
+		}
+	case unix.SIGUSR2, sigStatsClear:
+		p.put(TempFile("keepalived.stats"), w, dump.Stats(w.Status))
+	}
+}
+
+func (p *parent) put(path string, w dump.World, text []byte) {
+	if err := writeSafe(path, text, 0o666&^fs.FileMode(w.Umask)); err != nil {
+		p.log.printf("dump: %v", err)
+	}
+}
+
+// dataFile is the path of a dump of the state. state_dump_file gives another
+// directory, or name, or both.
+func (p *parent) dataFile(process string) string {
+	path := TempFile("keepalived.data")
+	if file := p.cfg.Global.StateDumpFile; file != "" {
+		dir, name := filepath.Split(file)
+		if name == "" {
+			name = "keepalived.data"
+		}
+		if path = TempFile(name); strings.HasPrefix(dir, "/") {
+			path = filepath.Join(dir, name)
+		}
+	}
+	in := scope{}
+	if p.cfg.Global.DataUseInstance {
+		in = p.scope
+	}
+	return fileName(path, process, in)
+}
+
+// writeSafe replaces a file in a directory that others may write to. Readers
+// see the old text or the new one, never a part; those who wait for a rename
+// wake as well as those who wait until a writer has closed the file. A symbolic
+// link in the way is refused.
+func writeSafe(path string, text []byte, mode fs.FileMode) (err error) {
+	if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() {
+		return fmt.Errorf("%s is not written: a %s is in the way; remove it", path, kind(fi.Mode()))
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	// Who waits for IN_CLOSE_WRITE gets it, on the name and with all of the text.
+	if last, err := os.OpenFile(path, os.O_WRONLY|oNoFollow, 0); err == nil {
+		last.Close()
+	}
+	return nil
+}
+
+func kind(m fs.FileMode) string {
+	switch {
+	case m&fs.ModeSymlink != 0:
+		return "symbolic link"
+	case m.IsDir():
+		return "directory"
+	}
+	return "special file"
+}
+
+// virtual are the addresses that stand because we say so.
+func virtual(cfg *confparse.Config) map[netip.Addr]bool {
+	set := map[netip.Addr]bool{}
+	note := func(list []confparse.Address) {
+		for i := range list {
+			set[list[i].Prefix.Addr()] = true
+		}
+	}
+	note(cfg.StaticAddresses)
+	for _, in := range cfg.Instances {
+		note(in.Addresses)
+		note(in.Excluded)
+	}
+	return set
+}
+
+// links are the network interfaces of the host, with addresses that are not
+// virtual. What cannot be read is left
+// out: a dump is told as far as it is known.
+func links(virtual map[netip.Addr]bool) []dump.Link {
+	var list []dump.Link
+	all, _ := net.Interfaces()
+	for _, n := range all {
+		l := dump.Link{
+			Name: n.Name, Index: n.Index, MTU: n.MTU, MAC: n.HardwareAddr.String(),
+			Broadcast: n.Flags&net.FlagBroadcast != 0, Loopback: n.Flags&net.FlagLoopback != 0,
+			Multicast: n.Flags&net.FlagMulticast != 0, Up: n.Flags&net.FlagUp != 0, Running: n.Flags&net.FlagRunning != 0,
+		}
+		if l.Loopback {
+			l.MAC = ""
+		}
+		addrs, _ := n.Addrs()
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && !virtual[p.Addr()] {
+				l.Addr4, l.Addr6 = firstOf(l.Addr4, l.Addr6, p.Addr())
+			}
+		}
+		list = append(list, l)
+	}
+	return list
+}
+
+// firstOf takes an address if it is the first of its family, or the first
+// link-local one of IPv6. The ::1 of lo is none.
+func firstOf(v4, v6, a netip.Addr) (netip.Addr, netip.Addr) {
+	switch {
+	case a.Is4() && !v4.IsValid():
+		v4 = a
+	case a.Is6() && !a.IsLoopback() && (!v6.IsValid() || a.IsLinkLocalUnicast() && !v6.IsLinkLocalUnicast()):
+		v6 = a
+	}
+	return v4, v6
+}
