@@ -171,7 +171,7 @@ func mailRows() []row[globals] {
 		field("smtp_alert_vrrp", boolean().or("smtp_alert"), func(g *G) *bool { return &g.alert.vrrp }, "Sends mails about instances and groups.").since("2.0.0"),
 		field("smtp_alert_checker", boolean().or("smtp_alert"), func(g *G) *bool { return &g.alert.checker }, "Sends mails about servers.").since("2.0.0"),
 		field("no_email_faults", flag(), func(g *G) *bool { return &g.NoEmailFaults }, "Sends no mail about FAULT.").since("2.0.0"),
-		field("no_checker_emails", boolean(), func(g *G) *bool { return &g.NoCheckerEmails }, "Sends mails about servers, not about each check.").notYet().since("2.0.0"),
+		field("no_checker_emails", boolean(), func(g *G) *bool { return &g.NoCheckerEmails }, "Sends mails about servers, not about each check.").since("2.0.0"),
 	}
 }
 

@@ -70,7 +70,7 @@ func balancerRows() []row[globals] {
 				option("port", "<N>", "The UDP port.").in("1-65535").or("8848"),
 				option("ttl", "<N>", "The TTL of datagrams.").in("1-255").or("1"),
 				option("group", "<MCAST_IP>", "The multicast group.").in("a multicast address").or("224.0.0.81")).since("1.2.20"),
-		field("rs_init_notifies", boolean(), func(g *G) *bool { return &g.RSInitNotifies }, "Tells of the first state of each real server too.").notYet().since("2.0.0"),
+		field("rs_init_notifies", boolean(), func(g *G) *bool { return &g.RSInitNotifies }, "Tells of the first state of each real server too.").since("2.0.0"),
 	}
 }
 

@@ -24,7 +24,7 @@ type builder struct {
 // told in the list; the plan holds the rest.
 func Build(cfg *confparse.Config) (*Plan, syntax.ErrorList) {
 	b := &builder{
-		cfg: cfg, plan: &Plan{}, groups: map[string]*confparse.ServerGroup{},
+		cfg: cfg, plan: &Plan{MailChecks: !cfg.Global.NoCheckerEmails, Greet: cfg.Global.RSInitNotifies}, groups: map[string]*confparse.ServerGroup{},
 		index: map[ipvsctl.ServiceKey]int{}, keys: map[string]int{},
 	}
 	for _, g := range cfg.ServerGroups {

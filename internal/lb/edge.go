@@ -2,6 +2,7 @@ package lb
 
 import (
 	"fmt"
+	"slices"
 
 	"keepgo/checker"
 	"keepgo/confparse"
@@ -16,10 +17,14 @@ type Edge struct {
 	Command *confparse.Command // notify_up, notify_down, quorum_up or quorum_down; nil none
 	Mail    bool               // smtp_alert
 	Body    string             // of the mail
+	OfCheck bool               // a check turned and its server did not: it is only mailed
 }
 
-// Line is the FIFO line of the edge, without its end.
+// Line is the FIFO line of the edge, without its end; "" for none.
 func (e Edge) Line() string {
+	if e.OfCheck {
+		return ""
+	}
 	if e.Server == "" {
 		return fmt.Sprintf("VS %s %s", e.Service, upDown(e.Up))
 	}
@@ -44,6 +49,7 @@ func upDown(up bool) string {
 // cause is what edges come from.
 type cause struct {
 	check *checker.Check // that turned; nil none
+	why   string         // it turned
 	quiet bool           // log only
 	body  string         // mail about servers that no check took out
 	was   *pool          // the pool before a reload, for servers that left
@@ -97,23 +103,60 @@ func (p *pool) server(key ipvsctl.DestKey, was *pool) Server {
 	return Server{}
 }
 
+// turned tells whether a server is among those that edges tell of.
+func turned(edges []ipvsctl.Edge) bool {
+	return slices.ContainsFunc(edges, func(e ipvsctl.Edge) bool {
+		return e.Kind == ipvsctl.ServerUp || e.Kind == ipvsctl.ServerDown
+	})
+}
+
+// mail tells of a check that turned while its server stays as others say. The
+// subject has the state of the server, as keepalived's has.
+func (p *pool) mail(acts []Action, server int, c cause, up bool) []Action {
+	s := &p.plan.Servers[server]
+	if !s.SMTPAlert {
+		return acts
+	}
+	return append(acts, Action{Kind: ActNotify, Edge: Edge{
+		Service: p.plan.Name, Server: s.Name, Up: p.servers[server].failed == 0, Mail: true, Body: c.text(up), OfCheck: true,
+	}})
+}
+
+// greet tells of the servers that are up.
+func (p *pool) greet(acts []Action) []Action {
+	for i := range p.plan.Servers {
+		if s := &p.plan.Servers[i]; p.servers[i].failed == 0 {
+			acts = append(acts, Action{Kind: ActNotify, Edge: Edge{Service: p.plan.Name, Server: s.Name, Up: true, Command: s.NotifyUp}})
+		}
+	}
+	return acts
+}
+
+// phrases are the beginnings of keepalived's mails about checks.
+var phrases = map[checker.Kind]string{
+	checker.TCP: "TCP CHECK ", checker.UDP: "UDP CHECK ", checker.Ping: "ICMP CHECK ", checker.Script: "MISC CHECK ",
+	checker.DNS: "DNS_CHECK: ", checker.HTTP: "CHECK ", checker.SMTP: "CHECK ",
+}
+
 // text is keepalived's mail about a server that turned.
 func (c cause) text(up bool) string {
-	switch {
-	case c.check == nil && up:
-		return "=> Adding <="
-	case c.check == nil:
+	if c.check == nil {
+		if up {
+			return "=> Adding <="
+		}
 		return c.body
-	case c.check.Probe.Kind == checker.TCP && up:
-		return "=> TCP CHECK succeed on service <="
-	case c.check.Probe.Kind == checker.TCP:
-		return "=> TCP CHECK failed on service <="
-	case c.check.Probe.Kind == checker.Script && up:
-		return "=> MISC CHECK succeeded on service <="
-	case c.check.Probe.Kind == checker.Script:
-		return "=> MISC CHECK failed on service <="
-	case up:
-		return "=> CHECK succeed on service <="
 	}
-	return "=> CHECK failed on service : HTTP request failed <="
+	kind := c.check.Probe.Kind
+	what := "failed on service"
+	switch {
+	case up && kind == checker.Script:
+		what = "succeeded on service"
+	case up:
+		what = "succeed on service"
+	case kind == checker.HTTP:
+		what += " : HTTP request failed"
+	case kind == checker.SMTP:
+		what += " : " + c.why
+	}
+	return "=> " + phrases[kind] + what + " <="
 }

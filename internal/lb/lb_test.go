@@ -81,6 +81,9 @@ func told(acts []Action) string {
 			s = append(s, a.Text)
 		case ActNotify:
 			line := "tell " + a.Edge.Line()
+			if a.Edge.OfCheck {
+				line = "mail " + a.Edge.Subject()
+			}
 			if a.Edge.Command != nil {
 				line += " " + a.Edge.Command.Args[0]
 			}
@@ -153,11 +156,58 @@ func TestNodeServerGoesAndComes(t *testing.T) {
 func TestNodeServerNeedsAllItsChecks(t *testing.T) {
 	n, _ := NewNode(plan(t, vs(1, rs(1, 3, tcp(), misc(), tcp()))), nil)
 	n.Step(down(0), nil)
-	expect(t, "second failure", told(n.Step(down(1), nil)), "")
-	expect(t, "first success", told(n.Step(up(0), nil)), "")
+	expect(t, "second failure", told(n.Step(down(1), nil)), "mail Realserver [r1] of virtual server [v1] - DOWN => MISC CHECK failed on service <=")
+	expect(t, "the same again", told(n.Step(down(1), nil)), "")
+	expect(t, "first success", told(n.Step(up(0), nil)), "mail Realserver [r1] of virtual server [v1] - DOWN => TCP CHECK succeed on service <=")
 	expect(t, "table", table(n, 0), "")
 	n.Step(up(1), nil)
 	expect(t, "table", table(n, 0), "r1=3")
+}
+
+func TestNodeMailsOfServersAlone(t *testing.T) {
+	quiet := rs(2, 3, tcp(), tcp())
+	quiet.SMTPAlert = false
+	cfg := &confparse.Config{VirtualServers: []*confparse.VirtualServer{vs(1, rs(1, 3, tcp(), misc()), quiet)}}
+	p, _ := Build(cfg)
+	n, _ := NewNode(p, nil)
+	n.Step(down(2), nil)
+	expect(t, "a server without smtp_alert", told(n.Step(down(3), nil)), "")
+	cfg.Global.NoCheckerEmails = true
+	p, _ = Build(cfg)
+	n, _ = NewNode(p, nil)
+	n.Step(down(0), nil)
+	expect(t, "no_checker_emails", told(n.Step(down(1), nil)), "")
+}
+
+func TestNodeTellsFirstStates(t *testing.T) {
+	cfg := &confparse.Config{VirtualServers: []*confparse.VirtualServer{vs(1, rs(1, 3, tcp()), rs(2, 5, alpha(tcp())))}}
+	cfg.Global.RSInitNotifies = true
+	p, _ := Build(cfg)
+	n, acts := NewNode(p, nil)
+	expect(t, "start", told(acts), lines("set 0", "tell RS [r1] [v1] UP /bin/rs-up"))
+	cfg.VirtualServers[0].Servers = append(cfg.VirtualServers[0].Servers, rs(3, 1))
+	cfg.VirtualServers = append(cfg.VirtualServers, vs(2, rs(4, 1)))
+	p, _ = Build(cfg)
+	expect(t, "reload", told(n.Step(Event{Kind: EventReload, Plan: p}, nil)), lines("set 0", "set 1", "Adding service [r3] to VS [v1]",
+		"tell RS [r3] [v1] UP /bin/rs-up => Adding <=", "tell RS [r4] [v2] UP /bin/rs-up"))
+	state := n.State()
+	_, acts = NewNode(p, &state)
+	expect(t, "another process", told(acts), "set 0\nset 1")
+}
+
+func TestMailBodies(t *testing.T) {
+	for kind, want := range map[checker.Kind]string{
+		checker.TCP:    "=> TCP CHECK succeed on service <= => TCP CHECK failed on service <=",
+		checker.UDP:    "=> UDP CHECK succeed on service <= => UDP CHECK failed on service <=",
+		checker.Ping:   "=> ICMP CHECK succeed on service <= => ICMP CHECK failed on service <=",
+		checker.DNS:    "=> DNS_CHECK: succeed on service <= => DNS_CHECK: failed on service <=",
+		checker.Script: "=> MISC CHECK succeeded on service <= => MISC CHECK failed on service <=",
+		checker.HTTP:   "=> CHECK succeed on service <= => CHECK failed on service : HTTP request failed <=",
+		checker.SMTP:   "=> CHECK succeed on service <= => CHECK failed on service : no greeting <=",
+	} {
+		c := cause{check: &checker.Check{Probe: checker.Probe{Kind: kind}}, why: "no greeting"}
+		expect(t, "bodies", c.text(true)+" "+c.text(false), want)
+	}
 }
 
 func TestNodeSorryServer(t *testing.T) {

@@ -76,7 +76,25 @@ func NewNode(plan *Plan, state *State) (*Node, []Action) {
 	for i := range n.pools {
 		acts = n.pools[i].tell(acts, edges[i], cause{})
 	}
-	return n, acts
+	return n, n.greet(state, acts)
+}
+
+// greet tells of the first state of the servers of virtual servers that state
+// does not know, if that is wanted.
+func (n *Node) greet(state *State, acts []Action) []Action {
+	if !n.plan.Greet {
+		return acts
+	}
+	for i := range n.pools {
+		p := &n.pools[i]
+		if state != nil {
+			if _, known := state.Pools[p.plan.Key]; known {
+				continue
+			}
+		}
+		acts = p.greet(acts)
+	}
+	return acts
 }
 
 // Plan is the plan that holds now; read only.
@@ -135,6 +153,7 @@ func (n *Node) hear(r *checker.Result, acts []Action) []Action {
 	}
 	o := n.plan.Owners[r.ID]
 	p := &n.pools[o.Pool]
+	was := n.verdicts[r.ID].Up
 	p.count(o.Server, n.verdicts[r.ID], -1)
 	n.verdicts[r.ID] = Verdict{Up: r.Up, Dynamic: r.Dynamic, Weight: r.Weight, Why: r.Why}
 	p.count(o.Server, n.verdicts[r.ID], +1)
@@ -142,7 +161,12 @@ func (n *Node) hear(r *checker.Result, acts []Action) []Action {
 	if len(edges) > 0 {
 		acts = p.set(acts)
 	}
-	return p.tell(acts, edges, cause{check: &n.plan.Checks[r.ID]})
+	c := cause{check: &n.plan.Checks[r.ID], why: r.Why}
+	acts = p.tell(acts, edges, c)
+	if n.plan.MailChecks && was != r.Up && !turned(edges) {
+		acts = p.mail(acts, o.Server, c, r.Up)
+	}
+	return acts
 }
 
 // count adds a verdict to a server's tally, or with sign -1 takes it out.

@@ -19,6 +19,9 @@ type Plan struct {
 	Checks []checker.Check
 	Owners []Owner // parallel to Checks
 
+	MailChecks bool // mail of every check that turns; no_checker_emails mails of servers alone
+	Greet      bool // rs_init_notifies: tell of the first state of servers too
+
 	Timeouts    ipvsctl.Timeouts
 	Sync        ipvsctl.SyncWant // both roles, or none; one that follows an instance is the other half's
 	NoRepair    bool             // what others change in the table stays so

@@ -112,7 +112,7 @@ func (n *Node) reload(plan *Plan, acts []Action) []Action {
 			acts = p.tell(acts, p.Stop(true), cause{quiet: !p.plan.Omega, body: "=> Removing <="})
 		}
 	}
-	return acts
+	return n.greet(&state, acts)
 }
 
 // change appends what turns the old table into the new one.
