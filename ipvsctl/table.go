@@ -5,6 +5,7 @@ package ipvsctl
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -32,6 +33,27 @@ type Service struct {
 	Netmask4  [4]byte
 	PrefixLen uint8
 	Engine    string // persistence engine, "" or "sip"
+	// Source makes the service one of FULLNAT: destinations see another source
+	// than the client. It is AutoSource, or addresses parted by blanks (see
+	// Sources); "" keeps the client's. IPVS knows nothing of it.
+	Source string
+}
+
+// AutoSource is the address of the interface that packets to the destination
+// leave through.
+const AutoSource = "auto"
+
+// Sources are the addresses of a Service's Source; none for AutoSource and "".
+func Sources(source string) (list []netip.Addr) {
+	if source == AutoSource {
+		return nil
+	}
+	for _, word := range strings.Fields(source) {
+		if a, err := netip.ParseAddr(word); err == nil {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // DestKey identifies a destination within a service.

@@ -43,6 +43,7 @@ var doors = map[string]string{
 	"vip/filter":     "vip",
 	"vip/witness":    "vip",
 	"ipvsctl/genl":   "ipvsctl",
+	"ipvsctl/nft":    "ipvsctl",
 	"checker/probe":  "checker",
 	"checker/script": "checker",
 }

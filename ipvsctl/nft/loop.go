@@ -1,0 +1,227 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+
+	"keepgo/ipvsctl"
+)
+
+const (
+	// pause is the least time between two repairs: two programs that fight over
+	// a table shall not keep two processors busy.
+	pause = time.Second
+	// retry is when what failed is tried again.
+	retry = 5 * time.Second
+	// answer is how long the kernel's answer may take. It is there when the
+	// request was sent; thousands of services take a while.
+	answer = 30 * time.Second
+)
+
+// run is the door's goroutine.
+func (d *Door) run() {
+	defer close(d.gone)
+	if err := d.enter(); err != nil {
+		d.fail(fmt.Errorf("entering the network namespace: %w; it needs CAP_SYS_ADMIN", err))
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-d.closing:
+			return
+		case f := <-d.do:
+			f()
+			continue
+		case by := <-d.damages:
+			d.damaged, d.built = true, [families]bool{}
+			if by != "" {
+				d.by = by
+			}
+			timer.Reset(time.Until(d.repaired.Add(pause)))
+			continue
+		case <-d.wake:
+		case <-timer.C:
+		}
+		next := time.Hour
+		if !d.settle() {
+			next = retry
+		}
+		timer.Reset(next)
+	}
+}
+
+// settle makes the kernel agree with what is wanted, in one transaction, and
+// tells how that went. It reports whether nothing is left to do.
+func (d *Door) settle() bool {
+	want, dirty := d.take()
+	if d.adopt {
+		d.adoptStanding(dirty)
+	}
+	if d.damaged {
+		d.repaired = time.Now()
+	}
+	err := d.commit(want, dirty)
+	if err != nil && d.built != [families]bool{} { // it may have been changed a moment ago
+		d.built = [families]bool{}
+		err = d.commit(want, dirty)
+	}
+	if err != nil {
+		d.built = [families]bool{}
+		d.fail(err)
+		return false
+	}
+	d.succeed()
+	return true
+}
+
+// take is what callers want now, with what changed since the last time.
+func (d *Door) take() (want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	dirty, d.dirty = d.dirty, map[ipvsctl.ServiceKey]struct{}{}
+	for _, ev := range d.news {
+		d.opt.Report(ev)
+	}
+	d.news = nil
+	return maps.Clone(d.want), dirty
+}
+
+// adoptStanding goes on with what an earlier life left, if it can be read. The
+// rules are written anew, whatever they are; memory and counters stay.
+func (d *Door) adoptStanding(dirty map[ipvsctl.ServiceKey]struct{}) {
+	d.adopt = false
+	have, err := d.read()
+	if err != nil || len(have) == 0 {
+		return
+	}
+	d.have = have
+	for k := range have {
+		d.built[familyOf(k)] = true
+		dirty[k] = struct{}{}
+	}
+}
+
+func (d *Door) fail(err error) {
+	err = explain(err)
+	if d.failed != err.Error() {
+		d.failed = err.Error()
+		d.opt.Report(Event{Kind: Failed, Err: err})
+	}
+}
+
+func (d *Door) succeed() {
+	if d.failed != "" {
+		d.opt.Report(Event{Kind: Recovered})
+	}
+	if d.damaged && len(d.have) > 0 {
+		d.opt.Report(Event{Kind: Repaired, By: d.by})
+	}
+	d.failed, d.damaged, d.by = "", false, ""
+}
+
+// commit sends the difference between what stands and want.
+func (d *Door) commit(want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) error {
+	for f := range families {
+		if err := d.fill(newTable(f), want, dirty); err != nil {
+			return errors.Join(err, d.dial()) // with an empty queue
+		}
+	}
+	if err := d.flush(); err != nil {
+		return err
+	}
+	d.have = want
+	for k := range want {
+		d.built[familyOf(k)] = true
+	}
+	return nil
+}
+
+// fill asks for what a family lacks: everything, or what is dirty.
+func (d *Door) fill(t *table, want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) error {
+	have := d.have
+	if !d.built[t.family] {
+		have, dirty = nil, all(want)
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(dirty)), func(k ipvsctl.ServiceKey) bool { return familyOf(k) == t.family }) {
+			return nil
+		}
+		if err := t.build(d.conn); err != nil {
+			return err
+		}
+	}
+	if len(dirty) == 0 {
+		return nil
+	}
+	for k := range dirty {
+		if familyOf(k) == t.family {
+			if err := t.turn(d.conn, k, have, want); err != nil {
+				return err
+			}
+		}
+	}
+	if err := errors.Join(t.turnSources(d.conn, have, want), t.turnCounters(d.conn, have, want)); err != nil {
+		return err
+	}
+	return t.addLate(d.conn)
+}
+
+func all(t ipvsctl.Table) map[ipvsctl.ServiceKey]struct{} {
+	keys := make(map[ipvsctl.ServiceKey]struct{}, len(t))
+	for k := range t {
+		keys[k] = struct{}{}
+	}
+	return keys
+}
+
+// turn asks for what turns one service from what it is to what it shall be.
+func (t *table) turn(c *nftables.Conn, k ipvsctl.ServiceKey, have, want ipvsctl.Table) error {
+	old, stands := have[k]
+	e, stays := want[k]
+	switch {
+	case !stands && !stays:
+		return nil
+	case !stays:
+		return t.service(k, old).remove(c)
+	case !stands:
+		return t.service(k, e).add(c)
+	}
+	return t.service(k, e).change(c, t.service(k, old))
+}
+
+// raze deletes the tables, whoever built them.
+func (d *Door) raze() error {
+	for f := range families {
+		newTable(f).remove(d.conn)
+		if err := d.flush(); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EAFNOSUPPORT) {
+			return explain(err)
+		}
+		d.built[f] = false
+	}
+	d.have, d.adopt = ipvsctl.Table{}, false
+	return nil
+}
+
+// flush sends a transaction. After a failure nobody can tell which answers are
+// still to come, so the socket is opened anew.
+func (d *Door) flush() error {
+	err := d.socket.SetDeadline(time.Now().Add(answer))
+	if err == nil {
+		err = d.conn.Flush()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("the kernel gave no answer within %v", answer)
+	}
+	if err != nil {
+		if again := d.dial(); again != nil {
+			return again
+		}
+	}
+	return err
+}

@@ -1,0 +1,336 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"keepgo/internal/netlab"
+	"keepgo/ipvsctl"
+)
+
+const vip, vip6 = "192.0.2.100:80", "[2001:db8::100]:80"
+
+func TestBalances(t *testing.T) {
+	w := newWorld(t)
+	w.set(key(vip), entry("wrr", "10.1.0.11:80*3", "10.1.0.12:80*1"))
+	if got := w.shares(vip, 40); got["rs1"] != 30 || got["rs2"] != 10 {
+		t.Errorf("wrr 3:1 gave %v", got)
+	}
+	counters, err := w.door.Counters()
+	w.must(err)
+	if n := counters[key(vip)][destination("10.1.0.11:80")]; n.Connections != 30 || n.InPackets < 90 || n.OutBytes == 0 {
+		t.Errorf("counters of rs1: %+v", n)
+	}
+	w.set(key(vip), entry("wrr", "10.1.0.11:80*997", "10.1.0.12:80*991")) // many slots
+	w.set(key(vip), entry("wrr", "10.1.0.11:80*1009", "10.1.0.12:80*1013"))
+	if got := w.shares(vip, 20); got["rs1"] < 9 || got["rs2"] < 9 {
+		t.Errorf("about equal weights gave %v", got)
+	}
+	w.set(key(vip6), entry("rr", "[fd00::11]:80", "[fd00::12]:80"))
+	if got := w.shares(vip6, 20); got["rs1"] != 10 || got["rs2"] != 10 {
+		t.Errorf("rr over IPv6 gave %v", got)
+	}
+	w.nft("list", "ruleset") // its author can read it
+}
+
+func destination(s string) ipvsctl.DestKey {
+	a := netip.MustParseAddrPort(s)
+	return ipvsctl.DestKey{Addr: a.Addr(), Port: a.Port()}
+}
+
+// A connection stays where it is, whatever changes around it.
+func TestConnectionsStay(t *testing.T) {
+	w := newWorld(t)
+	w.set(key(vip), entry("rr", "10.1.0.11:80"))
+	c, err := w.dial(vip)
+	w.must(err)
+	defer c.Close()
+	for _, next := range []ipvsctl.Entry{
+		entry("rr", "10.1.0.11:80", "10.1.0.12:80"),
+		entry("wrr", "10.1.0.11:80*0", "10.1.0.12:80*7"),
+		entry("sh", "10.1.0.12:80"),
+	} {
+		w.set(key(vip), next)
+		if got := w.ask(c); got != "rs1 192.0.2.2" {
+			t.Errorf("after a change to %v the connection is with %q", next, got)
+		}
+	}
+	if got := w.shares(vip, 4); got["rs2"] != 4 {
+		t.Errorf("new connections go to %v", got)
+	}
+	w.must(w.door.Clear())
+	if got := w.nft("list", "tables"); strings.Contains(got, TableName) {
+		t.Errorf("left behind: %s", got)
+	}
+}
+
+func TestPersistence(t *testing.T) {
+	w := newWorld(t)
+	e := entry("rr", "10.1.0.11:80", "10.1.0.12:80")
+	e.Service.Timeout = time.Minute
+	w.set(key(vip), e)
+	got := w.shares(vip, 10)
+	if len(got) != 1 {
+		t.Fatalf("one client was sent to %v", got)
+	}
+	// Its server stays the client's while it has weight 0, and no longer.
+	here := destination("10.1.0.11:80")
+	if got["rs2"] > 0 {
+		here = destination("10.1.0.12:80")
+	}
+	e.Destinations[here] = ipvsctl.Destination{Weight: 0}
+	w.set(key(vip), e)
+	if again := w.shares(vip, 4); !cmp.Equal(again, map[string]int{first(got): 4}) {
+		t.Errorf("with weight 0 the client went to %v, before to %v", again, got)
+	}
+	delete(e.Destinations, here)
+	w.set(key(vip), e)
+	if again := w.shares(vip, 4); again[first(got)] != 0 {
+		t.Errorf("a server that is gone still gets %v", again)
+	}
+}
+
+func first(m map[string]int) string {
+	for k := range m {
+		return k
+	}
+	return ""
+}
+
+func TestFullNAT(t *testing.T) {
+	w := newWorld(t)
+	e := entry("rr", "10.1.0.11:80")
+	for _, c := range []struct{ source, seen string }{
+		{"", "rs1 192.0.2.2"},
+		{ipvsctl.AutoSource, "rs1 10.1.0.1"},
+		{"10.1.0.7", "rs1 10.1.0.7"},
+	} {
+		e.Service.Source = c.source
+		w.set(key(vip), e)
+		conn, err := w.dial(vip)
+		w.must(err)
+		if got := w.ask(conn); got != c.seen {
+			t.Errorf("source %q: the server saw %q, want %q", c.source, got, c.seen)
+		}
+		conn.Close()
+	}
+}
+
+func TestWithoutServer(t *testing.T) {
+	w := newWorld(t)
+	w.set(key(vip), entry("rr"))
+	if c, err := w.dial(vip); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("a service without servers answers %v, %v", c, err)
+	}
+	w.set(key(vip), entry("rr", "10.1.0.12:80"))
+	if got := w.shares(vip, 2); got["rs2"] != 2 {
+		t.Errorf("then %v", got)
+	}
+}
+
+func TestAnyPortAndMark(t *testing.T) {
+	w := newWorld(t)
+	e := entry("rr", "10.1.0.11:0")
+	e.Service.Timeout = time.Minute
+	w.set(key("192.0.2.100:0"), e)
+	if got := w.shares(vip, 2); got["rs1"] != 2 {
+		t.Errorf("port 0 gave %v", got)
+	}
+	w.door.Set(nil, []ipvsctl.ServiceKey{key("192.0.2.100:0")})
+	w.nft("-f", "/dev/stdin") // no input: nft is there
+	w.nft("add table ip mangle; add chain ip mangle pre { type filter hook prerouting priority mangle; }; add rule ip mangle pre ip daddr 192.0.2.100 tcp dport 80 meta mark set 7")
+	w.set(ipvsctl.ServiceKey{FWMark: 7}, entry("rr", "10.1.0.12:80"))
+	if got := w.shares(vip, 2); got["rs2"] != 2 {
+		t.Errorf("mark 7 gave %v", got)
+	}
+}
+
+func TestRepairs(t *testing.T) {
+	w := newWorld(t)
+	w.set(key(vip), entry("rr", "10.1.0.11:80"))
+	w.nft("add", "table", "ip", "theirs")
+	for _, harm := range []string{"flush ruleset", "delete table ip " + TableName, "flush chain ip " + TableName + " prerouting", "flush map ip " + TableName + " services"} {
+		w.nft(strings.Fields(harm)...)
+		var ev Event
+		ok := netlab.Until(patience, func() (told bool) { ev, told = w.told(Repaired); return told })
+		if !ok || !strings.Contains(ev.By, "nft") {
+			t.Fatalf("%s: not repaired, or by nobody: %+v", harm, ev)
+		}
+		if got := w.shares(vip, 1); got["rs1"] != 1 {
+			t.Errorf("after %s: %v", harm, got)
+		}
+	}
+	w.nft("add", "table", "ip", "theirs")
+	w.must(w.door.Clear())
+	if got := w.nft("list", "tables"); strings.TrimSpace(got) != "table ip theirs" {
+		t.Errorf("in the end there is %q", got)
+	}
+}
+
+// A new life goes on with what stands, memory and counters too.
+func TestAdopts(t *testing.T) {
+	w := newWorld(t)
+	e := entry("rr", "10.1.0.11:80", "10.1.0.12:80")
+	e.Service.Timeout = time.Minute
+	w.set(key(vip), e)
+	before := w.shares(vip, 2)
+	w.door.Close()
+	w.door = w.open()
+	w.set(key(vip), e)
+	if after := w.shares(vip, 2); !cmp.Equal(before, after) {
+		t.Errorf("the client went to %v, then to %v", before, after)
+	}
+	counters, err := w.door.Counters()
+	w.must(err)
+	sum := uint64(0)
+	for _, n := range counters[key(vip)] {
+		sum += n.Connections
+	}
+	if sum != 4 {
+		t.Errorf("%d connections were counted, want 4", sum)
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	w := newWorld(t)
+	bad := entry("wlc", "10.1.0.11:80")
+	bad.Destinations[destination("10.1.0.11:80")] = ipvsctl.Destination{Forward: ipvsctl.ForwardDirect, Upper: 5}
+	w.set(key(vip), entry("rr", "10.1.0.11:80"))
+	w.door.Set(ipvsctl.Table{key(vip): bad}, nil)
+	w.must(w.door.Sync())
+	ev, ok := w.told(Refused)
+	if !ok {
+		t.Fatal("not refused")
+	}
+	for _, word := range []string{"wlc", "use wrr", "DR", "uthreshold"} {
+		if !strings.Contains(ev.Err.Error(), word) {
+			t.Errorf("%q is not in: %v", word, ev.Err)
+		}
+	}
+	if stands, err := w.door.Read(); err != nil || len(stands) != 0 {
+		t.Errorf("what was refused stands: %v %v", stands, err)
+	}
+}
+
+// What was set is what is read back, after any sequence of changes.
+func TestReadsBack(t *testing.T) {
+	w := newWorld(t)
+	rapid.Check(t, func(t *rapid.T) {
+		want, err := w.door.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range rapid.IntRange(1, 3).Draw(t, "steps") {
+			changed, removed := ipvsctl.Table{}, []ipvsctl.ServiceKey{}
+			for _, k := range rapid.SliceOfN(anyKey(), 0, 4).Draw(t, "keys") {
+				if _, twice := changed[k]; twice {
+					continue
+				}
+				if delete(want, k); rapid.Bool().Draw(t, "remove") {
+					removed = append(removed, k)
+					continue
+				}
+				e := anyEntry(t, k).Canonical(k)
+				changed[k], want[k] = e, e
+			}
+			removed = without(removed, changed)
+			w.door.Set(changed, removed)
+		}
+		w.door.Sync()
+		if ev, failed := w.told(Failed); failed {
+			t.Fatal(ev.Err)
+		}
+		if ev, refused := w.told(Refused); refused {
+			t.Fatal(ev.Err)
+		}
+		got, err := w.door.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Fatalf("wanted - got +\n%s", diff)
+		}
+	})
+	w.nft("list", "ruleset")
+}
+
+func without(list []ipvsctl.ServiceKey, t ipvsctl.Table) (out []ipvsctl.ServiceKey) {
+	for _, k := range list {
+		if _, there := t[k]; !there {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func anyKey() *rapid.Generator[ipvsctl.ServiceKey] {
+	return rapid.Custom(func(t *rapid.T) ipvsctl.ServiceKey {
+		k := ipvsctl.ServiceKey{Protocol: rapid.SampledFrom([]uint8{6, 17, 132}).Draw(t, "protocol")}
+		k.Port = rapid.SampledFrom([]uint16{0, 53, 80}).Draw(t, "port")
+		k.Addr = rapid.SampledFrom([]netip.Addr{netip.MustParseAddr("192.0.2.100"), netip.MustParseAddr("2001:db8::100")}).Draw(t, "vip")
+		if rapid.IntRange(0, 4).Draw(t, "mark") == 0 {
+			k = ipvsctl.ServiceKey{FWMark: rapid.Uint32Range(1, 3).Draw(t, "value"), IPv6: rapid.Bool().Draw(t, "six")}
+		}
+		return k.Canonical()
+	})
+}
+
+func anyEntry(t *rapid.T, k ipvsctl.ServiceKey) ipvsctl.Entry {
+	e := ipvsctl.Entry{Destinations: map[ipvsctl.DestKey]ipvsctl.Destination{}}
+	e.Service.Scheduler = rapid.SampledFrom([]string{"rr", "wrr", "sh", "mh", "dh", "fo", "random"}).Draw(t, "scheduler")
+	e.Service.Flags = rapid.SampledFrom([]uint32{0, flagHashPort}).Draw(t, "flags")
+	e.Service.Timeout = time.Duration(rapid.SampledFrom([]int{0, 0, 5, 300}).Draw(t, "timeout")) * time.Second
+	if e.Service.Timeout > 0 {
+		e.Service.Netmask4 = rapid.SampledFrom([][4]byte{{}, {255, 255, 255, 0}}).Draw(t, "mask")
+		e.Service.PrefixLen = rapid.SampledFrom([]uint8{0, 64}).Draw(t, "prefix")
+	}
+	if k.FWMark == 0 {
+		sources := []string{"", ipvsctl.AutoSource, "10.1.0.7 10.1.0.1"}
+		if k.IPv6 {
+			sources[2] = "fd00::7 fd00::1"
+		}
+		e.Service.Source = rapid.SampledFrom(sources).Draw(t, "source")
+	}
+	port := rapid.SampledFrom([]uint16{0, 80}).Draw(t, "server port")
+	for i := range rapid.IntRange(0, 3).Draw(t, "servers") {
+		a := netip.MustParseAddr(fmt.Sprintf("10.1.0.1%d", i))
+		if k.IPv6 {
+			a = netip.MustParseAddr(fmt.Sprintf("fd00::1%d", i))
+		}
+		e.Destinations[ipvsctl.DestKey{Addr: a, Port: port}] = ipvsctl.Destination{Weight: rapid.Uint32Range(0, 5).Draw(t, "weight")}
+	}
+	return e
+}
+
+// Programming many services is one transaction.
+func BenchmarkProgram(b *testing.B) {
+	w := newWorld(b)
+	table := ipvsctl.Table{}
+	for i := range 1000 {
+		k := key(fmt.Sprintf("192.0.%d.%d:80", 2+i/250, i%250+1))
+		var dests []string
+		for s := range 4 {
+			dests = append(dests, fmt.Sprintf("10.1.%d.%d:80*%d", i/60, i%60*4+s+1, s+1))
+		}
+		table[k] = entry("wrr", dests...)
+	}
+	for b.Loop() {
+		w.door.Set(table, nil)
+		w.must(w.door.Sync())
+		if ev, failed := w.told(Failed); failed {
+			b.Fatal(ev.Err)
+		}
+		b.StopTimer()
+		w.must(w.door.Clear())
+		b.StartTimer()
+	}
+}

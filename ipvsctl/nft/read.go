@@ -1,0 +1,168 @@
+package nft
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"keepgo/ipvsctl"
+)
+
+// read is what stands in the kernel. Chains and anonymous maps follow from it,
+// so they are not looked at.
+func (d *Door) read() (ipvsctl.Table, error) {
+	all := ipvsctl.Table{}
+	for f := range families {
+		t := newTable(f)
+		switch _, err := d.conn.ListTableOfFamily(t.Name, t.Family); {
+		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EOPNOTSUPP):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("reading nftables: %w", err)
+		}
+		if err := t.read(d.conn, all); err != nil {
+			return nil, fmt.Errorf("reading nftables: %w", err)
+		}
+	}
+	return all, nil
+}
+
+func (t *table) read(c *nftables.Conn, all ipvsctl.Table) error {
+	for _, set := range []*nftables.Set{t.services, t.anyPort, t.marks} {
+		elements, err := c.GetSetElements(set)
+		if err != nil {
+			return err
+		}
+		for _, e := range elements {
+			k, err := t.serviceKey(set, e.Key)
+			if err != nil {
+				return err
+			}
+			if all[k], err = t.readService(c, k, e.Comment); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *table) serviceKey(set *nftables.Set, key []byte) (k ipvsctl.ServiceKey, err error) {
+	k.IPv6 = t.family == six
+	n := int(t.words) * 4
+	switch {
+	case set == t.marks && len(key) == 4:
+		k.FWMark = binary.NativeEndian.Uint32(key)
+		return k, nil
+	case set == t.anyPort && len(key) == n+4, set == t.services && len(key) == n+8:
+		k.Addr, _ = netip.AddrFromSlice(key[:n])
+		k.Protocol = key[n]
+	default:
+		return k, fmt.Errorf("set %s has keys of %d bytes", set.Name, len(key))
+	}
+	if set == t.services {
+		k.Port = binary.BigEndian.Uint16(key[n+4:])
+	}
+	return k, nil
+}
+
+func (t *table) readService(c *nftables.Conn, k ipvsctl.ServiceKey, comment string) (ipvsctl.Entry, error) {
+	e := ipvsctl.Entry{Destinations: map[ipvsctl.DestKey]ipvsctl.Destination{}}
+	service, source, err := described(comment)
+	if err != nil {
+		return e, err
+	}
+	e.Service = service
+	if e.Service.Source, err = t.readSource(c, source); err != nil {
+		return e, err
+	}
+	set := t.service(k, e).servers
+	servers, err := c.GetSetElements(set)
+	for _, el := range servers {
+		d := ipvsctl.Destination{Forward: ipvsctl.ForwardNAT}
+		_, err := fmt.Sscanf(el.Comment, "weight %d", &d.Weight)
+		dk, bad := t.destKey(el.Key)
+		if err != nil || bad != nil {
+			return e, fmt.Errorf("set %s has an element that is not ours", set.Name)
+		}
+		e.Destinations[dk] = d
+	}
+	return e, err
+}
+
+func (t *table) destKey(b []byte) (dk ipvsctl.DestKey, err error) {
+	n := int(t.words) * 4
+	if len(b) != n && len(b) != n+4 {
+		return dk, fmt.Errorf("a server of %d bytes", len(b))
+	}
+	dk.Addr, _ = netip.AddrFromSlice(b[:n])
+	if len(b) > n {
+		dk.Port = binary.BigEndian.Uint16(b[n:])
+	}
+	return dk, nil
+}
+
+// count reads all counters.
+func (d *Door) count() (map[ipvsctl.ServiceKey]map[ipvsctl.DestKey]Counters, error) {
+	all := map[ipvsctl.ServiceKey]map[ipvsctl.DestKey]Counters{}
+	for f := range families {
+		if !d.built[f] {
+			continue
+		}
+		if err := d.countFamily(newTable(f), all); err != nil {
+			return nil, fmt.Errorf("reading the counters of nftables: %w", err)
+		}
+	}
+	return all, nil
+}
+
+func (d *Door) countFamily(t *table, all map[ipvsctl.ServiceKey]map[ipvsctl.DestKey]Counters) error {
+	in, err := d.conn.GetSetElements(t.in)
+	if err != nil {
+		return err
+	}
+	out, err := d.conn.GetSetElements(t.out)
+	if err != nil {
+		return err
+	}
+	traffic := map[string]Counters{}
+	for _, e := range in {
+		if e.Counter != nil {
+			traffic[string(e.Key)] = Counters{InPackets: e.Counter.Packets, InBytes: e.Counter.Bytes}
+		}
+	}
+	for _, e := range out {
+		if e.Counter != nil {
+			n := traffic[string(e.Key)]
+			n.OutPackets, n.OutBytes = e.Counter.Packets, e.Counter.Bytes
+			traffic[string(e.Key)] = n
+		}
+	}
+	objects, err := d.conn.GetNamedObjects(t.Table)
+	if err != nil {
+		return err
+	}
+	connections := map[string]uint64{}
+	for _, o := range objects {
+		if o, ok := o.(*nftables.NamedObj); ok && o.Type == nftables.ObjTypeCounter {
+			connections[o.Name] = o.Obj.(*expr.Counter).Packets
+		}
+	}
+	for k, e := range d.have {
+		if familyOf(k) != t.family {
+			continue
+		}
+		s := t.service(k, e)
+		all[k] = map[ipvsctl.DestKey]Counters{}
+		for dk, dest := range e.Destinations {
+			n := traffic[string(trioKey(dk.Addr, k.Protocol, dk.Port))]
+			n.Connections = connections[s.server(dk, dest).counter.Name]
+			all[k][dk] = n
+		}
+	}
+	return nil
+}
