@@ -19,7 +19,7 @@ import (
 // TestGuest boots a kernel with IPVS and runs the tests of this file in it.
 func TestGuest(t *testing.T) {
 	needsRoot(t)
-	guest.Tests(t, "^TestIPVS")
+	guest.Tests(t, "^TestIPVS(As|Sync|Keeps|Sw)")
 }
 
 func needsIPVS(t *testing.T) {
@@ -81,8 +81,8 @@ func (f *farm) quiet(s *web) {
 	f.do(s.host.AddAddr("lo", netip.PrefixFrom(vip4, 32)))
 }
 
-// configureBoth writes both directors' files.
-func (f *farm) configureBoth() {
+// configureBoth writes both directors' files, with more of global_defs.
+func (f *farm) configureBoth(global string) {
 	f.t.Helper()
 	var servers strings.Builder
 	for weight := 1; weight <= 3; weight++ {
@@ -97,6 +97,7 @@ func (f *farm) configureBoth() {
 	k := wire{version: 2}
 	for d, c := range map[*director]conf{f.a: confA(k), f.b: confB(k)} {
 		c.instance = "virtual_ipaddress_excluded {\n        " + gateway + "/24 dev eth1\n    }"
+		c.global = global
 		c.after = fmt.Sprintf("virtual_server %s 80 {\n    lvs_sched wrr\n    lvs_method %s\n    protocol TCP\n    delay_loop 1\n    retry 0\n%s}\n",
 			vip4, f.name, &servers)
 		d.configure(c.String())
@@ -160,7 +161,7 @@ func TestIPVSBalances(t *testing.T) {
 	for _, m := range methods {
 		t.Run(m.name, func(t *testing.T) {
 			f := newFarm(t, m)
-			f.configureBoth()
+			f.configureBoth("")
 			begin := time.Now()
 			f.a.start()
 			f.b.start()
