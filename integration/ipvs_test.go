@@ -19,7 +19,7 @@ import (
 // TestGuest boots a kernel with IPVS and runs the tests of this file in it.
 func TestGuest(t *testing.T) {
 	needsRoot(t)
-	guest.Tests(t, "^TestIPVS(As|Sync|Keeps|Sw)")
+	guest.Tests(t, "^TestIPVS")
 }
 
 func needsIPVS(t *testing.T) {
