@@ -306,4 +306,3 @@ func TestIPVSSwitches(t *testing.T) {
 		w.eventually("the service comes back", func() bool { return strings.Contains(strings.Join(table(t, w.a.Host), "\n"), "-f 7") })
 	})
 }
-
