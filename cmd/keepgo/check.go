@@ -85,6 +85,9 @@ func (o checkOptions) check(files []string) *report {
 		r.add(rulePair, r.pair.Findings, read...)
 		r.lists = append(r.lists, findings{"pair", r.pair.Findings})
 	}
+	if len(files) == 1 && len(read) == 1 && r.exit() == exitOK {
+		r.outlook = advice.Foresee(read[0])
+	}
 	return r
 }
 
@@ -157,6 +160,7 @@ type report struct {
 	unreadable []unreadable
 	rules      map[*syntax.Error]string
 	pair       *advice.Report
+	outlook    []advice.Outlook // of one file that has no errors
 }
 
 // add keeps where findings come from, and gives their files the names that the
@@ -205,6 +209,7 @@ func (r *report) writeText(out, errs io.Writer) error {
 		fmt.Fprintf(out, "%s: %d errors, %d warnings, %d notes\n", l.of,
 			l.list.Count(syntax.Failure), l.list.Count(syntax.Warning), l.list.Count(syntax.Note))
 	}
+	r.writeOutlook(out)
 	if r.pair == nil {
 		return nil
 	}
@@ -212,4 +217,21 @@ func (r *report) writeText(out, errs io.Writer) error {
 		fmt.Fprintln(out)
 	}
 	return r.pair.Write(out)
+}
+
+// maxOutlook is how many instances a screen has room for; JSON has all.
+const maxOutlook = 30
+
+// writeOutlook tells what happens when something fails.
+func (r *report) writeOutlook(out io.Writer) {
+	for i, o := range r.outlook {
+		switch {
+		case i == 0:
+			fmt.Fprint(out, "\nwhat will happen (a second file, of the other director, says it exactly):\n")
+		case i == maxOutlook:
+			fmt.Fprintf(out, "  and %d instances more\n", len(r.outlook)-i)
+			return
+		}
+		fmt.Fprintf(out, "  %s: %s\n", o.Name, o.Text)
+	}
 }

@@ -53,10 +53,25 @@ func (r *report) all() []finding {
 
 func (r *report) writeJSON(out io.Writer) error {
 	doc := struct {
-		Findings []finding `json:"findings"`
-		Pair     *pairView `json:"pair,omitempty"`
-	}{r.all(), viewPair(r.pair)}
+		Findings []finding     `json:"findings"`
+		Pair     *pairView     `json:"pair,omitempty"`
+		Outlook  []outlookView `json:"outlook,omitempty"`
+	}{r.all(), viewPair(r.pair), viewOutlook(r.outlook)}
 	return encode(out, doc)
+}
+
+// outlookView is what will happen to an instance, in words.
+type outlookView struct {
+	Instance string `json:"instance"`
+	Text     string `json:"text"`
+	Surprise bool   `json:"surprise"` // not what its weights seem to be there for
+}
+
+func viewOutlook(list []advice.Outlook) (views []outlookView) {
+	for _, o := range list {
+		views = append(views, outlookView{o.Name, o.Text, o.Surprise})
+	}
+	return views
 }
 
 func encode(out io.Writer, v any) error {

@@ -85,6 +85,27 @@ type File struct {
 	Name   string // the file's name as places have it
 	Config *confparse.Config
 	Places *Places // may be nil: findings then stand at the heads of blocks
+
+	groups  map[string]*confparse.SyncGroup // by member
+	scripts map[string]*confparse.Script
+}
+
+// index finds the group of each instance and the scripts by name, once.
+func (f *File) index() {
+	if f.groups != nil {
+		return
+	}
+	f.groups, f.scripts = map[string]*confparse.SyncGroup{}, map[string]*confparse.Script{}
+	for _, g := range f.Config.SyncGroups {
+		for _, name := range g.Members {
+			if f.groups[name] == nil {
+				f.groups[name] = g
+			}
+		}
+	}
+	for _, s := range f.Config.Scripts {
+		f.scripts[s.Name] = s
+	}
 }
 
 // place is a place in words.

@@ -54,13 +54,8 @@ type router struct {
 // newRouter collects what an instance depends on: its own interface and those
 // of its addresses, what it tracks, and what its sync group does.
 func newRouter(f *File, i *confparse.Instance) *router {
-	r := &router{Instance: i, file: f}
-	for _, g := range f.Config.SyncGroups {
-		if slices.Contains(g.Members, i.Name) {
-			r.group = g
-			break
-		}
-	}
+	f.index()
+	r := &router{Instance: i, file: f, group: f.groups[i.Name]}
 	if i.Interface != "" && !i.DontTrackPrimary {
 		r.track(tracker{kind: trackLink, name: i.Interface})
 	}
@@ -84,10 +79,8 @@ func (r *router) trackAll(links, scripts []confparse.Track) {
 		r.track(tracker{kind: trackLink, name: t.Name, weight: t.Weight, at: spot{t.Pos, len(t.Name)}})
 	}
 	for _, t := range scripts {
-		for _, s := range r.file.Config.Scripts {
-			if s.Name == t.Name {
-				r.track(tracker{kind: trackScript, name: t.Name, weight: t.Weight, at: spot{t.Pos, len(t.Name)}, noticed: noticed(s)})
-			}
+		if s := r.file.scripts[t.Name]; s != nil {
+			r.track(tracker{kind: trackScript, name: t.Name, weight: t.Weight, at: spot{t.Pos, len(t.Name)}, noticed: noticed(s)})
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
+	"keepgo/internal/advice"
 )
 
 // faults is what was found in a configuration.
@@ -149,4 +150,14 @@ func readKeys(cfg *confparse.Config) []error {
 		}
 	}
 	return problems
+}
+
+// foresee logs what each instance will do when something fails: with -D of all,
+// otherwise of those whose weights will not do what they seem to be there for.
+func (p *parent) foresee() {
+	for _, o := range advice.Foresee(&advice.File{Label: p.opts.File, Config: p.cfg}) {
+		if o.Surprise || p.opts.LogDetail > 0 {
+			p.log.printf("(%s) %s", o.Name, o.Text)
+		}
+	}
 }

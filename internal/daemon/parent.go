@@ -198,6 +198,7 @@ func (p *parent) apply() {
 		p.log.printf("%s configures neither a vrrp_instance nor a virtual_server: there is nothing to run", p.opts.File)
 	}
 	p.setUmask()
+	p.foresee()
 	p.tracked.set(trackedScripts(p.cfg))
 	p.files.Set(trackedFiles(p.cfg))
 	p.takeNumbers()
