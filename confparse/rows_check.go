@@ -26,7 +26,7 @@ func checkRow(kind CheckKind) row[server] {
 		return c
 	}, checkDocs[kind])
 	rw = rw.since(checkReleases[kind].first)
-	if kind == BFDCheck || kind == FileCheck {
+	if kind == BFDCheck {
 		return rw.notYet()
 	}
 	return rw

@@ -95,7 +95,7 @@ func (p *parent) reported(c *child, s *status.Status) {
 			r.status.Groups, r.status.Scripts = s.Groups, s.Scripts
 		} else {
 			r.status.Services = append(r.status.Services, s.Services...)
-			r.status.IPVS = s.IPVS
+			r.status.IPVS, r.status.Probes = s.IPVS, s.Probes
 		}
 	}
 	p.settle()

@@ -3,6 +3,8 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"keepgo/checker"
@@ -78,8 +80,13 @@ func (l *lvsLoop) told(m toChild) {
 	case m.LB != nil:
 		l.adopt(m)
 		l.up.send(fromChild{Ready: true})
+	case m.Files != nil:
+		if l.node != nil {
+			l.perform(l.filesSay(m.Files, nil))
+		}
 	case m.Report:
-		s := &status.Status{IPVS: l.noIPVS}
+		n := l.probes.Count()
+		s := &status.Status{IPVS: l.noIPVS, Probes: (*status.Probes)(&n)}
 		if l.node != nil {
 			s.Services = l.node.Status()
 		}
@@ -94,13 +101,23 @@ func (l *lvsLoop) adopt(m toChild) {
 		l.begin(m)
 		var acts []lb.Action
 		l.node, acts = lb.NewNode(m.LB, m.State)
-		l.perform(acts)
+		l.perform(l.filesSay(m.Files, acts))
 	} else {
+		l.perform(l.filesSay(m.Files, nil))
 		l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB}, nil))
 	}
 	l.configure(l.node.Plan())
 	l.probes.Set(l.node.Plan().Checks)
 	l.fresh = false
+}
+
+// filesSay lets the node hear the numbers in tracked files, in the order of
+// their names.
+func (l *lvsLoop) filesSay(numbers map[string]int, acts []lb.Action) []lb.Action {
+	for _, name := range slices.Sorted(maps.Keys(numbers)) {
+		acts = l.node.Step(lb.Event{Kind: lb.EventFile, Name: name, Number: numbers[name]}, acts)
+	}
+	return acts
 }
 
 // begin prepares the table for the first plan.

@@ -19,7 +19,7 @@ type toChild struct {
 	Flush     bool            // with LB: empty the IPVS table first (lvs_flush)
 	States    string          // with HA: where to keep what must be put back after a crash
 	Script    *scriptResult   // a tracked script ended
-	Files     map[string]int  // with HA or alone: numbers in tracked files, by name
+	Files     map[string]int  // with HA, with LB or alone: numbers in tracked files, by name
 	Processes map[string]bool // with HA or alone: tracked processes that are as they should be, by name
 	Report    bool            // send a Report
 	Clear     bool            // with Report: set the counters to zero then

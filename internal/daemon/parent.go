@@ -153,7 +153,7 @@ func (p *parent) run() {
 		case <-pulse.C:
 			p.manager.tell("WATCHDOG=1")
 		case <-p.files.Ready():
-			p.vrrp.tell(toChild{Files: p.takeNumbers()})
+			p.filesSay(p.takeNumbers())
 		case <-p.procs.Ready():
 			news := p.procs.Take()
 			maps.Copy(p.running, news)
@@ -220,7 +220,7 @@ func needsLVS(cfg *confparse.Config) bool {
 // plan is what a child starts or goes on with.
 func (p *parent) plan(c *child, replaced bool) []toChild {
 	if c == p.lvs {
-		m := toChild{LB: p.planLB()}
+		m := toChild{LB: p.planLB(), Files: maps.Clone(p.numbers)}
 		if !c.ready { // a process that died before left a state, and a table to go on with
 			m.State = p.servers
 			m.Flush = p.cfg.Global.LVSFlush && p.servers == nil
@@ -397,6 +397,12 @@ func trackedProcesses(cfg *confparse.Config) []watch.Process {
 		})
 	}
 	return procs
+}
+
+// filesSay lets both halves hear numbers in tracked files.
+func (p *parent) filesSay(numbers map[string]int) {
+	p.vrrp.tell(toChild{Files: numbers})
+	p.lvs.tell(toChild{Files: numbers})
 }
 
 // initFiles makes the tracked files that are to be made.

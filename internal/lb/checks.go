@@ -12,11 +12,16 @@ import (
 // checks plans the checks of a real server, the next one of p.
 func (b *builder) checks(p *Pool, rs *confparse.RealServer, name, path string) {
 	for _, c := range rs.Checkers {
+		owner := Owner{Pool: len(b.plan.Pools), Server: len(p.Servers)}
+		if c.Kind == confparse.FileCheck && c.Watch != nil {
+			b.plan.Follows = append(b.plan.Follows, Follow{Owner: owner, File: c.Watch.Name, Weight: c.Watch.Weight, Reverse: c.Watch.Reverse})
+			continue
+		}
 		probe, ok := b.probe(c, path)
 		if !ok {
 			continue
 		}
-		b.plan.Owners = append(b.plan.Owners, Owner{Pool: len(b.plan.Pools), Server: len(p.Servers)})
+		b.plan.Owners = append(b.plan.Owners, owner)
 		b.plan.Checks = append(b.plan.Checks, checker.Check{
 			ID: checker.ID(len(b.plan.Checks)), Probe: probe, Name: name, Service: p.Name,
 			Timeout: c.Timeout, Interval: c.DelayLoop, Retry: c.Retry, RetryDelay: c.DelayBeforeRetry,

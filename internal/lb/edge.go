@@ -51,6 +51,7 @@ type cause struct {
 	check *checker.Check // that turned; nil none
 	why   string         // it turned
 	quiet bool           // log only
+	file  bool           // a tracked file turned it
 	body  string         // mail about servers that no check took out
 	was   *pool          // the pool before a reload, for servers that left
 }
@@ -140,10 +141,14 @@ var phrases = map[checker.Kind]string{
 
 // text is keepalived's mail about a server that turned.
 func (c cause) text(up bool) string {
-	if c.check == nil {
-		if up {
-			return "=> Adding <="
-		}
+	switch {
+	case c.file && up:
+		return "=> FILE CHECK succeed on service <="
+	case c.file:
+		return "=> FILE CHECK failed on service <="
+	case c.check == nil && up:
+		return "=> Adding <="
+	case c.check == nil:
 		return c.body
 	}
 	kind := c.check.Probe.Kind

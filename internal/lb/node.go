@@ -13,6 +13,7 @@ const (
 	EventResult EventKind = iota // Event.Result is a verdict on a check
 	EventReload                  // Event.Plan replaces the plan
 	EventStop                    // take everything out and end
+	EventFile                    // the tracked file Name says Number
 )
 
 // Event is one thing that happened; fields its kind does not use are zero.
@@ -20,6 +21,8 @@ type Event struct {
 	Kind   EventKind
 	Result checker.Result
 	Plan   *Plan
+	Name   string
+	Number int
 }
 
 // ActionKind says what a Node wants done.
@@ -48,6 +51,10 @@ type Node struct {
 	pools    []pool
 	verdicts []Verdict // parallel to plan.Checks
 	ids      []string  // their identities, parallel too
+
+	numbers    map[string]int   // in the tracked files, as last heard
+	influences []influence      // parallel to plan.Follows
+	followers  map[string][]int // into plan.Follows, by file
 }
 
 // pool is a Pool at work.
@@ -61,7 +68,7 @@ type pool struct {
 // tally sums up the verdicts on one server.
 type tally struct {
 	failed int // checks that fail
-	shift  int // what dynamic checks add to the configured weight
+	shift  int // what dynamic checks and files add to the configured weight
 }
 
 // NewNode starts a plan, from nothing or from the state an older Node left. The
@@ -142,6 +149,8 @@ func (n *Node) Step(ev Event, acts []Action) []Action {
 		return n.reload(ev.Plan, acts)
 	case EventStop:
 		return n.stop(acts)
+	case EventFile:
+		return n.hearFile(ev.Name, ev.Number, acts)
 	}
 	return acts
 }

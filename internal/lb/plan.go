@@ -16,8 +16,9 @@ type Plan struct {
 	Services []Service
 	Pools    []Pool
 	// Checks have their index as ID. The users of scripts are names still.
-	Checks []checker.Check
-	Owners []Owner // parallel to Checks
+	Checks  []checker.Check
+	Owners  []Owner // parallel to Checks
+	Follows []Follow
 
 	MailChecks bool // mail of every check that turns; no_checker_emails mails of servers alone
 	Greet      bool // rs_init_notifies: tell of the first state of servers too

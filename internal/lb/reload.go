@@ -35,6 +35,7 @@ func (n *Node) adopt(state *State) [][]ipvsctl.Edge {
 		}
 	}
 	n.adoptVerdicts(state, known)
+	n.adoptFollows()
 	edges := make([][]ipvsctl.Edge, len(n.pools))
 	for i := range n.pools {
 		var prior *ipvsctl.PoolState

@@ -20,6 +20,16 @@ type Status struct {
 	Processes map[string]bool `json:"processes,omitempty"`
 	Files     map[string]int  `json:"files,omitempty"` // numbers in the tracked files
 	Services  []Service       `json:"services"`
+	Probes    *Probes         `json:"probes,omitempty"` // of all health checks; nil without any
+}
+
+// Probes counts what the health checks do, and did since their process began.
+type Probes struct {
+	Checks int    `json:"checks"` // in the configuration
+	Tasks  int    `json:"tasks"`  // probes that answer for them all: equal checks share one
+	Busy   int    `json:"busy"`   // of them, those under way
+	Probes uint64 `json:"probes"` // that began
+	Late   uint64 `json:"late"`   // of them, those that began more than 100 ms after their time
 }
 
 // Instance is one vrrp_instance.
