@@ -110,6 +110,24 @@ func TestReversePathFilterMoves(t *testing.T) {
 	}
 }
 
+// The kernel copies a written default to every interface nobody wrote to.
+func TestReversePathDefaultSparesVMACs(t *testing.T) {
+	w := newWorldWith(t, "")
+	w.sysctl(allReversePath, "2")
+	before := w.sysctls()
+	d := w.open()
+	d.Set(1, want(four(51)))
+	w.expectKind(Made)
+	if now := w.sysctls(); now["net/ipv4/conf/vrrp.51/rp_filter"] != "0" || now["net/ipv4/conf/v0/rp_filter"] != "2" || now[allReversePath] != "0" {
+		t.Errorf("VMAC %s, base %s, all %s", now["net/ipv4/conf/vrrp.51/rp_filter"], now["net/ipv4/conf/v0/rp_filter"], now[allReversePath])
+	}
+	d.Set(1, Want{})
+	w.must(d.Close())
+	if diff := cmp.Diff(before, w.sysctls()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestSixHasNoReversePath(t *testing.T) {
 	w := newWorld(t)
 	w.sysctl(allReversePath, "1")

@@ -96,6 +96,8 @@ func (e *entry) needs(list []setting) []setting {
 
 // moveReversePath moves all.rp_filter to every interface but the VMACs. The
 // kernel uses the higher of the two, so as long as "all" filters, a VMAC does.
+// "default" goes before everything else: the kernel copies it to every interface
+// whose own value nobody wrote yet, VMACs among them.
 func (d *Door) moveReversePath(v *view, list []setting) []setting {
 	all := d.original(allReversePath, 0)
 	if all <= 0 {
@@ -111,7 +113,9 @@ func (d *Door) moveReversePath(v *view, list []setting) []setting {
 			raise(ipv4+name+"/rp_filter", l.Attrs().Index)
 		}
 	}
+	first := len(list)
 	raise(defaultReversePath, 0)
+	list = append(list[first:len(list):len(list)], list[:first]...)
 	return append(list, setting{Path: allReversePath, Set: "0"})
 }
 

@@ -58,6 +58,12 @@ func newNamespace(t testing.TB) {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldWith(t, "0")
+}
+
+// newWorldWith leaves rp_filter as the namespace begins, if it is "".
+func newWorldWith(t testing.TB, reversePath string) *world {
+	t.Helper()
 	newNamespace(t)
 	w := &world{t: t, news: make(chan struct{}, 1), state: filepath.Join(t.TempDir(), "link.json")}
 	var err error
@@ -66,8 +72,10 @@ func newWorld(t testing.TB) *world {
 	}
 	t.Cleanup(w.hand.Close)
 	w.must(w.hand.LinkSetUp(w.link("lo")))
-	w.sysctl(allReversePath, "0")
-	w.sysctl(defaultReversePath, "0")
+	if reversePath != "" {
+		w.sysctl(allReversePath, reversePath)
+		w.sysctl(defaultReversePath, reversePath)
+	}
 	w.pair("v0", "v1")
 	w.pair("w0", "w1")
 	return w
