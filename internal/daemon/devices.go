@@ -9,6 +9,7 @@ import (
 	"keepgo/internal/ha"
 	"keepgo/internal/status"
 	viplink "keepgo/vip/link"
+	"keepgo/vip/rtnl"
 )
 
 // devices makes the interfaces instances have of their own, once the first one
@@ -123,22 +124,39 @@ func (d *devices) post(ev viplink.Event, l ha.Link) {
 	delete(d.test, ev.Name)
 	d.made[id] = ha.Event{Kind: ha.EventDevice, ID: id.instance, Device: id.key, Link: l, Source: ev.Source}
 	d.mu.Unlock()
+	d.poke()
+}
+
+// take is what the loop has not heard yet, but for devices that are not known
+// yet where addresses are put on them: those wait for recheck.
+func (d *devices) take(known func(name string) (rtnl.Link, bool)) []ha.Event {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var events []ha.Event
+	for id, ev := range d.made {
+		if k, _ := known(ev.Link.Name); ev.Link.Name != "" && k.Index != ev.Link.Index {
+			continue
+		}
+		events = append(events, ev)
+		delete(d.made, id)
+	}
+	return events
+}
+
+// recheck has what waits taken again.
+func (d *devices) recheck() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.made) > 0 {
+		d.poke()
+	}
+}
+
+func (d *devices) poke() {
 	select {
 	case d.C <- struct{}{}:
 	default:
 	}
-}
-
-// take is what the loop has not heard yet.
-func (d *devices) take() []ha.Event {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var events []ha.Event
-	for _, ev := range d.made {
-		events = append(events, ev)
-	}
-	clear(d.made)
-	return events
 }
 
 // clean deletes what an earlier life left and nobody wants.

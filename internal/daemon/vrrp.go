@@ -325,14 +325,22 @@ func (l *vrrpLoop) restored(ev rtnl.Event) {
 		default:
 		}
 	}
+	what := fmt.Sprintf("%s on %s", ev.Address.Prefix, ev.Address.Link)
 	switch {
 	case ev.Route != nil:
-		l.log("route %s was removed by another hand and is put back", ev.Route)
+		what = "the route " + ev.Route.String()
 	case ev.Rule != nil:
-		l.log("rule %s was removed by another hand and is put back", ev.Rule)
+		what = "the rule " + ev.Rule.String()
 	default:
 		l.herald.restored(ev.Owner)
-		l.log("%s was removed from %s by netlink port %d and is put back", ev.Address.Prefix, ev.Address.Link, ev.Port)
+	}
+	switch {
+	case !ev.Taken:
+		l.log("%s stands now", what)
+	case ev.Port == 0:
+		l.log("%s was removed by another hand and is put back", what)
+	default:
+		l.log("%s was removed by netlink port %d and is put back", what, ev.Port)
 	}
 }
 
@@ -343,6 +351,7 @@ func (l *vrrpLoop) linksChanged() {
 			l.step(ha.Event{Kind: ha.EventLink, Link: l.view(name)})
 		}
 	}
+	l.devices.recheck()
 	if l.node != nil {
 		l.herald.await(l.node.Awaited(l.clock.now()))
 	}
@@ -350,7 +359,7 @@ func (l *vrrpLoop) linksChanged() {
 
 // devicesChanged lets the node hear which devices stand.
 func (l *vrrpLoop) devicesChanged() {
-	for _, ev := range l.devices.take() {
+	for _, ev := range l.devices.take(l.links.LinkByName) {
 		if l.node == nil {
 			continue
 		}
