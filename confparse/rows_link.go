@@ -29,7 +29,7 @@ func linkRows() []row[Instance] {
 		later[I]("native_ipv6", "", "Makes the instance one of IPv6.").or("told by the addresses").without("the addresses tell the family").since("1.2.1"),
 		field("vrf", link().in("unicast instances without an interface"), func(i *I) *string { return &i.VRF }, "The VRF of a unicast instance.").since("2.2.5"),
 		field("promote_secondaries", flag(), func(i *I) *bool { return &i.PromoteSecondaries }, "Keeps the other addresses of a network when its first one goes.").since("1.3.0"),
-		field("linkbeat_use_polling", flag(), func(i *I) *bool { return &i.LinkbeatPolling }, "Polls the link state of the interface.").notYet().since("2.0.0"),
+		field("linkbeat_use_polling", flag(), func(i *I) *bool { return &i.LinkbeatPolling }, "Polls the link state of the interface.").since("2.0.0"),
 		field("kernel_rx_buf_size", number[int](0, 1<<31-1).in("0 or above").or("vrrp_rx_bufs_policy"), func(i *I) *int { return &i.ReceiveBuffer }, "The receive buffer of the instance.").bytes().since("2.0.3"),
 		field("debug", number[int](0, 4).or(0), func(i *I) *int { return &i.DebugLevel }, "A level that keepalived only stores.").without("keepalived has none for it either").since("1.1.0"),
 		field("lvs_sync_daemon_interface", link(), func(i *I) *string { return &i.LVSSyncInterface }, "Sends IPVS connections to the other director while MASTER; lvs_sync_daemon in global_defs says more.").since("1.1.0"),

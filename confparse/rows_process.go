@@ -195,7 +195,7 @@ func firewallRows() []row[globals] {
 		field("nftables_ipvs", optional(text("table"), "keepalived_ipvs").in("the name of a table").or("off; keepalived_ipvs when no argument"), func(g *G) *string { return &g.NFTIPVS.Table }, "Marks the packets of a virtual_server_group with nftables.").notYet().since("2.2.2"),
 		field("nftables_ipvs_priority", priority, func(g *G) *int { return &g.NFTIPVS.Priority }, "The priority of its chain.").notYet().since("2.2.2"),
 		field("nftables_ipvs_start_fwmark", number[uint32](1, 1<<32-1).or(1000), func(g *G) *uint32 { return &g.NFTIPVS.FirstMark }, "The first mark it uses.").notYet().since("2.2.2"),
-		field("disable_local_igmp", flag(), func(g *G) *bool { return &g.DisableLocalIGMP }, "Keeps the kernel from reporting link-local groups.").notYet().since("2.2.0"),
+		field("disable_local_igmp", flag(), func(g *G) *bool { return &g.DisableLocalIGMP }, "Keeps the kernel from reporting link-local groups.").since("2.2.0"),
 	}
 }
 
@@ -212,13 +212,16 @@ func hostRows() []row[globals] {
 	var rows []row[G]
 	buffer := func(name, what, def, since string, at func(*G) *NetlinkBuffer) {
 		rows = append(rows,
-			field(name, number[int](0, 1<<31-1).or(def), func(g *G) *int { return &at(g).Bytes }, "The receive buffer of "+what+".").bytes().since(since).notYet(),
-			field(name+"_force", boolean(), func(g *G) *bool { return &at(g).Force }, "Sets that buffer beyond the limit of the system.").since(since).notYet())
+			field(name, number[int](0, 1<<31-1).or(def), func(g *G) *int { return &at(g).Bytes }, "The receive buffer of "+what+".").bytes().since(since),
+			field(name+"_force", boolean(), func(g *G) *bool { return &at(g).Force }, "Sets that buffer beyond the limit of the system.").since(since))
+	}
+	buffer("lvs_netlink_cmd_rcv_bufs", "the netlink socket that the checkers give orders on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.LVSCommandBuffer })
+	buffer("lvs_netlink_monitor_rcv_bufs", "the netlink socket that the checkers hear changes on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.LVSMonitorBuffer })
+	for i := range rows {
+		rows[i] = rows[i].notYet()
 	}
 	buffer("vrrp_netlink_cmd_rcv_bufs", "the netlink socket that VRRP gives orders on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.VRRPCommandBuffer })
 	buffer("vrrp_netlink_monitor_rcv_bufs", "the netlink socket that VRRP hears changes on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.VRRPMonitorBuffer })
-	buffer("lvs_netlink_cmd_rcv_bufs", "the netlink socket that the checkers give orders on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.LVSCommandBuffer })
-	buffer("lvs_netlink_monitor_rcv_bufs", "the netlink socket that the checkers hear changes on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.LVSMonitorBuffer })
 	buffer("process_monitor_rcv_bufs", "the socket of process events", "the kernel's", "2.0.11", func(g *G) *NetlinkBuffer { return &g.ProcessBuffer })
 	return append(rows,
 		action("vrrp_rx_bufs_policy", "MTU | ADVERT | <BYTES>", receivePolicy, "How large the receive buffers of VRRP are.").in("bytes above 0").or("the kernel's").since("2.0.3"),

@@ -35,7 +35,7 @@ func topLevel() *block[document] {
 		}), trackGroup, "Instances that depend on static addresses.").since("2.0.3"),
 		nested("garp_group", "<NAME> { ... }", keywords(garpGroupRows()), garpGroup, "Interfaces that share a limit of gratuitous ARP.").since("1.2.21"),
 		list("linkbeat_interfaces", "{ <IF> [MII|ETHTOOL|IOCTL] ... }", linkbeat, "Interfaces whose link state is polled.").
-			item("<IF>", "[MII|ETHTOOL|IOCTL]", "", "the first way that works", "An interface and how it is asked; without a word the first way that works.").notYet().since("2.0.13"),
+			item("<IF>", "[MII|ETHTOOL|IOCTL]", "", "the first way that works", "An interface and how it is asked; without a word the first way that works.").since("2.0.13"),
 		list("interface_up_down_delays", "{ <IF> <DOWN> [<UP>] ... }", interfaceDelay, "How long a change of an interface must last.").in("0-255 s").or("0").
 			item("<IF>", "<DOWN> [<UP>]", "0-255 s", "0", "An interface and its delays.").since("2.2.3"),
 		nested("vrrp_track_process", "<NAME> { ... }", keywords(trackProcessRows()), trackProcess, "Processes that decide about instances.").in("defined anywhere in the file").since("2.0.11"),

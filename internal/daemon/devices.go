@@ -19,6 +19,9 @@ type devices struct {
 	file string // the door's state file
 	door *viplink.Door
 
+	quiet  bool          // IGMP is kept from reporting
+	hushed chan struct{} // it does by now, or never will
+
 	mu   sync.Mutex
 	made map[deviceID]ha.Event // what the loop has not heard yet
 	test map[string]string     // how the first frame of each device fared
@@ -32,7 +35,8 @@ type deviceID struct {
 }
 
 func newDevices(log func(format string, args ...any)) *devices {
-	return &devices{log: log, made: map[deviceID]ha.Event{}, test: map[string]string{}, C: make(chan struct{}, 1)}
+	return &devices{log: log, made: map[deviceID]ha.Event{}, test: map[string]string{},
+		hushed: make(chan struct{}, 1), C: make(chan struct{}, 1)}
 }
 
 // open opens the door. It is opened too when an earlier life left something to
@@ -89,6 +93,12 @@ func (d *devices) hear(ev viplink.Event) {
 		d.tested(ev)
 	case viplink.SysctlChanged:
 		d.log("sysctl %s: %s -> %s", ev.Path, ev.Old, ev.New)
+	}
+	if ev.Kind == viplink.Failed || ev.Path == igmpReports {
+		select {
+		case d.hushed <- struct{}{}:
+		default:
+		}
 	}
 }
 

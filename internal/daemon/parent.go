@@ -202,6 +202,9 @@ func (p *parent) apply() {
 	p.tracked.set(trackedScripts(p.cfg))
 	p.files.Set(trackedFiles(p.cfg))
 	p.takeNumbers()
+	if err := p.procs.SetBuffer(p.cfg.Global.ProcessBuffer.Bytes, p.cfg.Global.ProcessBuffer.Force); err != nil {
+		p.log.printf("%v", err)
+	}
 	p.procs.Set(trackedProcesses(p.cfg))
 	p.outlet.Apply(notify.OptionsOf(&p.cfg.Global))
 	p.vrrp.need(vrrp)

@@ -37,6 +37,7 @@ type vrrpLoop struct {
 	arp     *garp.Pacer
 	herald  *herald
 	devices *devices
+	beats   *beats
 	filter  *firewall
 	syncer  *syncer
 
@@ -94,6 +95,8 @@ func runVRRP(up *link[fromChild, toChild]) error {
 		return err
 	}
 	l.herald.links = l.links
+	l.beats = &beats{log: l.log, dirty: l.dirty.add}
+	defer l.beats.close()
 	return l.run()
 }
 
@@ -167,6 +170,7 @@ func (l *vrrpLoop) told(m toChild) {
 		l.begin(m.HA, m)
 	case m.HA != nil:
 		l.herald.learn(m.HA)
+		l.equip(m.HA)
 		l.step(ha.Event{Kind: ha.EventReload, Plan: m.HA})
 		l.up.send(fromChild{Ready: true, Masters: l.node.Masters()})
 	case m.Script != nil && l.node != nil:
@@ -182,6 +186,8 @@ func (l *vrrpLoop) told(m toChild) {
 
 // begin starts the first plan.
 func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
+	l.devices.file = m.States
+	l.equip(plan)
 	l.node = ha.New(plan)
 	l.herald.learn(plan)
 	l.node.Resume(m.Resume)
@@ -190,7 +196,6 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	}
 	l.filesSay(m.Files)
 	l.processesAre(m.Processes)
-	l.devices.file = m.States
 	l.filter.plan = plan.Firewall
 	l.step(ha.Event{Kind: ha.EventStart})
 	l.herald.await(l.node.Awaited(l.clock.now()))
@@ -305,7 +310,7 @@ func (l *vrrpLoop) kernel(ev rtnl.Event) {
 	case rtnl.LinkGone:
 		l.dirty.add(ev.Link.Name)
 	case rtnl.Resynced:
-		l.log("the kernel dropped netlink notifications; links and addresses were read anew")
+		l.log("the kernel dropped netlink notifications; links and addresses were read anew; a larger vrrp_netlink_monitor_rcv_bufs avoids it")
 	}
 }
 
@@ -344,19 +349,6 @@ func (l *vrrpLoop) restored(ev rtnl.Event) {
 	}
 }
 
-// linksChanged lets the node hear how the links that changed are now.
-func (l *vrrpLoop) linksChanged() {
-	for _, name := range l.dirty.take() {
-		if l.node != nil {
-			l.step(ha.Event{Kind: ha.EventLink, Link: l.view(name)})
-		}
-	}
-	l.devices.recheck()
-	if l.node != nil {
-		l.herald.await(l.node.Awaited(l.clock.now()))
-	}
-}
-
 // devicesChanged lets the node hear which devices stand.
 func (l *vrrpLoop) devicesChanged() {
 	for _, ev := range l.devices.take(l.links.LinkByName) {
@@ -372,19 +364,6 @@ func (l *vrrpLoop) devicesChanged() {
 		l.filter.set(ev.ID, l.node)
 		l.step(ev)
 	}
-}
-
-// view is a link as the node sees it.
-func (l *vrrpLoop) view(name string) ha.Link {
-	k, ok := l.links.LinkByName(name)
-	v := ha.Link{Name: name, Index: k.Index, Exists: ok, Up: k.Up, MTU: k.MTU, Unicast: ok && !k.Multicast}
-	if k.Below != 0 {
-		v.Below = l.links.Name(k.Below)
-	}
-	for _, p := range l.links.Addresses(name) {
-		v.Addresses = append(v.Addresses, p.Addr())
-	}
-	return v
 }
 
 // announceFailed hears the ARP pacer.
@@ -409,6 +388,7 @@ func (l *vrrpLoop) stop(keep bool) error {
 	if l.node != nil && !keep {
 		l.step(ha.Event{Kind: ha.EventStop})
 	}
+	l.devices.quietIGMP(false)
 	err := errors.Join(l.links.Close(), l.filter.close(keep), l.devices.close(), l.syncer.close())
 	for _, w := range l.wires {
 		w.conn.Close()

@@ -28,6 +28,9 @@ func Build(cfg *confparse.Config) *Plan {
 			Counters: cfg.Global.NFTables.Counters,
 		},
 		Dynamic: cfg.Global.DynamicInterfaces, AllowIfChanges: cfg.Global.AllowIfChanges,
+		QuietIGMP:    cfg.Global.DisableLocalIGMP,
+		Orders:       Buffer(cfg.Global.VRRPCommandBuffer),
+		News:         Buffer(cfg.Global.VRRPMonitorBuffer),
 		LogStrangers: cfg.Global.LogUnknownVRIDs,
 		Repeat:       cfg.Global.FIFOOnReload,
 		StartupDelay: cfg.Global.StartupDelay,
@@ -66,6 +69,7 @@ func Build(cfg *confparse.Config) *Plan {
 	for _, g := range cfg.SyncGroups {
 		p.group(g, index, known)
 	}
+	p.poll(cfg)
 	p.lateness()
 	p.tieAddresses(cfg)
 	p.sync(cfg, index)

@@ -38,7 +38,7 @@ func (n *Node) link(now vrrp.Time, l Link, acts []Action) []Action {
 	if was.same(&l) {
 		return acts
 	}
-	if _, known := n.kinds[l.Name]; l.Exists && !known {
+	if _, known := n.kinds[l.Name]; l.Exists && !known && len(n.byLink[l.Name]) > 0 {
 		n.kinds[l.Name] = l.Below
 	}
 	return n.changed(now, l, acts)
@@ -47,7 +47,10 @@ func (n *Node) link(now vrrp.Time, l Link, acts []Action) []Action {
 // changed takes over how an interface is now.
 func (n *Node) changed(now vrrp.Time, l Link, acts []Action) []Action {
 	was := n.links[l.Name]
-	n.links[l.Name] = l
+	if n.links[l.Name] = l; !l.Exists { // names of containers' interfaces never come again
+		delete(n.links, l.Name)
+		delete(n.onceUp, l.Name)
+	}
 	if !n.running {
 		return acts
 	}

@@ -179,3 +179,21 @@ func TestStrangers(t *testing.T) {
 		t.Errorf("switched off, the socket hears %v", v)
 	}
 }
+
+// TestPolls: who is asked for a link.
+func TestPolls(t *testing.T) {
+	one, two := instance("VI_1", 1), instance("VI_2", 2)
+	one.TrackInterfaces = []confparse.Track{{Name: "eth1"}}
+	two.Interface, two.Addresses[0].Interface, two.LinkbeatPolling = "eth2", "eth2", true
+	cfg := &confparse.Config{
+		Instances: []*confparse.Instance{one, two},
+		Linkbeats: []confparse.Linkbeat{{Interface: "eth1", Method: "MII"}, {Interface: "eth9"}},
+	}
+	if got, want := Build(cfg).Polls, (map[string]string{"eth1": "MII", "eth2": ""}); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	cfg.Global.LinkbeatPolling = true
+	if got, want := Build(cfg).Polls, (map[string]string{"eth0": "", "eth1": "MII", "eth2": ""}); !reflect.DeepEqual(got, want) {
+		t.Errorf("with all: got %v, want %v", got, want)
+	}
+}

@@ -25,10 +25,15 @@ type Plan struct {
 	Sync *Sync // lvs_sync_daemon; nil where none follows an instance
 
 	LogStrangers bool // log_unknown_vrids
+	QuietIGMP    bool // disable_local_igmp
+	// Orders and News are the receive buffers of rtnetlink, for answers and for
+	// changes (vrrp_netlink_cmd_rcv_bufs, vrrp_netlink_monitor_rcv_bufs).
+	Orders, News Buffer
 	// Dynamic and AllowIfChanges (dynamic_interfaces) say that interfaces may be
 	// missing, and that they may become others.
 	Dynamic, AllowIfChanges bool
-	Delays                  map[string]Delay // interface_up_down_delays, by interface; nil for none
+	Delays                  map[string]Delay  // interface_up_down_delays, by interface; nil for none
+	Polls                   map[string]string // interfaces to ask for their link, and how: MII, ETHTOOL, IOCTL or ""
 
 	Repeat       bool // fifo_write_vrrp_states_on_reload: a reload tells the states that stay
 	Firewall     Firewall
@@ -38,6 +43,12 @@ type Plan struct {
 	// first time before frames come in on its interface; a machine that booted
 	// long ago does not wait.
 	FramesFirst time.Duration
+}
+
+// Buffer is the size of a receive buffer; 0 bytes leave it as it is by default.
+type Buffer struct {
+	Bytes int
+	Force bool // beyond the limit of the system
 }
 
 // Firewall is how the nftables of no_accept and VMACs are built.

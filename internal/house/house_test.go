@@ -42,6 +42,7 @@ var doors = map[string]string{
 	"vip/link":       "vip",
 	"vip/filter":     "vip",
 	"vip/witness":    "vip",
+	"vip/linkbeat":   "vip",
 	"ipvsctl/genl":   "ipvsctl",
 	"ipvsctl/nft":    "ipvsctl",
 	"checker/probe":  "checker",

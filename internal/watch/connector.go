@@ -140,9 +140,7 @@ func (c *connector) prepare() error {
 	if err := unix.Bind(c.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
-	if unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer) // as much as one may have
-	}
+	_ = setBuffer(c.fd, receiveBuffer, true) // as much as one may have
 	raw, err := bpf.Assemble(eventFilter())
 	if err != nil {
 		return err
@@ -152,6 +150,15 @@ func (c *connector) prepare() error {
 		prog[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
 	}
 	return unix.SetsockoptSockFprog(c.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
+}
+
+// setBuffer sizes a receive buffer; force goes beyond net.core.rmem_max where
+// the process may.
+func setBuffer(fd, bytes int, force bool) error {
+	if force && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes) == nil {
+		return nil
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
 }
 
 // listen asks for events, or asks for them no more: the kernel makes them as

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"syscall"
@@ -122,6 +123,23 @@ func (p *Processes) Set(want []Process) {
 	p.want, p.renewed = want, true
 	clear(p.news)
 	p.wake(time.Now())
+}
+
+// SetBuffer changes how many bytes of events may wait; 0 is the default of 1
+// MiB. force goes beyond the limit of the system (net.core.rmem_max).
+func (p *Processes) SetBuffer(bytes int, force bool) error {
+	if bytes == 0 {
+		bytes, force = receiveBuffer, true
+	}
+	var failed error
+	err := p.raw.Control(func(fd uintptr) { failed = setBuffer(int(fd), bytes, force) })
+	if failed == unix.ENOTSOCK { // the kernel tells no events here
+		failed = nil
+	}
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("sizing the receive buffer of process events: %w", err)
+	}
+	return nil
 }
 
 // Ready is readable while there are verdicts to take.

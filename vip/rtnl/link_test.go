@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"keepgo/vip"
 )
@@ -39,5 +40,28 @@ func TestBelow(t *testing.T) {
 	})
 	if l, _ := w.door.LinkByName("v0"); l.Below != 0 {
 		t.Errorf("a veth stands above %d", l.Below)
+	}
+}
+
+// TestSetBuffers changes both receive buffers of an open door.
+func TestSetBuffers(t *testing.T) {
+	w := newWorld(t, Options{})
+	size := func(fd int) (n int) {
+		n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+		w.must(err)
+		return n / 2 // socket(7): the kernel doubles it
+	}
+	both := func() (out [2]int) {
+		w.must(w.door.listener.control(func(fd int) error { out[0] = size(fd); return nil }))
+		out[1] = size(w.door.commands.fd)
+		return out
+	}
+	w.must(w.door.SetBuffers(Buffer{Bytes: 40_000}, Buffer{Bytes: 50_000_000, Force: true}))
+	if got := both(); got != [2]int{40_000, 50_000_000} {
+		t.Errorf("they are %v", got)
+	}
+	w.must(w.door.SetBuffers(Buffer{Bytes: 50_000_000}, Buffer{})) // more than the system allows
+	if got := both(); got[0] >= 50_000_000 || got[1] != commandBuffer {
+		t.Errorf("they are %v", got)
 	}
 }

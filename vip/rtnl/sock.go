@@ -14,6 +14,8 @@ const (
 	// error message, and more than about this many overflow the default receive
 	// buffer of 208 KiB.
 	maxBatch = 128
+	// commandBuffer holds the answers to a batch with much to spare, in bytes.
+	commandBuffer = 1 << 20
 	// maxRead holds the largest message the kernel builds for a dump, 32 KiB,
 	// and a link notification with its virtual functions.
 	maxRead = 64 << 10
@@ -32,9 +34,7 @@ func dial(groups uint32, buffer int) (fd int, port uint32, err error) {
 	if err != nil {
 		return -1, 0, fmt.Errorf("opening a rtnetlink socket: %w", err)
 	}
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
-	}
+	_ = Buffer{buffer, true}.set(fd)
 	// All only make answers shorter or clearer; kernels before 4.20 lack some.
 	for _, option := range []int{unix.NETLINK_CAP_ACK, unix.NETLINK_EXT_ACK, unix.NETLINK_GET_STRICT_CHK} {
 		_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, option, 1)
@@ -47,6 +47,36 @@ func dial(groups uint32, buffer int) (fd int, port uint32, err error) {
 		return -1, 0, fmt.Errorf("binding a rtnetlink socket: %w", err)
 	}
 	return fd, port, nil
+}
+
+// Buffer is the size of a receive buffer.
+type Buffer struct {
+	Bytes int
+	Force bool // beyond net.core.rmem_max, where the process may
+}
+
+func (b Buffer) set(fd int) error {
+	if b.Force && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, b.Bytes) == nil {
+		return nil
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, b.Bytes)
+}
+
+// SetBuffers changes the receive buffers of the socket on which changes are
+// heard and of that on which orders are given and answered. Those of no bytes
+// get their defaults.
+func (d *Door) SetBuffers(events, commands Buffer) error {
+	if events.Bytes == 0 {
+		events = Buffer{DefaultReceiveBuffer, true}
+	}
+	if commands.Bytes == 0 {
+		commands = Buffer{commandBuffer, true}
+	}
+	err := errors.Join(d.listener.control(events.set), commands.set(d.commands.fd))
+	if err != nil {
+		return fmt.Errorf("sizing the receive buffers of rtnetlink: %w", err)
+	}
+	return nil
 }
 
 // ownPort is the address the kernel gave the socket.
@@ -114,7 +144,7 @@ type commander struct {
 }
 
 func newCommander() (*commander, error) {
-	fd, port, err := dial(0, 1<<20)
+	fd, port, err := dial(0, commandBuffer)
 	if err != nil {
 		return nil, err
 	}

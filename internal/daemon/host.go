@@ -1,0 +1,86 @@
+package daemon
+
+import (
+	"os"
+	"time"
+
+	"keepgo/internal/ha"
+	viplink "keepgo/vip/link"
+	"keepgo/vip/rtnl"
+)
+
+// equip prepares the host for a plan, before anybody speaks: what does not
+// belong to an instance.
+func (l *vrrpLoop) equip(plan *ha.Plan) {
+	if err := l.links.SetBuffers(rtnl.Buffer(plan.News), rtnl.Buffer(plan.Orders)); err != nil {
+		l.log("%v", err)
+	}
+	l.devices.quietIGMP(plan.QuietIGMP)
+	l.beats.set(plan.Polls)
+}
+
+// linksChanged lets the node hear how the links that changed are now.
+func (l *vrrpLoop) linksChanged() {
+	for _, name := range l.dirty.take() {
+		if l.node != nil {
+			l.step(ha.Event{Kind: ha.EventLink, Link: l.view(name)})
+		}
+	}
+	l.devices.recheck()
+	if l.node != nil {
+		l.herald.await(l.node.Awaited(l.clock.now()))
+	}
+}
+
+// view is a link as the node sees it.
+func (l *vrrpLoop) view(name string) ha.Link {
+	k, ok := l.links.LinkByName(name)
+	v := ha.Link{
+		Name: name, Index: k.Index, Exists: ok, MTU: k.MTU,
+		Up: k.Up && !l.beats.silent(name), Unicast: ok && !k.Multicast,
+	}
+	if k.Below != 0 {
+		v.Below = l.links.Name(k.Below)
+	}
+	for _, p := range l.links.Addresses(name) {
+		v.Addresses = append(v.Addresses, p.Addr())
+	}
+	return v
+}
+
+// igmpReports is whether the kernel reports the groups 224.0.0.0/24 that the
+// host has joined (linux Documentation/networking/ip-sysctl.rst).
+const igmpReports = "net/ipv4/igmp_link_local_mcast_reports"
+
+// igmpPatience bounds the wait for igmpReports at start: the first report leaves
+// with the first group that is joined.
+const igmpPatience = time.Second
+
+// hostOwner is who wants what belongs to no instance.
+const hostOwner = 0
+
+// quietIGMP keeps the kernel from reporting the groups that instances join, or
+// lets it do so again. It waits for the first only.
+func (d *devices) quietIGMP(quiet bool) {
+	if quiet == d.quiet {
+		return
+	}
+	if err := d.open(); err != nil {
+		d.log("%v", err)
+		return
+	}
+	d.quiet = quiet
+	if !quiet {
+		d.door.Set(hostOwner, viplink.Want{})
+		return
+	}
+	now, err := os.ReadFile("/proc/sys/" + igmpReports)
+	d.door.Set(hostOwner, viplink.Want{Sysctls: []viplink.Sysctl{{Path: igmpReports, Value: "0"}}})
+	if err != nil || string(now) == "0\n" { // as an earlier life left it
+		return
+	}
+	select {
+	case <-d.hushed:
+	case <-time.After(igmpPatience):
+	}
+}
