@@ -126,7 +126,10 @@ type Process struct {
 	NoSwap     bool   // locked in memory
 	RTPriority int    // of SCHED_RR; 0 means no real-time class
 	CPUs       []int  // nil means all
-	RTTime     time.Duration
+	// RTTime is how long a thread may compute in the real-time class without a
+	// pause; 0 means no limit. keepalived's default of 10 ms is shorter than the
+	// garbage collector may take.
+	RTTime time.Duration
 }
 
 // LVSTimeouts are the IPVS timeouts of lvs_timeouts; 0 leaves the kernel's.

@@ -55,6 +55,9 @@ func (f fact) row() *confparse.Keyword {
 
 // ours are facts that the table states in another way, and why.
 var ours = map[string]string{
+	"global_defs > vrrp_rlimit_rttime: default":              "a garbage collection may take longer than 10 ms",
+	"global_defs > checker_rlimit_rttime: default":           "a garbage collection may take longer than 10 ms",
+	"global_defs > bfd_rlimit_rttime: default":               "a garbage collection may take longer than 10 ms",
 	"virtual_server > lvs_sched: args":                       "a reference to another row there",
 	"virtual_server > lb_kind: args":                         tunnelWords,
 	"virtual_server > lvs_method: args":                      tunnelWords,

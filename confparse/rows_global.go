@@ -45,9 +45,6 @@ func (g *globals) reset() {
 		LVSCommandBuffer: defaultBuffer, LVSMonitorBuffer: defaultBuffer,
 		ReceiveBuffer: ReceiveBuffer{Multiplier: 3}, JSONVersion: 1,
 	}
-	for _, p := range []*Process{&g.VRRP, &g.Checker, &g.BFD} {
-		p.RTTime = 10 * time.Millisecond
-	}
 }
 
 // defaultBuffer is what keepalived gives its netlink sockets.

@@ -22,28 +22,31 @@ func processRows() []row[globals] {
 		field("startup_script_timeout", seconds(1, 1000).or(10), func(g *G) *time.Duration { return &g.StartupTimeout }, "How long startup_script may run.").since("2.1.0"),
 		field("shutdown_script", command(), func(g *G) **Command { return &g.ShutdownScript }, "Runs after the children stopped.").since("2.1.0"),
 		field("shutdown_script_timeout", seconds(1, 1000).or(10), func(g *G) *time.Duration { return &g.ShutdownTimeout }, "How long shutdown_script may run.").since("2.1.0"),
-		field("max_auto_priority", optional(number[int](-1, 99), 99).or(0), func(g *G) *int { return &g.MaxAutoPriority }, "How far a late process may raise its real-time priority; without a number to the highest.").notYet().since("2.1.0"),
-		field("min_auto_priority_delay", ticks("<USECS>", time.Microsecond, 1, 10000000).or(1000000), func(g *G) *time.Duration { return &g.MinAutoPriorityDelay }, "How late a process must be to raise it.").notYet().since("2.1.0"),
+		field("max_auto_priority", optional(number[int](-1, 99), 99).or(0), func(g *G) *int { return &g.MaxAutoPriority }, "How far a late process may raise its real-time priority; without a number to the highest.").since("2.1.0"),
+		field("min_auto_priority_delay", ticks("<USECS>", time.Microsecond, 1, 10000000).or(1000000), func(g *G) *time.Duration { return &g.MinAutoPriorityDelay }, "How late a process must be to raise it.").since("2.1.0"),
 		field("process_names", flag(), func(g *G) *bool { return &g.ProcessNames }, "Gives the children names of their own.").without("the processes always have the names keepalived_vrrp and keepalived_ipvs").since("2.0.16"),
-		field("process_name", processName().or("unchanged"), func(g *G) *string { return &g.Parent.Name }, "The name of the parent process.").notYet().since("2.0.16"),
+		field("process_name", processName().or("unchanged"), func(g *G) *string { return &g.Parent.Name }, "The name of the parent process.").since("2.0.16"),
 	}
 	rows = append(rows, childRows("vrrp", "VRRP", "1.1.0", func(g *G) *Process { return &g.VRRP })...)
 	rows = append(rows, childRows("checker", "checker", "1.1.0", func(g *G) *Process { return &g.Checker })...)
-	rows = append(rows, field("checker_process_name", processName(), func(g *G) *string { return &g.Checker.Name }, "The name of the checker process.").notYet().old("lvs_process_name").since("2.0.16"))
-	return append(rows, childRows("bfd", "BFD", "2.0.0", func(g *G) *Process { return &g.BFD })...)
+	rows = append(rows, field("checker_process_name", processName(), func(g *G) *string { return &g.Checker.Name }, "The name of the checker process.").old("lvs_process_name").since("2.0.16"))
+	for _, rw := range childRows("bfd", "BFD", "2.0.0", func(g *G) *Process { return &g.BFD }) {
+		rows = append(rows, rw.notYet())
+	}
+	return rows
 }
 
 // childRows are the keywords of one child.
 func childRows(prefix, who, first string, at func(*globals) *Process) []row[globals] {
 	type G = globals
-	rttime := field(prefix+"_rlimit_rttime", ticks("<USECS>", time.Microsecond, 1, 1<<31-1).or(10000), func(g *G) *time.Duration { return &at(g).RTTime },
-		"How long the "+who+" process may compute in one go in the real-time class.").since("2.1.0").notYet()
+	rttime := field(prefix+"_rlimit_rttime", ticks("<USECS>", time.Microsecond, 1, 1<<31-1).or("no limit"), func(g *G) *time.Duration { return &at(g).RTTime },
+		"How long the "+who+" process may compute in one go in the real-time class.").since("2.1.0")
 	return released([]row[G]{
-		field(prefix+"_process_name", processName().or("unchanged"), func(g *G) *string { return &at(g).Name }, "The name of the "+who+" process.").since("2.0.16").notYet(),
-		field(prefix+"_priority", given(number[int](-20, 19)).or("inherited"), func(g *G) **int { return &at(g).Nice }, "The nice value of the "+who+" process.").since("1.2.20").notYet(),
-		field(prefix+"_no_swap", flag(), func(g *G) *bool { return &at(g).NoSwap }, "Locks the "+who+" process in memory.").since("1.2.20").notYet(),
-		field(prefix+"_rt_priority", clamped(1, 99).or("none"), func(g *G) *int { return &at(g).RTPriority }, "Runs the "+who+" process in the real-time class.").since("2.0.0").notYet(),
-		field(prefix+"_cpu_affinity", processors(), func(g *G) *[]int { return &at(g).CPUs }, "Keeps the "+who+" process on these CPUs.").since("2.0.17").notYet(),
+		field(prefix+"_process_name", processName().or("unchanged"), func(g *G) *string { return &at(g).Name }, "The name of the "+who+" process.").since("2.0.16"),
+		field(prefix+"_priority", given(number[int](-20, 19)).or("inherited"), func(g *G) **int { return &at(g).Nice }, "The nice value of the "+who+" process.").since("1.2.20"),
+		field(prefix+"_no_swap", flag(), func(g *G) *bool { return &at(g).NoSwap }, "Locks the "+who+" process in memory.").since("1.2.20"),
+		field(prefix+"_rt_priority", clamped(1, 99).or("none"), func(g *G) *int { return &at(g).RTPriority }, "Runs the "+who+" process in the real-time class.").since("2.0.0"),
+		field(prefix+"_cpu_affinity", processors(), func(g *G) *[]int { return &at(g).CPUs }, "Keeps the "+who+" process on these CPUs.").since("2.0.17"),
 		rttime, rttime.old(prefix + "_rlimit_rtime").since("2.0.0"),
 	}, first, releases{"checker_process_name": "2.2.0"})
 }

@@ -97,7 +97,7 @@ vrrp_instance V6 {
 // unequal are values that cannot be equal: times, what a host has of its own,
 // the password that keepalived told until 2.4.0, and defaults that its parent
 // process does not apply.
-var unequal = regexp.MustCompile(`(?m)^(\s+(Gratuitous ARP lower priority delay|Gratuitous ARP lower priority repeat|Last transition|Read timeout|Using src_ip|Password|IPv6 address|MAC|index|Sent|Multicast address ff02::12, ifindex|Smtp HELO name)[ =:]+)\S.*$`)
+var unequal = regexp.MustCompile(`(?m)^(\s+(VRRP realtime limit|Checker realtime limit|BFD realtime limit|Gratuitous ARP lower priority delay|Gratuitous ARP lower priority repeat|Last transition|Read timeout|Using src_ip|Password|IPv6 address|MAC|index|Sent|Multicast address ff02::12, ifindex|Smtp HELO name)[ =:]+)\S.*$`)
 
 // absent are lines of keepalived that ours has not, because they tell of its
 // own insides, and of ours that came after release 2.2.7.

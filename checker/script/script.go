@@ -59,6 +59,9 @@ func Run(ctx context.Context, c checker.Command, limit time.Duration) Outcome {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd, err := start(c)
+	if err == nil {
+		ordinary(cmd.Process.Pid)
+	}
 	if err != nil {
 		out.Err = fmt.Errorf("cannot run %s: %w", strings.Join(c.Args, " "), plain(err))
 		return out
@@ -71,6 +74,16 @@ func Run(ctx context.Context, c checker.Command, limit time.Duration) Outcome {
 		}
 	}
 	return out
+}
+
+// ordinary takes a program out of the real-time class, and out of a nice value
+// above others: what this process needs for itself is not for programs.
+func ordinary(pid int) {
+	own, err := unix.SchedGetAttr(0, 0)
+	if err != nil || own.Policy == unix.SCHED_NORMAL && own.Nice >= 0 {
+		return
+	}
+	_ = unix.SchedSetAttr(pid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}, 0)
 }
 
 // plain strips os/exec's "fork/exec PATH:", the path stands in our sentence.

@@ -20,6 +20,7 @@ import (
 type lvsLoop struct {
 	up     *link[fromChild, toChild]
 	log    func(format string, args ...any)
+	rank   *rank
 	node   *lb.Node
 	probes *probe.Runner
 	table  *genl.Door // nil where the kernel has no IPVS
@@ -33,7 +34,7 @@ const snapshots = time.Second
 
 // runLVS is the main function of the LVS process.
 func runLVS(up *link[fromChild, toChild]) error {
-	l := &lvsLoop{up: up, log: logTo(up)}
+	l := &lvsLoop{up: up, log: logTo(up), rank: newRank(logTo(up))}
 	l.probes = probe.NewRunner(probe.Options{Log: func(line string) { l.log("%s", line) }})
 	defer l.probes.Close()
 	var err error
@@ -55,7 +56,8 @@ func (l *lvsLoop) run() error {
 	defer tick.Stop()
 	for {
 		select {
-		case <-tick.C:
+		case due := <-tick.C:
+			l.rank.late(time.Since(due))
 			l.snapshot()
 		case <-l.probes.Ready():
 			results = l.probes.Take(results[:0])
@@ -77,6 +79,8 @@ func (l *lvsLoop) run() error {
 // told obeys the parent.
 func (l *lvsLoop) told(m toChild) {
 	switch {
+	case m.Manner != nil:
+		l.rank.set(*m.Manner)
 	case m.LB != nil:
 		l.adopt(m)
 		l.up.send(fromChild{Ready: true})

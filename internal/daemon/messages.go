@@ -12,6 +12,7 @@ import (
 // toChild is what the parent tells a child: exactly one field is set, but for
 // those that come with another.
 type toChild struct {
+	Manner    *manner         // run like this
 	HA        *ha.Plan        // start or go on with this plan
 	Resume    []string        // with HA: instances that were MASTER when the last process died
 	LB        *lb.Plan        // the same for the LVS process

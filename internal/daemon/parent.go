@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -197,6 +198,7 @@ func (p *parent) apply() {
 	if !vrrp && !lvs {
 		p.log.printf("%s configures neither a vrrp_instance nor a virtual_server: there is nothing to run", p.opts.File)
 	}
+	setName(cmp.Or(p.cfg.Global.Parent.Name, parentName))
 	p.setUmask()
 	p.foresee()
 	p.tracked.set(trackedScripts(p.cfg))

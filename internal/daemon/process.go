@@ -60,8 +60,11 @@ func (c *child) need(needed bool) {
 // plan hands the configuration over; replaced says that it goes to a process
 // that takes a dead one's place.
 func (c *child) plan(replaced bool) {
+	messages := c.parent.plan(c, replaced)
 	c.ready = false
-	for _, m := range c.parent.plan(c, replaced) {
+	m := mannerOf(&c.parent.cfg.Global, c.name)
+	c.tell(toChild{Manner: &m})
+	for _, m := range messages {
 		c.tell(m)
 	}
 }
@@ -126,7 +129,7 @@ func (c *child) spawn() error {
 		_ = cmd.Wait()
 		return err
 	}
-	c.cmd, c.started = cmd, time.Now()
+	c.cmd, c.started, c.ready = cmd, time.Now(), false
 	c.log.pid = cmd.Process.Pid
 	go c.watch(cmd, c.link)
 	return nil

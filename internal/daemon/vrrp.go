@@ -31,6 +31,7 @@ type inbound struct {
 type vrrpLoop struct {
 	up      *link[fromChild, toChild]
 	log     func(format string, args ...any)
+	rank    *rank
 	clock   *clock
 	node    *ha.Node
 	links   *rtnl.Door
@@ -65,7 +66,7 @@ func runVRRP(up *link[fromChild, toChild]) error {
 	// A quiet process: what little garbage state changes make can wait.
 	debug.SetGCPercent(400)
 	l := &vrrpLoop{
-		up: up, log: logTo(up),
+		up: up, log: logTo(up), rank: newRank(logTo(up)),
 		wires:   map[ha.Wire]*wire{},
 		free:    make(chan *inbound, packets),
 		heard:   make(chan *inbound, packets),
@@ -147,6 +148,7 @@ const (
 func (l *vrrpLoop) late() bool {
 	now, armed := l.clock.now(), l.clock.armed
 	l.clock.fired()
+	l.rank.late(now - armed)
 	if l.graced || now-armed < lateness {
 		l.graced = false
 		return false
@@ -166,6 +168,8 @@ func (l *vrrpLoop) rearm() error {
 // told obeys the parent.
 func (l *vrrpLoop) told(m toChild) {
 	switch {
+	case m.Manner != nil:
+		l.rank.set(*m.Manner)
 	case m.HA != nil && l.node == nil:
 		l.begin(m.HA, m)
 	case m.HA != nil:
