@@ -28,13 +28,18 @@ func newPair(t *testing.T, k wire, a, b conf) *world {
 const lateSlack = 500 * time.Millisecond
 
 // unshaken checks that a director has been master since an instant without a
-// break: no advert of its own was missing or gave up, and its partner was
-// silent.
+// break, and that its partner was silent.
 func (w *world) unshaken(d *director, interval time.Duration, since time.Time) {
 	w.t.Helper()
 	if its := w.other(d).speaks(since); len(its) > 0 {
 		w.t.Errorf("%s spoke as master: %+v", w.other(d).Name, its[0])
 	}
+	w.unbroken(d, interval, since)
+}
+
+// unbroken checks that no advert of a master was missing or gave up.
+func (w *world) unbroken(d *director, interval time.Duration, since time.Time) {
+	w.t.Helper()
 	last, limit := since, max(interval*19/10, interval+lateSlack)+noise.since(since)
 	for _, a := range w.sniff.Adverts(since) {
 		if a.From != d.Host {
