@@ -132,7 +132,9 @@ func (m *mutant) play(s *stand) {
 	}
 }
 
-func (s *stand) v2() bool { return !strings.Contains(s.lines, "version 3") || strings.Contains(s.lines, "version 2") }
+func (s *stand) v2() bool {
+	return !strings.Contains(s.lines, "version 3") || strings.Contains(s.lines, "version 2")
+}
 
 // pace is how fast wrong packets come. A refused one makes keepalived wait for a
 // whole interval again: a few every interval, and it speaks no more.

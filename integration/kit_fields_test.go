@@ -70,7 +70,7 @@ var fieldCases = []kase{
 	{name: "addresses in the order of the file", conf: quick + owner + "virtual_ipaddress {\n10.0.0.103\n10.0.0.101/24\n10.0.0.102/32\n}\n",
 		play: hasWords("count=3 addrs=10.0.0.103,10.0.0.101,10.0.0.102 sums=right")},
 	{name: "addresses twice in the file go once", conf: quick + owner + "virtual_ipaddress {\n10.0.0.101\n10.0.0.102\n10.0.0.101\n}\n",
-		play: hasWords("count=2 addrs=10.0.0.101,10.0.0.102"),
+		play:  hasWords("count=2 addrs=10.0.0.101,10.0.0.102"),
 		alone: "sends it twice"},
 	{name: "excluded addresses are not told", conf: quick + owner + "virtual_ipaddress_excluded {\n10.0.0.110\n}\n", play: hasWords("count=1 addrs=10.0.0.100")},
 	{name: "v2 no addresses", conf: owner + noVIPs, play: hasWords("count=0 length=16 sums=right")},
