@@ -87,6 +87,7 @@ func (r *reader) completeGlobal() {
 	}
 	g.Defaults = r.defaults()
 	r.completeOutlets()
+	r.completeMail()
 	for i := range r.cfg.StaticAddresses {
 		a := &r.cfg.StaticAddresses[i]
 		a.Interface = cmp.Or(a.Interface, g.DefaultInterface)

@@ -33,6 +33,11 @@ type Global struct {
 	SMTPPort          uint16
 	SMTPHelo          string
 	SMTPTimeout       time.Duration
+	SMTPTLS           string // off, offered, required or implicit
+	SMTPCA            string // file of certificates; "" means the system's
+	SMTPUser          string // "" means none
+	SMTPPasswordFile  string
+	SMTPPatience      time.Duration // how long a mail is tried
 	NoEmailFaults     bool
 	NoCheckerEmails   bool
 

@@ -153,7 +153,7 @@ func (s *stmt) switched(word string) bool {
 // mailRows say who is written to.
 func mailRows() []row[globals] {
 	type G = globals
-	return []row[G]{
+	return append([]row[G]{
 		list("notification_email", "{ <EMAIL> ... }", func(s *stmt, g *G) {
 			for _, w := range s.n.Words {
 				g.NotificationEmail = append(g.NotificationEmail, w.Text)
@@ -169,7 +169,7 @@ func mailRows() []row[globals] {
 		field("smtp_alert_checker", boolean().or("smtp_alert"), func(g *G) *bool { return &g.alert.checker }, "Sends mails about servers.").since("2.0.0"),
 		field("no_email_faults", flag(), func(g *G) *bool { return &g.NoEmailFaults }, "Sends no mail about FAULT.").since("2.0.0"),
 		field("no_checker_emails", boolean(), func(g *G) *bool { return &g.NoCheckerEmails }, "Sends mails about servers, not about each check.").since("2.0.0"),
-	}
+	}, postRows()...)
 }
 
 // spacing is a time of which 0 is the default and worth a word.

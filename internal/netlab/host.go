@@ -68,7 +68,17 @@ func (h *Host) Attach(link string, sw *Switch, addrs ...netip.Prefix) error {
 			return err
 		}
 	}
-	return h.SetLink(link, true)
+	if err := h.SetLink(link, true); err != nil {
+		return err
+	}
+	Until(time.Second, func() bool { return h.running(link) }) // the kernel takes its time to see the carrier
+	return nil
+}
+
+// running says whether an interface of the host is up and has a carrier.
+func (h *Host) running(name string) bool {
+	link, err := h.space.handle.LinkByName(name)
+	return err == nil && link.Attrs().RawFlags&unix.IFF_RUNNING != 0
 }
 
 // plug makes the veth pair: one end in the switch, the other in the host.

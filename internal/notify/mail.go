@@ -13,7 +13,11 @@ const (
 	TLSNone     TLS = iota
 	TLSOffered      // STARTTLS if the server offers it; its certificate is not checked
 	TLSRequired     // STARTTLS with a valid certificate, or no mail
+	TLSImplicit     // TLS from the first byte (RFC 8314, 3.3), with a valid certificate
 )
+
+// tlsOf are the words of smtp_tls; others are none.
+var tlsOf = map[string]TLS{"offered": TLSOffered, "required": TLSRequired, "implicit": TLSImplicit}
 
 // MailOptions say who is written to, and through which server.
 type MailOptions struct {
@@ -26,9 +30,12 @@ type MailOptions struct {
 	Timeout  time.Duration // of connecting with the greeting, and of every later step
 	NoFaults bool          // no_email_faults: FAULT is not mailed
 
-	TLS            TLS
-	CA             string // file of certificates for TLSRequired; "" means the system's
-	User, Password string // "" means none; without TLS only in ways that hide the password
+	TLS  TLS
+	CA   string // file of certificates where a valid one is asked for; "" means the system's
+	User string // "" means none; without TLS only in ways that hide the password
+	// PasswordFile has the password in its first line. It is read for every
+	// connection.
+	PasswordFile string
 
 	// Patience is how long a mail is tried before it is dropped; 0 means ten
 	// minutes. keepalived tries once.

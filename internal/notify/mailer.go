@@ -169,7 +169,7 @@ func (m *Mailer) attempt(o MailOptions, l *letter) {
 	if r.refused != nil {
 		m.log("mail %q refused: %s", l.subject, oneLine(r.refused))
 	}
-	if r.cause != nil && m.ctx.Err() == nil {
+	if m.ctx.Err() == nil {
 		m.tellTrouble(o, l, r)
 	}
 	m.mu.Lock()
@@ -187,12 +187,15 @@ func (m *Mailer) attempt(o MailOptions, l *letter) {
 	m.expire(now.Add(-o.patience()))
 }
 
-// tellTrouble tells of the first of several failures.
+// tellTrouble tells of the first of several failures, and of their end.
 func (m *Mailer) tellTrouble(o MailOptions, l *letter, r result) {
 	m.mu.Lock()
 	trials := m.trials
 	m.mu.Unlock()
 	switch {
+	case !r.down && trials > 0:
+		m.log("mail server %s port %d takes mails again, after %d attempts in vain", o.Server, o.Port, trials)
+	case r.cause == nil:
 	case r.down && trials == 0:
 		m.log("mail server %s port %d: %s; trying again for %v", o.Server, o.Port, oneLine(r.cause), o.patience())
 	case !r.down && l.tries == 0:

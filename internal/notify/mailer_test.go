@@ -73,7 +73,8 @@ func TestMailerTriesAgain(t *testing.T) {
 		if !slices.Equal(s.tries, want) {
 			t.Errorf("tried at %v, want %v", s.tries, want)
 		}
-		if got := l.text(); got != "mail server mx port 25: connection refused; trying again for 10m0s" {
+		if got := l.text(); got != "mail server mx port 25: connection refused; trying again for 10m0s\n"+
+			"mail server mx port 25 takes mails again, after 4 attempts in vain" {
 			t.Errorf("logged %q", got)
 		}
 	})

@@ -29,6 +29,7 @@ func OptionsOf(g *confparse.Global) Options {
 	m := MailOptions{
 		Server: g.SMTPServer, Port: g.SMTPPort, Timeout: g.SMTPTimeout, To: g.NotificationEmail,
 		Helo: g.SMTPHelo, From: g.EmailFrom, RouterID: g.RouterID, NoFaults: g.NoEmailFaults,
+		TLS: tlsOf[g.SMTPTLS], CA: g.SMTPCA, User: g.SMTPUser, PasswordFile: g.SMTPPasswordFile, Patience: g.SMTPPatience,
 	}
 	if m.Helo == "" {
 		m.Helo = host

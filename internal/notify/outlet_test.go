@@ -190,6 +190,7 @@ func TestOutletDoesNotWait(t *testing.T) {
 func TestOptionsOf(t *testing.T) {
 	g := &confparse.Global{
 		SMTPServer: "mx", SMTPPort: 25, NotificationEmail: []string{"root"}, ScriptUser: "nobody",
+		SMTPTLS: "required", SMTPCA: "ca", SMTPUser: "keep", SMTPPasswordFile: "secret", SMTPPatience: time.Hour,
 		NotifyFIFO: confparse.FIFO{Path: "/a"}, LVSNotifyFIFO: confparse.FIFO{Path: "/b", User: "daemon"},
 	}
 	o := OptionsOf(g)
@@ -197,6 +198,9 @@ func TestOptionsOf(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	if m := o.Mail; m.Helo == "" || m.RouterID != m.Helo || !strings.HasSuffix(m.From, "@"+m.Helo) {
+		t.Errorf("%+v", m)
+	}
+	if m := o.Mail; m.TLS != TLSRequired || m.CA != "ca" || m.User != "keep" || m.PasswordFile != "secret" || m.patience() != time.Hour {
 		t.Errorf("%+v", m)
 	}
 }

@@ -50,24 +50,21 @@ func deliver(ctx context.Context, o MailOptions, l *letter) result {
 
 // connect greets the server, with encryption and a password if they are set.
 func (o MailOptions) connect(ctx context.Context) (*smtp.Client, error) {
+	config, err := o.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
 	options := []gomail.Option{
 		gomail.WithPort(int(o.Port)), gomail.WithTimeout(o.Timeout), gomail.WithHELO(o.Helo),
-		gomail.WithDialContextFunc(o.dialer(ctx)), gomail.WithTLSPolicy(gomail.NoTLS),
+		gomail.WithDialContextFunc(o.dialer(ctx, config)), gomail.WithTLSPolicy(policies[o.TLS]), gomail.WithTLSConfig(config),
 	}
-	if o.TLS != TLSNone {
-		config, err := o.tlsConfig()
+	if o.User != "" {
+		password, err := o.password()
 		if err != nil {
 			return nil, err
 		}
-		policy := gomail.TLSOpportunistic
-		if o.TLS == TLSRequired {
-			policy = gomail.TLSMandatory
-		}
-		options = append(options, gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(config))
-	}
-	if o.User != "" {
 		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover),
-			gomail.WithUsername(o.User), gomail.WithPassword(o.Password))
+			gomail.WithUsername(o.User), gomail.WithPassword(password))
 	}
 	if o.ascii() {
 		options = append(options, gomail.WithoutSMTPUTF8()) // the next server may not know it
@@ -79,10 +76,25 @@ func (o MailOptions) connect(ctx context.Context) (*smtp.Client, error) {
 	return client.DialToSMTPClientWithContext(ctx)
 }
 
+// policies say what becomes of STARTTLS.
+var policies = map[TLS]gomail.TLSPolicy{
+	TLSNone: gomail.NoTLS, TLSOffered: gomail.TLSOpportunistic, TLSRequired: gomail.TLSMandatory, TLSImplicit: gomail.NoTLS,
+}
+
+// password is the first line of its file.
+func (o MailOptions) password() (string, error) {
+	text, err := os.ReadFile(o.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("password of %s: %w", o.User, err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimRight(line, "\r"), nil
+}
+
 // dialer connects, and cuts the connection when ctx ends: the library minds the
 // context only until the connection stands, and leaves it open when the greeting
 // goes wrong.
-func (o MailOptions) dialer(ctx context.Context) gomail.DialContextFunc {
+func (o MailOptions) dialer(ctx context.Context, config *tls.Config) gomail.DialContextFunc {
 	return func(dialing context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
 		conn, err := d.DialContext(dialing, network, net.JoinHostPort(o.Server, strconv.Itoa(int(o.Port))))
@@ -90,7 +102,11 @@ func (o MailOptions) dialer(ctx context.Context) gomail.DialContextFunc {
 			return nil, err
 		}
 		context.AfterFunc(ctx, func() { conn.Close() })
-		return &bounded{Conn: conn, left: replyLimit}, nil
+		conn = &bounded{Conn: conn, left: replyLimit}
+		if o.TLS == TLSImplicit {
+			conn = tls.Client(conn, config)
+		}
+		return conn, nil
 	}
 }
 
@@ -111,7 +127,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 func (o MailOptions) tlsConfig() (*tls.Config, error) {
 	c := &tls.Config{ServerName: o.Server, MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.TLS == TLSOffered}
-	if o.CA == "" || o.TLS == TLSOffered {
+	if o.CA == "" || o.TLS == TLSNone || o.TLS == TLSOffered {
 		return c, nil
 	}
 	text, err := os.ReadFile(o.CA)

@@ -374,11 +374,53 @@ func TestMailTLS(t *testing.T) {
 	}
 }
 
+func TestMailTLSFromTheFirstByte(t *testing.T) {
+	cert, ca := certificate(t)
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, &server{greeting: "220 x", offer: []string{"STARTTLS"}, listener: tlsListener{inner, &tls.Config{Certificates: []tls.Certificate{*cert}}}})
+	o := s.options()
+	o.TLS, o.CA = TLSImplicit, ca
+	if r := send(t, o); r.cause != nil || r.refused != nil {
+		t.Errorf("%+v", r)
+	}
+	if len(s.got()) != 1 || strings.Contains(s.heard(), "STARTTLS") {
+		t.Errorf("%d mails, heard %s", len(s.got()), s.heard())
+	}
+	o.CA = ""
+	if r := send(t, o); r.cause == nil || !strings.Contains(r.cause.Error(), "certificate") {
+		t.Errorf("with a certificate that nobody vouches for: %+v", r)
+	}
+}
+
+// tlsListener is a listener of encrypted connections that keeps the address of
+// the plain one.
+type tlsListener struct {
+	net.Listener
+	config *tls.Config
+}
+
+func (l tlsListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return tls.Server(conn, l.config), nil
+}
+
 func TestMailPassword(t *testing.T) {
 	cert, ca := certificate(t)
 	s := serve(t, &server{greeting: "220 x", offer: []string{"AUTH PLAIN", "STARTTLS"}, cert: cert})
 	o := s.options()
-	o.User, o.Password = "keep", "secret"
+	o.User, o.PasswordFile = "keep", filepath.Join(t.TempDir(), "password")
+	if r := send(t, o); r.cause == nil || !strings.Contains(r.cause.Error(), "password of keep") {
+		t.Errorf("without a file: %v", r.cause)
+	}
+	if err := os.WriteFile(o.PasswordFile, []byte("secret\nof the mail server\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if r := send(t, o); r.cause == nil {
 		t.Errorf("without encryption: heard %s", s.heard())
 	}
