@@ -114,6 +114,10 @@ func TestWhatStandsEqualsKeepalived(t *testing.T) {
 	w := newWorld(t, theirs, ours)
 	twoLinks(w, w.a)
 	w.a.configure(richConf)
+	w.eventually("the links are ready", func() bool {
+		now := stood(w, w.a.Host)
+		return len(with(now, "inet6 fe80:")) == 2 && !has(now, "tentative")
+	})
 	before := stood(w, w.a.Host)
 	var stands [2]map[string]bool
 	for i, program := range []daemon{theirs, ours} {
@@ -126,7 +130,9 @@ func TestWhatStandsEqualsKeepalived(t *testing.T) {
 		w.eventually(string(program)+" holds all", whole)
 		stands[i] = stood(w, w.a.Host)
 		w.a.stop()
-		w.eventually(string(program)+" leaves what was there", func() bool { return len(extra(before, stood(w, w.a.Host))) == 0 })
+		if !netlab.Until(patience, func() bool { return len(extra(before, stood(w, w.a.Host))) == 0 }) {
+			t.Errorf("%s leaves %v", program, extra(before, stood(w, w.a.Host)))
+		}
 	}
 	for _, line := range extra(stands[0], stands[1]) {
 		t.Errorf("keepalived has not %s", line)

@@ -166,11 +166,11 @@ func TestAdvertsFollowTheLinkLocalAddress(t *testing.T) {
 	})
 }
 
-// repeated are the addresses announced in the second half of a while.
-func (w *world) repeated(d *director, since time.Time) []string {
+// announces are the addresses that a director announced since, each once.
+func (w *world) announces(d *director, since time.Time) []string {
 	var all []string
-	for _, a := range w.sniff.ARPs(since.Add(1500 * time.Millisecond)) {
-		if s := a.Sender.String(); a.From == d.Host && a.Gratuitous() && !slices.Contains(all, s) && strings.Contains(s, "00") {
+	for _, a := range w.sniff.ARPs(since) {
+		if s := a.Sender.String(); a.From == d.Host && a.Gratuitous() && !slices.Contains(all, s) && strings.HasSuffix(s, "00") {
 			all = append(all, s)
 		}
 	}
@@ -187,6 +187,7 @@ func TestExtraAnnouncementsEqualKeepalived(t *testing.T) {
 	version 3
 	advert_int 0.1
 	garp_master_delay 0
+	garp_master_repeat 1
 	%s
 	virtual_ipaddress {
 		10.0.0.100/24
@@ -215,8 +216,12 @@ func TestExtraAnnouncementsEqualKeepalived(t *testing.T) {
 				w.a.configure(fmt.Sprintf(conf, tt.lines))
 				since := time.Now()
 				w.a.start()
-				w.eventually("adverts for a while", func() bool { return len(w.a.speaks(since)) >= 40 })
-				if got := fmt.Sprint(w.repeated(w.a, since)); got != tt.want {
+				w.eventually("everything is announced", func() bool { return len(w.announces(w.a, since)) == 5 })
+				quiet := time.Now()
+				w.eventually("the first burst ends", func() bool { return len(w.a.speaks(quiet)) >= 5 })
+				quiet = time.Now()
+				w.eventually("two periods", func() bool { return len(w.a.speaks(quiet)) >= 25 })
+				if got := fmt.Sprint(w.announces(w.a, quiet)); got != tt.want {
 					t.Errorf("%s repeats %s, want %s", program, got, tt.want)
 				}
 				w.a.stop()
