@@ -28,6 +28,41 @@ func TestDuplicateAddress(t *testing.T) {
 	}
 }
 
+func TestDuplicateIsTriedAgain(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.running("v0", "v1")
+	w.add("v1", "2001:db8::1/64")
+	w.until("the other host's", func() bool { return w.kernel("v1")["2001:db8::1/64"].Flags&unix.IFA_F_TENTATIVE == 0 })
+	asked := address("v0", "2001:db8::1/64")
+	asked.DAD = true
+	w.set(1, vip.Set{asked})
+	w.expectKind(Failed)
+	w.until("it goes", func() bool { return len(w.kernel("v0")) == 0 })
+	failures := func() (n int) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, e := range w.events {
+			if e.Kind == Failed {
+				n++
+			}
+		}
+		return n
+	}
+	w.until("another try", func() bool {
+		return w.kernel("v0")["2001:db8::1/64"].Flags&unix.IFA_F_DADFAILED != 0 || len(w.kernel("v0")) == 1
+	})
+	if n := failures(); n > 0 {
+		t.Errorf("told again %d times", n)
+	}
+	w.remove("v1", "2001:db8::1/64")
+	if e := w.expectKind(Restored); e.Address != asked || e.Taken {
+		t.Errorf("restored %+v", e)
+	}
+	if e := w.expectKind(Applied); len(e.Set) != 1 {
+		t.Errorf("in the end stand %v", names(e.Set))
+	}
+}
+
 func TestAddressStandsOnceItIsChecked(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.running("v0", "v1")

@@ -103,7 +103,8 @@ func (d *Door) addrSeen(a standing, now time.Time) {
 	}
 	switch {
 	case e != nil && a.flags&unix.IFA_F_DADFAILED != 0:
-		d.duplicate(e, a.index)
+		d.duplicate(e, a.index, now)
+	case e != nil && e.checking && a.flags&unix.IFA_F_TENTATIVE != 0: // not known yet
 	case e != nil:
 		refusals := e.refusals
 		d.state.stands(e, a.index)
@@ -130,7 +131,7 @@ func (d *Door) ownSeen(a standing) {
 // checked tells the owners of an address anew what stands once the kernel has
 // found that no other host has it.
 func (d *Door) checked(e *entry, a standing) {
-	if !e.checking || a.flags&unix.IFA_F_TENTATIVE != 0 {
+	if !e.checking {
 		return
 	}
 	e.checking = false
@@ -141,15 +142,17 @@ func (d *Door) checked(e *entry, a standing) {
 
 // duplicate deals with an address the kernel refuses to use because another
 // host answered for it. Where no detection was asked for, it is added afresh
-// without; else its owners are told.
-func (d *Door) duplicate(e *entry, index int) {
-	if e.address.DAD {
-		d.refused(e, fmt.Errorf("another host on %s uses %v: duplicate address detection failed", e.address.Link, e.key.Prefix.Addr()), time.Time{})
-		d.state.stands(e, index) // though of no use
+// without; else its owners are told, and it is tried again later: the other host
+// may give it up.
+func (d *Door) duplicate(e *entry, index int, now time.Time) {
+	d.state.queue = append(d.state.queue, request{kind: vip.Remove, entry: e, index: index, owner: e.owners[0]})
+	if !e.address.DAD {
+		d.state.loses(e, 0, now)
 		return
 	}
-	d.state.queue = append(d.state.queue, request{kind: vip.Remove, entry: e, index: index, owner: e.owners[0]})
-	d.state.loses(e, 0, time.Now())
+	e.checking = false
+	err := fmt.Errorf("another host on %s uses %v: duplicate address detection failed; the address is of no use here and is tried again until that host gives it up, see 'ip neigh' for who it is", e.address.Link, e.key.Prefix.Addr())
+	d.refused(e, err, now.Add(e.patience()))
 }
 
 func (d *Door) addrGone(a standing, port uint32, now time.Time) {
@@ -159,6 +162,7 @@ func (d *Door) addrGone(a standing, port uint32, now time.Time) {
 		d.state.touched = append(d.state.touched, a.index)
 	}
 	switch {
+	case e != nil && e.index == 0: // known, and what is to be done about it
 	case e != nil && link.Admin && (!e.address.NoTrack || port == d.commands.port):
 		d.state.loses(e, port, now)
 	case e != nil:

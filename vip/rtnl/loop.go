@@ -243,6 +243,10 @@ func (d *Door) added(r *request, now time.Time) {
 	e.taken, e.port = false, 0
 	e.checking = r.err == nil && e.address.DAD && e.address.Prefix.Addr().Is6()
 	d.state.stands(e, r.index)
+	if e.checking && refusals > 0 { // another try: told once it is known
+		e.refusals = refusals
+		return
+	}
 	if !r.repair || (r.err != nil && refusals == 0) {
 		return
 	}
