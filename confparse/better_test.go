@@ -40,6 +40,16 @@ func ways(cfg *confparse.Config) string {
 	return fmt.Sprint(i.Reannounce, " ", i.ListenAfterPause, " ", loss, " ", mismatch, " ", cfg.Global.FramesFirst.Round(time.Second))
 }
 
+func TestRepair(t *testing.T) {
+	for global, want := range map[string]bool{
+		"": true, "like_keepalived": false, "lvs_repair off": false, "like_keepalived\nlvs_repair": true,
+	} {
+		if got := clean(t, "global_defs {\n"+global+"\n}\n"+instance("")).Global.LVSRepair; got != want {
+			t.Errorf("%q: %v, want %v", global, got, want)
+		}
+	}
+}
+
 // TestOursOnOneLine: keepalived passes over a keyword that it does not know, and
 // only where it opens no block is the rest of the file read as it was meant.
 func TestOursOnOneLine(t *testing.T) {

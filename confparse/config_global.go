@@ -23,7 +23,7 @@ type Global struct {
 	LVSFlush       bool // lvs_flush: empty the IPVS table at start
 	LVSFlushOnStop bool // lvs_flush_on_stop
 	LVSFlushVS     bool // lvs_flush_on_stop VS: only our services, each with its servers at once
-	LVSNoRepair    bool // lvs_no_repair: what others change in our services stays so
+	LVSRepair      bool // lvs_repair: what others change in our services is put back
 	LVSTimeouts    LVSTimeouts
 	LVSSync        *SyncDaemon // lvs_sync_daemon; nil means none
 

@@ -22,6 +22,7 @@ type better struct {
 	release    bool
 	drop       bool
 	frames     time.Duration
+	repair     bool
 }
 
 // defaultFramesFirst is how long a switch that knows no better keeps a port
@@ -40,6 +41,7 @@ func betterRows() []row[globals] {
 		field("vrrp_vip_loss", loss().or("restore; release with like_keepalived"), func(g *G) *bool { return &g.better.release }, lossDoc).ours(),
 		field("vrrp_vip_mismatch", mismatch().or("tolerate"), func(g *G) *bool { return &g.better.drop }, mismatchDoc).ours(),
 		field("vrrp_frames_first", seconds(0, 300).or("30; 0 with like_keepalived"), func(g *G) *time.Duration { return &g.better.frames }, "After the machine's boot, how long nobody becomes master for the first time before a frame has come in on its interface; 0 for not at all.").ours(),
+		field("lvs_repair", boolean().or("on; off with like_keepalived"), func(g *G) *bool { return &g.better.repair }, "What another program changes in our IPVS services, timeouts and sync daemons is put back within two seconds.").ours(),
 	}
 }
 
@@ -72,14 +74,14 @@ func mismatch() kind[bool] {
 // completeBetter decides between keepgo's ways and keepalived's.
 func (r *reader) completeBetter() {
 	b := &r.globals.better
-	for keyword, at := range map[string]*bool{"vrrp_reannounce": &b.reannounce, "vrrp_listen_after_pause": &b.listen} {
+	for keyword, at := range map[string]*bool{"vrrp_reannounce": &b.reannounce, "vrrp_listen_after_pause": &b.listen, "lvs_repair": &b.repair} {
 		def(r, &r.globals, keyword, at, !b.like)
 	}
 	def(r, &r.globals, "vrrp_vip_loss", &b.release, b.like)
 	if !b.like {
 		def(r, &r.globals, "vrrp_frames_first", &b.frames, defaultFramesFirst)
 	}
-	r.globals.FramesFirst = b.frames
+	r.globals.FramesFirst, r.globals.LVSRepair = b.frames, b.repair
 }
 
 // inheritBetter gives an instance what global_defs says.

@@ -61,7 +61,6 @@ func balancerRows() []row[globals] {
 	return []row[G]{
 		field("lvs_flush", flag(), func(g *G) *bool { return &g.LVSFlush }, "Empties the IPVS table at start.").since("1.2.23"),
 		flush, flush.old("lvs_flush_onstop").since("2.0.15"),
-		field("lvs_no_repair", boolean(), func(g *G) *bool { return &g.LVSNoRepair }, "Leaves IPVS services as another program changed them, instead of putting them back within two seconds; keepgo's own."),
 		action("lvs_timeouts", "[tcp <N>] [tcpfin <N>] [udp <N>]", lvsTimeouts, "The timeouts of IPVS connections.").in("0-2678400").or("the kernel's").
 			options(option("tcp", "<SECS>", "The timeout of an established TCP connection; 0 leaves it.").in("0-2678400").or("unchanged"),
 				option("tcpfin", "<SECS>", "The timeout of a TCP connection after FIN; 0 leaves it.").in("0-2678400").or("unchanged"),

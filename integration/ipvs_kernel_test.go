@@ -193,6 +193,11 @@ func TestIPVSKeepsWhatStands(t *testing.T) {
 	f.eventually("the service answers", func() bool { _, err := f.get(); return err == nil })
 	f.eventually("the kernel counts", func() bool { return served(f.a) > 0 })
 	n := served(f.a)
+	f.eventually("the status tells the traffic", func() bool {
+		s := f.a.status()
+		return s != nil && len(s.Services) == 1 && s.Services[0].Traffic != nil && s.Services[0].Traffic.Connections >= uint64(n) &&
+			s.Services[0].Servers[2].Traffic != nil
+	})
 	say(t, f.a.Host, "ipvsadm", "-A", "-t", "10.9.9.9:80", "-s", "rr")
 	say(t, f.a.Host, "ipvsadm", "-a", "-t", "10.9.9.9:80", "-r", "10.0.0.21:80", "-g", "-w", "4")
 	undisturbed := func(after string) {
@@ -294,7 +299,7 @@ func TestIPVSSwitches(t *testing.T) {
 	if n := left(); n != 0 {
 		t.Errorf("%d lines left after a flush", n)
 	}
-	run("lvs_no_repair", func() {
+	run("lvs_repair off", func() {
 		say(t, w.a.Host, "ipvsadm", "-D", "-f", "7", "-6")
 		w.moreAdverts(w.a, 4) // longer than a repair would take
 		if got := strings.Join(table(t, w.a.Host), "\n"); strings.Contains(got, "-f 7") {

@@ -89,13 +89,29 @@ func (l *lvsLoop) told(m toChild) {
 			l.perform(l.filesSay(m.Files, nil))
 		}
 	case m.Report:
-		n := l.probes.Count()
-		s := &status.Status{IPVS: l.noIPVS, Probes: (*status.Probes)(&n)}
-		if l.node != nil {
-			s.Services = l.node.Status()
+		l.report()
+	}
+}
+
+// report sends the state of every virtual server. Reading the counters of many
+// takes its time, which no verdict waits for.
+func (l *lvsLoop) report() {
+	n := l.probes.Count()
+	s := &status.Status{IPVS: l.noIPVS, Probes: (*status.Probes)(&n)}
+	if l.node != nil {
+		s.Services = l.node.Status()
+	}
+	if l.node == nil || l.table == nil {
+		l.up.send(fromChild{Report: s})
+		return
+	}
+	plan := l.node.Plan()
+	go func() {
+		if usage, err := l.table.Usage(); err == nil {
+			plan.Traffic(s.Services, usage)
 		}
 		l.up.send(fromChild{Report: s})
-	}
+	}()
 }
 
 // adopt starts the first plan or goes on with another. The services stand
@@ -142,7 +158,7 @@ func (l *lvsLoop) begin(m toChild) {
 // configure gives the kernel what is not of any service.
 func (l *lvsLoop) configure(p *lb.Plan) {
 	if l.table != nil {
-		l.table.Leave(p.NoRepair)
+		l.table.Leave(!p.Repair)
 		l.table.SetSync(p.Sync)
 		l.table.SetTimeouts(p.Timeouts)
 	}

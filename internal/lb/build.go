@@ -41,7 +41,7 @@ func Build(cfg *confparse.Config) (*Plan, syntax.ErrorList) {
 // director both sends its connections and hears those of others.
 func (b *builder) kernel(g *confparse.Global) {
 	b.plan.Timeouts = ipvsctl.Timeouts(g.LVSTimeouts)
-	b.plan.NoRepair = g.LVSNoRepair
+	b.plan.Repair = g.LVSRepair
 	b.plan.FlushAtStop = g.LVSFlushOnStop && !g.LVSFlushVS
 	if d := g.LVSSync; d != nil && d.Instance == "" {
 		b.plan.Sync = ipvsctl.SyncWant{Roles: ipvsctl.SyncMaster | ipvsctl.SyncBackup, Sync: ipvsctl.Sync{

@@ -38,16 +38,16 @@ func span(a, b string, port uint16) confparse.GroupEntry {
 
 func TestBuildKernel(t *testing.T) {
 	var cfg confparse.Config
-	if p, _, _ := built(&cfg); p.Sync.Roles != 0 || p.FlushAtStop || p.NoRepair || p.Timeouts != (ipvsctl.Timeouts{}) {
+	if p, _, _ := built(&cfg); p.Sync.Roles != 0 || p.FlushAtStop || p.Repair || p.Timeouts != (ipvsctl.Timeouts{}) {
 		t.Errorf("of nothing: %+v", p)
 	}
 	g := &cfg.Global
 	g.LVSTimeouts = confparse.LVSTimeouts{TCP: time.Hour, UDP: time.Minute}
-	g.LVSNoRepair, g.LVSFlushOnStop = true, true
+	g.LVSRepair, g.LVSFlushOnStop = true, true
 	g.LVSSync = &confparse.SyncDaemon{Interface: "eth1", ID: 0, MaxLen: 900}
 	p, _, _ := built(&cfg)
 	both := ipvsctl.SyncWant{Sync: ipvsctl.Sync{Link: "eth1", MaxLen: 900}, Roles: ipvsctl.SyncMaster | ipvsctl.SyncBackup}
-	if p.Sync != both || !p.FlushAtStop || !p.NoRepair || p.Timeouts != (ipvsctl.Timeouts{TCP: time.Hour, UDP: time.Minute}) {
+	if p.Sync != both || !p.FlushAtStop || !p.Repair || p.Timeouts != (ipvsctl.Timeouts{TCP: time.Hour, UDP: time.Minute}) {
 		t.Errorf("plan %+v", p)
 	}
 	g.LVSFlushVS, g.LVSSync.Instance = true, "VI_1"

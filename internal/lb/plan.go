@@ -25,7 +25,7 @@ type Plan struct {
 
 	Timeouts    ipvsctl.Timeouts
 	Sync        ipvsctl.SyncWant // both roles, or none; one that follows an instance is the other half's
-	NoRepair    bool             // what others change in the table stays so
+	Repair      bool             // what others change in the table is put back
 	FlushAtStop bool             // the whole table is emptied, others' services too
 }
 

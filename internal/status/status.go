@@ -99,6 +99,19 @@ type Service struct {
 	Up      bool     `json:"up"`    // quorum is met
 	Sorry   bool     `json:"sorry"` // the sorry server answers
 	Servers []Server `json:"servers"`
+	Traffic *Traffic `json:"traffic,omitempty"` // nil where IPVS tells nothing
+}
+
+// Traffic is what went through a service or to a server since it stands, or its
+// counters were zeroed.
+type Traffic struct {
+	Connections uint64 `json:"connections"`
+	PacketsIn   uint64 `json:"packets_in"`
+	PacketsOut  uint64 `json:"packets_out"`
+	BytesIn     uint64 `json:"bytes_in"`
+	BytesOut    uint64 `json:"bytes_out"`
+	Active      uint32 `json:"active"`   // established connections now, of a server
+	Inactive    uint32 `json:"inactive"` // connections in other states
 }
 
 // Server is one real_server of a service.
@@ -107,4 +120,6 @@ type Server struct {
 	Up     bool   `json:"up"`
 	Weight int    `json:"weight"`        // effective
 	Why    string `json:"why,omitempty"` // last verdict of its checks
+
+	Traffic *Traffic `json:"traffic,omitempty"` // nil while it does not stand in IPVS
 }

@@ -7,6 +7,7 @@ package genl
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -202,33 +203,41 @@ func (d *Door) Zero(keys ...ipvsctl.ServiceKey) (err error) {
 		}
 		for _, k := range keys {
 			if e := d.conn.order(cmdZero, serviceOnly(k.Canonical())); e != nil {
-				err = errors.Join(err, unreadable("and zero "+k.String(), e))
+				err = errors.Join(err, fmt.Errorf("IPVS: cannot zero the counters of %s: %w", k, e))
 			}
 		}
 	})
 	return errors.Join(closed, err)
 }
 
-// Usage reads the counters of every service of ours. One that does not stand
-// is left out.
-func (d *Door) Usage() (usage map[ipvsctl.ServiceKey]ipvsctl.Usage, err error) {
-	closed := d.call(func() {
-		if err = d.connect(); err != nil {
-			return
+// Usage reads the counters of every service of ours, a few at a time, so that
+// changes need not wait. A service that does not stand is left out.
+func (d *Door) Usage() (map[ipvsctl.ServiceKey]ipvsctl.Usage, error) {
+	usage := map[ipvsctl.ServiceKey]ipvsctl.Usage{}
+	for keys := range slices.Chunk(d.ours(), few) {
+		var err error
+		closed := d.call(func() { err = d.readUsage(keys, usage) })
+		if err = errors.Join(closed, err); err != nil {
+			return usage, err
 		}
-		usage = map[ipvsctl.ServiceKey]ipvsctl.Usage{}
-		for _, k := range d.ours() {
-			u, stands, e := d.conn.usage(k)
-			if e != nil {
-				err = e
-				return
-			}
-			if stands {
-				usage[k] = u
-			}
+	}
+	return usage, nil
+}
+
+func (d *Door) readUsage(keys []ipvsctl.ServiceKey, usage map[ipvsctl.ServiceKey]ipvsctl.Usage) error {
+	if err := d.connect(); err != nil {
+		return err
+	}
+	for _, k := range keys {
+		u, stands, err := d.conn.usage(k)
+		if err != nil {
+			return err
 		}
-	})
-	return usage, errors.Join(closed, err)
+		if stands {
+			usage[k] = u
+		}
+	}
+	return nil
 }
 
 // ours is the keys of what is wanted, in order.

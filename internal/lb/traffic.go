@@ -1,0 +1,46 @@
+package lb
+
+import (
+	"keepgo/internal/status"
+	"keepgo/ipvsctl"
+)
+
+// Traffic adds what the kernel counted to the status of the plan's virtual
+// servers, which a Node gave. Those of a group are the sum of its services.
+func (p *Plan) Traffic(services []status.Service, usage map[ipvsctl.ServiceKey]ipvsctl.Usage) {
+	for i := range services {
+		for _, s := range p.Pools[i].Services {
+			key := p.Services[s].Key
+			if u, stands := usage[key]; stands {
+				p.Pools[i].traffic(&services[i], key.Port, u)
+			}
+		}
+	}
+}
+
+// traffic adds the counters of one service of the pool.
+func (p *Pool) traffic(s *status.Service, port uint16, u ipvsctl.Usage) {
+	count(&s.Traffic, ipvsctl.Load{Counters: u.Counters})
+	for i := range p.Config.Servers {
+		k := p.Config.Servers[i].Key
+		if k.Port == 0 { // it stands with its service's
+			k.Port = port
+		}
+		if load, stands := u.Servers[k]; stands {
+			count(&s.Servers[i].Traffic, load)
+		}
+	}
+}
+
+func count(t **status.Traffic, l ipvsctl.Load) {
+	if *t == nil {
+		*t = &status.Traffic{}
+	}
+	(*t).Connections += l.Connections
+	(*t).PacketsIn += l.PacketsIn
+	(*t).PacketsOut += l.PacketsOut
+	(*t).BytesIn += l.BytesIn
+	(*t).BytesOut += l.BytesOut
+	(*t).Active += l.Active
+	(*t).Inactive += l.Inactive
+}
