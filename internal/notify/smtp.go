@@ -150,6 +150,11 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > 126 }) < 0
 }
 
+// printable says that a header can have s as it is (RFC 5322, 2.2).
+func printable(s string) bool {
+	return len(s) < maxLine-len("Subject: ") && strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
 // session is a conversation after the greeting.
 type session struct {
 	*smtp.Client
@@ -227,7 +232,11 @@ func (o MailOptions) message(l *letter) *gomail.Msg {
 	m := gomail.NewMsg(gomail.WithEncoding(encoding), gomail.WithNoDefaultUserAgent())
 	m.SetDateWithValue(l.at)
 	m.SetMessageIDWithValue(l.id)
-	m.Subject(l.subject)
+	if printable(l.subject) {
+		m.SetGenHeaderPreformatted("Subject", l.subject) // on one line, as keepalived's
+	} else {
+		m.Subject(l.subject)
+	}
 	m.SetGenHeader(gomail.HeaderXMailer, "Keepalived")
 	from, _ := address(o.From)
 	m.SetGenHeaderPreformatted("From", from)

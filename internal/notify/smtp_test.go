@@ -451,6 +451,25 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+// A long subject stays on its line: there are programs that look for it.
+func TestMailSubjectIsOneLine(t *testing.T) {
+	s := serve(t, &server{greeting: "220 x"})
+	o := s.options()
+	l := someLetter(o)
+	l.subject = "[R1] Realserver [10.0.0.21]:tcp:80 of virtual server [10.0.0.100]:tcp:80 - DOWN"
+	if r := deliver(t.Context(), o, l); r.cause != nil || r.refused != nil {
+		t.Fatalf("%+v", r)
+	}
+	if text := s.got()[0]; !strings.Contains(text, "\r\nSubject: "+l.subject+"\r\n") {
+		t.Errorf("sent %s", text)
+	}
+	for _, odd := range []string{"a\r\nBcc: x", "a\nb", "größer", strings.Repeat("x", maxLine)} {
+		if printable(odd) {
+			t.Errorf("%q goes as it is", odd)
+		}
+	}
+}
+
 // Names with odd characters neither break the header nor the server's rules.
 func TestMailOddText(t *testing.T) {
 	s := serve(t, &server{greeting: "220 x"})
