@@ -277,7 +277,7 @@ func TestVetMiscCheckFailsInstead(t *testing.T) {
 func TestDetailsAreLoggedOnDemand(t *testing.T) {
 	for detail, want := range map[int]string{0: "always|", 1: "always|detail|", 2: "always|detail|"} {
 		o := Options{NoSyslog: true, LogDetail: detail, LogFile: filepath.Join(t.TempDir(), "log")}
-		p := &parent{opts: o, log: newLogger(o)}
+		p := &parent{opts: o, log: newSink(o).logger("Keepalived", "", 1, scope{})}
 		c := &child{parent: p, log: p.log}
 		p.heard(c, fromChild{Log: "always"})
 		p.heard(c, fromChild{Log: "detail", Detail: true})

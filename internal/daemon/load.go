@@ -88,6 +88,11 @@ func (p *parent) load() (*confparse.Config, faults, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return cfg, p.vet(cfg, list), nil
+}
+
+// vet is the second half of load.
+func (p *parent) vet(cfg *confparse.Config, list syntax.ErrorList) faults {
 	for _, e := range list {
 		if e.Severity > syntax.Note {
 			p.log.printf("%v", e)
@@ -96,7 +101,7 @@ func (p *parent) load() (*confparse.Config, faults, error) {
 	for _, err := range append(vetScripts(cfg), readKeys(cfg)...) {
 		p.log.printf("%v", err)
 	}
-	return cfg, faults(list), nil
+	return faults(list)
 }
 
 // fixed are values that a running daemon cannot change, as keepalived names

@@ -40,13 +40,13 @@ type sink struct {
 	screen io.Writer // nil for none
 }
 
-// newLogger makes the parent's logger.
-func newLogger(o Options) *logger {
+// newSink opens what all loggers write to.
+func newSink(o Options) *sink {
 	s := &sink{opts: o, dial: func() (net.Conn, error) { return net.Dial("unixgram", syslogPath) }}
 	if o.LogConsole && o.DontFork || o.NoSyslog && o.LogFile == "" {
 		s.screen = os.Stderr
 	}
-	return s.logger("Keepalived", "", os.Getpid(), scope{})
+	return s
 }
 
 // logger makes the logger of a process. short is its name in names of files.

@@ -38,7 +38,7 @@ func runLVS(up *link[fromChild, toChild]) error {
 	l.probes = probe.NewRunner(probe.Options{Log: func(line string) { l.log("%s", line) }})
 	defer l.probes.Close()
 	var err error
-	if l.table, err = genl.Open(genl.Options{Report: l.kernel}); err != nil {
+	if l.table, err = openIPVS(genl.Options{Report: l.kernel}); err != nil {
 		if !errors.Is(err, genl.ErrNoIPVS) {
 			return err
 		}

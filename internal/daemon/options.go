@@ -54,12 +54,14 @@ type Options struct {
 	Control string // path of the control socket
 }
 
+const defaultControl = "/run/keepgo.sock"
+
 // files are where the configuration is looked for without -f.
 var files = []string{"/etc/keepalived/keepalived.conf", "/usr/local/etc/keepalived/keepalived.conf"}
 
 // Defaults are the paths keepalived uses.
 func Defaults() Options {
-	o := Options{File: files[0], Facility: int(syslog.LOG_DAEMON), Control: "/run/keepgo.sock"}
+	o := Options{File: files[0], Facility: int(syslog.LOG_DAEMON), Control: defaultControl}
 	if _, err := os.Stat(files[1]); err == nil {
 		if _, err := os.Stat(files[0]); err != nil {
 			o.File = files[1]

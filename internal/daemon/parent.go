@@ -64,13 +64,11 @@ type parent struct {
 func Run(o Options) int {
 	p := &parent{
 		opts:    o,
-		log:     newLogger(o),
 		events:  make(chan func(), 16),
 		masters: map[string]bool{},
 		numbers: map[string]int{},
 		running: map[string]bool{},
 		stopped: make(chan struct{}),
-		manager: newManager(),
 	}
 	p.life, p.kill = context.WithCancel(context.Background())
 	defer func() { p.pids.remove() }()
@@ -90,18 +88,22 @@ func Run(o Options) int {
 // the host that it asks for. The number is the exit status for the error.
 func (p *parent) prepare() (code int, err error) {
 	setName(parentName)
+	cfg, list, err := Read(p.opts)
+	if err == nil {
+		p.scope = scopeOf(p.opts, &cfg.Global)
+		err = enter(p.scope.namespace)
+	}
+	p.log = newSink(p.opts).logger("Keepalived", "", os.Getpid(), p.scope)
 	p.log.printf("Starting Keepalived %s", p.opts.Version)
 	p.log.printf("Configuration file %s", p.opts.File)
-	cfg, faults, err := p.load()
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case cfg == nil && errors.Is(err, os.ErrNotExist):
 		return exitNoConfig, err
 	case err != nil:
 		return exitConfig, err
 	}
-	p.cfg, p.known = cfg, faults.keys()
-	p.scope = scopeOf(p.opts, &cfg.Global)
-	p.log = p.log.sink.logger("Keepalived", "", os.Getpid(), p.scope)
+	p.cfg, p.known = cfg, p.vet(cfg, list).keys()
+	p.manager = newManager()
 	p.opts = pidPaths(p.opts, &cfg.Global)
 	if p.pids, err = createPIDFiles(p.opts); errors.Is(err, errRunning) {
 		return exitOK, err
@@ -120,7 +122,7 @@ func (p *parent) start() (err error) {
 	if p.files, err = watch.NewFiles(p.log.printf); err != nil {
 		return err
 	}
-	if p.procs, err = watch.NewProcesses(p.log.printf); err != nil {
+	if err = p.watchProcesses(); err != nil {
 		return err
 	}
 	p.outlet = notify.NewOutlet(p.runReader, p.log.printf)
@@ -137,6 +139,17 @@ func (p *parent) start() (err error) {
 	p.apply()
 	p.completed()
 	return nil
+}
+
+// watchProcesses opens the kernel's news of processes, which no namespace but
+// the first gets: that is where we come from, if from anywhere.
+func (p *parent) watchProcesses() error {
+	home := os.Getenv(homeVar)
+	os.Unsetenv(homeVar)
+	return within(home, func() (err error) {
+		p.procs, err = watch.NewProcesses(p.log.printf)
+		return err
+	})
 }
 
 // run is the parent's loop; it ends when every child has.

@@ -70,14 +70,17 @@ const (
 
 // pidPaths fills in the paths that the command line left open.
 func pidPaths(o Options, g *confparse.Global) Options {
-	dir, suffix, parent := pidDir, "", "keepalived"
+	dir, suffix := pidDir, ""
 	if in := scopeOf(o, g); g.UsePIDDir || in != (scope{}) {
 		// keepalived mounts the directory of a namespace over ownPIDDir for its
 		// own processes; for everybody else the files are here.
 		dir = filepath.Join(ownPIDDir, in.namespace)
 		suffix = join("", "", scope{instance: in.instance})
+		if o.Control == defaultControl {
+			o.Control = fileName(o.Control, "", in)
+		}
 	}
-	for path, name := range map[*string]string{&o.PIDFile: parent, &o.VRRPPIDFile: "vrrp", &o.CheckersPIDFile: "checkers", &o.BFDPIDFile: "bfd"} {
+	for path, name := range map[*string]string{&o.PIDFile: "keepalived", &o.VRRPPIDFile: "vrrp", &o.CheckersPIDFile: "checkers", &o.BFDPIDFile: "bfd"} {
 		if *path == "" {
 			*path = filepath.Join(dir, name+suffix+".pid")
 		}

@@ -119,6 +119,7 @@ func (c *child) spawn() error {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{c.name}
 	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.Env = append(os.Environ(), ipvsVar+"="+ipvsNamespace(c.parent.cfg.Global.NamespaceIPVS))
 	cmd.Stderr = &lineWriter{log: c.log.printf}
 	if err := cmd.Start(); err != nil {
 		ours.Close()

@@ -35,7 +35,7 @@ func (s *syncer) set(w ipvsctl.SyncWant) {
 
 func (s *syncer) open() {
 	defer close(s.opened)
-	door, err := genl.Open(genl.Options{Report: func(ev genl.Event) { s.log("%s", ev) }})
+	door, err := openIPVS(genl.Options{Report: func(ev genl.Event) { s.log("%s", ev) }})
 	if err != nil {
 		s.log("lvs_sync_daemon: %v; no connections are synchronised", err)
 		return
