@@ -253,12 +253,19 @@ func (n *Node) adoptScripts(plans []Script) {
 	n.scripts = make([]script, len(plans))
 	for i, p := range plans {
 		s := old[p.Name+"\x00"+p.Same]
-		if s.known && s.count >= s.plan.Rise {
-			s.count = p.Rise + p.Fall - 1
-		} else {
-			s.count = 0
-		}
-		s.plan = p
+		s.scale(p)
 		n.scripts[i] = s
 	}
+}
+
+// scale gives a script other bounds: up stays up and down stays down, and what
+// was counted towards the other counts on, as far as there is room for it.
+func (s *script) scale(p Script) {
+	missed := s.plan.Rise + s.plan.Fall - 1 - s.count
+	if s.known && s.count >= s.plan.Rise {
+		s.count = max(p.Rise+p.Fall-1-missed, p.Rise)
+	} else {
+		s.count = min(s.count, p.Rise-1)
+	}
+	s.plan = p
 }
