@@ -256,3 +256,14 @@ func (h *herald) lane(s *speaker, k *rtnl.Link, ipv6 bool) (int, time.Duration) 
 	}
 	return shared.lane, shared.arp
 }
+
+// greet announces the address that an instance speaks from, once, to peers that
+// may remember another station for it.
+func (h *herald) greet(id int, link string, source netip.Addr) {
+	k, ok := h.links.LinkByName(link)
+	if !ok || !k.ARP {
+		return
+	}
+	t := garp.Target{IfIndex: k.Index, HardwareAddr: k.HardwareAddr, Addr: source, Router: k.Forwarding, Lane: k.Index}
+	h.arp.Start(-id, []garp.Target{t}, garp.Schedule{Repeat: 1}) // no instance has that number
+}

@@ -270,6 +270,10 @@ func (l *vrrpLoop) announce(a *ha.Action) {
 	switch a.Kind {
 	case ha.ActAnnounce:
 		l.herald.announce(a.ID, l.voice(a.ID), round)
+	case ha.ActGreet:
+		if w, ok := l.node.Wire(a.ID); ok {
+			l.herald.greet(a.ID, w.Link, w.Source)
+		}
 	case ha.ActRevise:
 		l.herald.announce(a.ID, l.voice(a.ID), refresh)
 	case ha.ActSilence:

@@ -54,6 +54,7 @@ const (
 	ActSend     ActionKind = iota // send an advert of instance ID with Priority to Wire
 	ActSettle                     // Addresses(ID) changed: the set that should stand
 	ActAnnounce                   // start announcing ID's addresses once they stand
+	ActGreet                      // announce what ID's adverts are sent from, once: its peers may have another station for it
 	ActRevise                     // the schedule of ID's announcements may have changed; the addresses are as before
 	ActSilence                    // stop announcing ID's addresses
 	ActRepeat                     // announce ID's addresses again now, Repeat times, and after Delay

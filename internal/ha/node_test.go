@@ -63,6 +63,8 @@ func (d *desk) words(a Action) string {
 		return name + " is silent"
 	case ActRepeat:
 		return name + " announces again"
+	case ActGreet:
+		return name + " greets"
 	case ActSync:
 		w := d.node.Sync()
 		return fmt.Sprintf("syncs %s %d: %s", w.Link, w.ID, w.Roles)

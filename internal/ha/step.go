@@ -78,6 +78,9 @@ func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, 
 	if a.State == vrrp.Init {
 		return acts
 	}
+	if a.Reason == vrrp.ReasonRecovered && m.plan.Key.Unicast && m.link != "" && now >= n.quiet {
+		acts = append(acts, Action{Kind: ActGreet, ID: m.id})
+	}
 	switch {
 	case a.Reason == vrrp.ReasonStartup:
 	case a.Reason == vrrp.ReasonTimeout:

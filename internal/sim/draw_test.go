@@ -12,7 +12,8 @@ import (
 type drawn struct {
 	version   int
 	grouped   bool
-	weights   bool // sync_group_tracking_weight
+	weights   bool   // sync_group_tracking_weight
+	ways      string // keepgo's or keepalived's, in global_defs
 	instances []drawnInstance
 	nodes     []string
 }
@@ -64,6 +65,7 @@ func draw(t *rapid.T, nodes []string) *drawn {
 	if c.grouped {
 		c.align()
 	}
+	c.ways = rapid.SampledFrom([]string{"", "", "like_keepalived", "vrrp_vip_loss release", "vrrp_reannounce off", "vrrp_listen_after_pause off"}).Draw(t, "ways")
 	return c
 }
 
@@ -156,6 +158,7 @@ func drawTrack(t *rapid.T, name string) drawnTrack {
 // text is the configuration of node i.
 func (c *drawn) text(i int) string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "global_defs {\n %s\n}\n", c.ways)
 	for _, s := range drawnScripts {
 		fmt.Fprintf(&b, "vrrp_script %s {\n script \"/bin/%s\"\n interval 1\n rise %d\n fall %d\n}\n", s.name, s.name, s.rise, s.fall)
 	}

@@ -185,21 +185,23 @@ func (c *chaos) advance(d time.Duration) {
 // happen lets one thing happen.
 func (c *chaos) happen() {
 	s := rapid.SampledFrom(c.sites).Draw(c.t, "node")
-	kinds := []string{"cut", "one way", "lose", "heal"}
+	kinds := []string{"cut", "one way", "lose", "heal", "silent"}
 	switch {
 	case s.Frozen():
 	case s.Running():
-		kinds = append(kinds, "stop", "crash", "poweroff", "reload", "freeze", "suspend", "link", "link", "address", "script", "script")
+		kinds = append(kinds, "stop", "crash", "poweroff", "reload", "freeze", "suspend", "link", "link", "address", "script", "script", "claim", "remove")
 	case s.crashed > 0 && c.world.Now()-s.crashed < 300*time.Millisecond:
 		kinds = []string{"resume", "link"}
 	default:
 		kinds = append(kinds, "start", "start", "start", "link", "script")
 	}
 	kind := rapid.SampledFrom(kinds).Draw(c.t, "event")
-	c.disturbed = c.disturbed || slices.Contains([]string{"cut", "one way", "lose", "freeze", "suspend", "crash", "reload", "address"}, kind)
+	c.disturbed = c.disturbed || slices.Contains([]string{"cut", "one way", "lose", "freeze", "suspend", "crash", "reload", "address", "silent"}, kind)
 	switch kind {
-	case "cut", "one way", "lose", "heal":
+	case "cut", "one way", "lose", "heal", "silent":
 		c.wire(kind, s)
+	case "claim", "remove":
+		c.hand(kind, s)
 	case "link", "address", "script", "freeze", "suspend":
 		c.machine(kind, s)
 	default:
@@ -216,6 +218,8 @@ func (c *chaos) wire(kind string, s *site) {
 		w.Lose(rapid.Float64Range(0.05, 0.9).Draw(c.t, "loss"), rapid.Uint64().Draw(c.t, "seed"))
 	case "heal":
 		c.world.Heal()
+	case "silent":
+		c.world.SetSilent(link, rapid.Bool().Draw(c.t, "silent"))
 	default:
 		for _, o := range c.sites {
 			w.Cut(s.Name(), o.Name())
@@ -224,6 +228,21 @@ func (c *chaos) wire(kind string, s *site) {
 			}
 		}
 	}
+}
+
+// hand is what another station, or another hand on the machine, does to an
+// address that stands.
+func (c *chaos) hand(kind string, s *site) {
+	if len(s.Standing()) == 0 {
+		return
+	}
+	a := rapid.SampledFrom(s.Standing()).Draw(c.t, "address").Prefix.Addr()
+	c.note("%s %s %v", kind, s.Name(), a)
+	if kind == "claim" {
+		c.must(s.Claim(a, "02:00:00:00:00:99"))
+		return
+	}
+	c.must(s.Remove(a))
 }
 
 func (c *chaos) machine(kind string, s *site) {
@@ -311,6 +330,9 @@ func (c *chaos) reload(s *site) {
 func (c *chaos) mend() {
 	c.advance(10 * time.Second) // no pause is longer
 	c.world.Heal()
+	for _, link := range drawnLinks {
+		c.world.SetSilent(link, false)
+	}
 	for _, s := range c.sites {
 		clear(s.bare)
 		for _, link := range drawnLinks {
