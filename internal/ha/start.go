@@ -1,0 +1,113 @@
+package ha
+
+import (
+	"slices"
+
+	"keepgo/vrrp"
+)
+
+// start begins: leftovers of an earlier life go, then every router wakes up.
+func (n *Node) start(now vrrp.Time, acts []Action) []Action {
+	n.running = true
+	n.began = now
+	n.delay()
+	for _, m := range n.members {
+		n.resource(m)
+	}
+	n.landAll()
+	n.indexWires()
+	acts = append(n.absent(acts), Action{Kind: ActWires})
+	if !n.plan.Static.Empty() {
+		acts = append(acts, Action{Kind: ActSettle})
+	}
+	if n.plan.Sync != nil {
+		acts = append(acts, Action{Kind: ActSync})
+	}
+	for _, m := range n.members {
+		acts = n.enter(now, m, acts)
+	}
+	return acts
+}
+
+// delay finds out until when the start-up delays keep everyone still.
+func (n *Node) delay() {
+	n.quiet = 0
+	if n.plan.StartupDelay > 0 {
+		n.quiet = n.began + n.plan.StartupDelay
+	}
+	if n.plan.AfterBoot > 0 {
+		n.quiet = max(n.quiet, n.plan.AfterBoot)
+	}
+	n.framesBy = 0
+	if n.began < freshBoot {
+		n.framesBy = n.began + n.plan.FramesFirst
+	}
+}
+
+// enter lets a new member begin, unless a script has to end or its device has
+// to be made first.
+func (n *Node) enter(now vrrp.Time, m *member, acts []Action) []Action {
+	m.since, m.reason = now, "waiting for the first result of its scripts"
+	if !m.resumed {
+		acts = append(acts, Action{Kind: ActClean, ID: m.id})
+	}
+	if m.plan.Device != nil {
+		m.reason = "waiting for its interface"
+	}
+	if m.plan.devices() {
+		acts = append(acts, Action{Kind: ActDevice, ID: m.id})
+	}
+	return n.reconsider(now, m, acts)
+}
+
+// resume goes on as MASTER where nothing forbids it. What is not known yet, as
+// the result of a script, does not count against it.
+func (n *Node) resume(now vrrp.Time, m *member, v verdict, acts []Action) []Action {
+	if n.hindered(m) {
+		m.resumed = false
+		return n.wake(now, m, v, append(acts, Action{Kind: ActClean, ID: m.id}))
+	}
+	m.resumed, m.started = false, true
+	m.reason = "goes on after its process was replaced"
+	priority := vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
+	m.router = vrrp.Resume(now, n.config(m), vrrp.Master, priority)
+	acts = m.log(acts, "%s", m.reason)
+	acts = append(acts, Action{Kind: ActSettle, ID: m.id}, Action{Kind: ActAnnounce, ID: m.id})
+	return n.step(now, m, vrrp.Event{Kind: vrrp.EventTick}, acts)
+}
+
+// hindered tells whether a member, or another of its group, has a cause of FAULT.
+func (n *Node) hindered(m *member) bool {
+	if m.group == nil {
+		return n.judge(m).cause != ""
+	}
+	return slices.ContainsFunc(m.group.members, func(o *member) bool { return n.judge(o).cause != "" })
+}
+
+// wake starts a member's router, in FAULT if something is wrong.
+func (n *Node) wake(now vrrp.Time, m *member, v verdict, acts []Action) []Action {
+	m.started, m.cause = true, v.cause
+	ev := vrrp.Event{Kind: vrrp.EventReconfigure, Config: n.config(m)}
+	ev.Priority = vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
+	acts = n.step(now, m, ev, acts)
+	if link := m.plan.Key.Link; link == "" || n.framed[link] {
+		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventFrames}, acts)
+	}
+	switch g := m.group; {
+	case m.cause != "":
+		return n.fail(now, m, acts)
+	case g != nil && g.faulty():
+		return n.step(now, m, vrrp.Event{Kind: vrrp.EventFault}, acts)
+	}
+	acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventStart}, acts)
+	switch {
+	case m.group == nil:
+		return n.regroup(now, m, acts) // a group it has left may have put it in FAULT
+	case m.group.waits():
+		return acts
+	}
+	for _, o := range m.group.members { // it may have been the last they waited for
+		acts = n.regroup(now, o, acts)
+	}
+	return acts
+}
