@@ -102,7 +102,8 @@ func (h *herald) await(names []string) {
 	}
 }
 
-// watch listens on links for claims of what stands there; nothing ends that.
+// watch listens on links for claims of what stands there; nothing ends that. The
+// witness reads Ethernet.
 func (h *herald) watch(id int, targets []garp.Target, links map[int]rtnl.Link) {
 	for _, a := range h.mine[id] {
 		delete(h.held, a)
@@ -110,11 +111,17 @@ func (h *herald) watch(id int, targets []garp.Target, links map[int]rtnl.Link) {
 	delete(h.mine, id)
 	held := make([]witness.Target, 0, len(targets))
 	for _, t := range targets {
+		if t.HardwareAddr == [6]byte{} {
+			continue
+		}
 		h.held[t.Addr] = id
 		h.mine[id] = append(h.mine[id], t.Addr)
 		held = append(held, witness.Target{Link: t.IfIndex, Addr: t.Addr})
 	}
 	for index, k := range links {
+		if k.HardwareAddr == [6]byte{} {
+			continue
+		}
 		if err := h.witness.Watch(index, k.Name, k.HardwareAddr); err != nil {
 			h.log("%v", err)
 		}
@@ -233,6 +240,7 @@ func (h *herald) targets(s *speaker) ([]garp.Target, map[int]rtnl.Link) {
 		_, seen := links[k.Index]
 		links[k.Index] = k
 		t := garp.Target{IfIndex: k.Index, HardwareAddr: k.HardwareAddr, Addr: a.Prefix.Addr(), Router: k.Forwarding}
+		t.IPoIB = garp.IPoIB{Addr: k.InfiniBand, Broadcast: k.InfiniBandAll}
 		t.Extra = !seen && s.extra(&k)
 		t.Lane, t.Spacing = h.lane(s, &k, t.Addr.Is6())
 		targets = append(targets, t)

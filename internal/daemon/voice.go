@@ -51,7 +51,7 @@ func (v *voice) extra(k *rtnl.Link) bool {
 func (s *speaker) news(targets []garp.Target) bool {
 	known := make(map[garp.Target]bool, len(s.targets))
 	station := func(t garp.Target) garp.Target {
-		return garp.Target{IfIndex: t.IfIndex, HardwareAddr: t.HardwareAddr, Addr: t.Addr}
+		return garp.Target{IfIndex: t.IfIndex, HardwareAddr: t.HardwareAddr, IPoIB: t.IPoIB, Addr: t.Addr}
 	}
 	for _, t := range s.targets {
 		known[station(t)] = true

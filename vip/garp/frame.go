@@ -14,6 +14,7 @@ import (
 type Target struct {
 	IfIndex      int
 	HardwareAddr [6]byte // the sender's, as the neighbours shall learn it
+	IPoIB        IPoIB   // in the place of HardwareAddr on an IPoIB link, else zero
 	Addr         netip.Addr
 	Router       bool // IPv6: the host forwards on this link (RFC 4861 section 4.4, R flag)
 	// Lane numbers the queue that the packets of one protocol share; 0 is that of
@@ -28,15 +29,15 @@ type Target struct {
 // padded to 60 bytes: the driver does that.
 const (
 	etherLen = 14
-	arpLen   = etherLen + 28           // RFC 826
-	naLen    = etherLen + 40 + icmpLen // RFC 8200 section 3
-	icmpLen  = 24 + 8                  // RFC 4861 section 4.4, and one option, section 4.6.1
-	hopLimit = 255                     // RFC 4861 section 7.1.2: others are discarded
-	icmpv6   = 58                      // next header, RFC 4443 section 1
-	naType   = 136                     // RFC 4861 section 4.4
-	optTLLA  = 2                       // Target Link-Layer Address, RFC 4861 section 4.6
-	flagR    = 0x80                    // RFC 4861 section 4.4
-	flagO    = 0x20                    // override what the neighbour has cached
+	arpLen   = etherLen + 28               // RFC 826
+	naLen    = etherLen + 40 + naFixed + 8 // RFC 8200 section 3, and one option, RFC 4861 section 4.6.1
+	naFixed  = 24                          // RFC 4861 section 4.4
+	hopLimit = 255                         // RFC 4861 section 7.1.2: others are discarded
+	icmpv6   = 58                          // next header, RFC 4443 section 1
+	naType   = 136                         // RFC 4861 section 4.4
+	optTLLA  = 2                           // Target Link-Layer Address, RFC 4861 section 4.6
+	flagR    = 0x80                        // RFC 4861 section 4.4
+	flagO    = 0x20                        // override what the neighbour has cached
 )
 
 // allNodes is the link-local all-nodes multicast address, RFC 4291 section
@@ -46,27 +47,42 @@ var (
 	allNodesMAC = []byte{0x33, 0x33, 0, 0, 0, 1}
 )
 
-// frame is a finished Ethernet frame and where it goes.
+// frame is a finished frame and where it goes.
 type frame struct {
-	target Target
-	bytes  []byte
+	target   Target
+	bytes    []byte
+	to       []byte // hardware address
+	protocol uint16 // EtherType
+	bare     bool   // without its link header, which the kernel adds
 }
-
-// protocol is the frame's EtherType.
-func (f *frame) protocol() uint16 { return binary.BigEndian.Uint16(f.bytes[12:]) }
 
 // newFrame builds the announcement of a target. There is none for a target
 // without hardware address: nobody resolves addresses on such a link.
 func newFrame(t Target) (frame, bool) {
-	if t.HardwareAddr == [6]byte{} || !t.Addr.IsValid() {
-		return frame{}, false
-	}
 	t.Addr = t.Addr.Unmap().WithZone("")
+	f := frame{target: t, protocol: unix.ETH_P_IPV6}
 	if t.Addr.Is4() {
-		b, err := appendARP(nil, t)
-		return frame{t, b}, err == nil
+		f.protocol = unix.ETH_P_ARP
 	}
-	return frame{t, appendNA(nil, t)}, true
+	switch {
+	case !t.Addr.IsValid():
+		return frame{}, false
+	case t.IPoIB != IPoIB{}:
+		f.bare = true
+		f.bytes, f.to = t.IPoIB.frame(t)
+		return f, true
+	case t.HardwareAddr == [6]byte{}:
+		return frame{}, false
+	case t.Addr.Is4():
+		var err error
+		f.bytes, err = appendARP(nil, t)
+		f.to = ethernet.Broadcast
+		return f, err == nil
+	}
+	f.to = allNodesMAC
+	f.bytes = appendEthernet(nil, allNodesMAC, t.HardwareAddr[:], unix.ETH_P_IPV6)
+	f.bytes = appendNA(f.bytes, t, append([]byte{optTLLA, 1}, t.HardwareAddr[:]...))
+	return f, true
 }
 
 func appendEthernet(b, dst, src []byte, kind uint16) []byte {
@@ -92,11 +108,10 @@ func appendARP(b []byte, t Target) ([]byte, error) {
 
 // appendNA appends an unsolicited neighbour advertisement to all nodes, from
 // the address itself, that overrides what they have cached (RFC 4861 section
-// 7.2.6).
-func appendNA(b []byte, t Target) []byte {
-	b = appendEthernet(b, allNodesMAC, t.HardwareAddr[:], unix.ETH_P_IPV6)
+// 7.2.6). option tells the link-layer address.
+func appendNA(b []byte, t Target, option []byte) []byte {
 	addr := t.Addr.As16()
-	b = append(b, 0x60, 0, 0, 0, 0, icmpLen, icmpv6, hopLimit)
+	b = append(b, 0x60, 0, 0, 0, 0, byte(naFixed+len(option)), icmpv6, hopLimit)
 	b = append(append(b, addr[:]...), allNodes[:]...)
 
 	start := len(b)
@@ -105,9 +120,7 @@ func appendNA(b []byte, t Target) []byte {
 		flags |= flagR
 	}
 	b = append(b, naType, 0, 0, 0, flags, 0, 0, 0)
-	b = append(b, addr[:]...)
-	b = append(b, optTLLA, 1) // length in units of 8 bytes
-	b = append(b, t.HardwareAddr[:]...)
+	b = append(append(b, addr[:]...), option...)
 	binary.BigEndian.PutUint16(b[start+2:], checksum(addr, allNodes, b[start:]))
 	return b
 }

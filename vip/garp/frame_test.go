@@ -13,6 +13,17 @@ func target(addr string) Target {
 	return Target{IfIndex: 3, HardwareAddr: mac, Addr: netip.MustParseAddr(addr)}
 }
 
+// infiniband is a target on an IPoIB link of partition 0x8001.
+func infiniband(addr string) Target {
+	t := target(addr)
+	t.HardwareAddr = [6]byte{}
+	for i := range t.IPoIB.Addr {
+		t.IPoIB.Addr[i] = byte(0xa0 + i)
+	}
+	t.IPoIB.Broadcast = [20]byte{0, 0xff, 0xff, 0xff, 0xff, 0x12, 0x40, 0x1b, 0x80, 0x01, 16: 0xff, 0xff, 0xff, 0xff}
+	return t
+}
+
 func router(t Target) Target {
 	t.Router = true
 	return t
@@ -56,6 +67,32 @@ func TestFrames(t *testing.T) {
 				t.Errorf("got  %x\nwant %x", f.bytes, want)
 			}
 		})
+	}
+}
+
+// TestInfiniBand: RFC 4391 sections 4, 9.1.1 and 9.3. The checksum is that of
+// the Ethernet NA but for the option.
+func TestInfiniBand(t *testing.T) {
+	const station, broadcast = "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3", "00ffffff ff12401b 8001 000000000000 ffffffff"
+	arp, ok := newFrame(infiniband("192.0.2.1"))
+	want := "0020 0800 14 04 0001" + station + "c0000201" + broadcast + "c0000201"
+	if !ok || !arp.bare || arp.protocol != 0x0806 || hex.EncodeToString(arp.bytes) != strings.ReplaceAll(want, " ", "") || hex.EncodeToString(arp.to) != strings.ReplaceAll(broadcast, " ", "") {
+		t.Errorf("ARP %+v", arp)
+	}
+	na, ok := newFrame(infiniband("2001:db8::1"))
+	if to := hex.EncodeToString(na.to); !ok || !na.bare || na.protocol != 0x86dd || to != "00ffffffff12601b8001"+"00000000000000000001" {
+		t.Errorf("NA goes to %s", to)
+	}
+	head := "60000000 0030 3a ff 20010db8000000000000000000000001 ff020000000000000000000000000001 88 00"
+	tail := "20000000 20010db8000000000000000000000001 02 03 0000" + station
+	got := hex.EncodeToString(na.bytes)
+	head, tail = strings.ReplaceAll(head, " ", ""), strings.ReplaceAll(tail, " ", "")
+	if !strings.HasPrefix(got, head) || !strings.HasSuffix(got, tail) || len(got) != len(head)+4+len(tail) {
+		t.Errorf("NA %s", got)
+	}
+	src, dst := [16]byte(na.bytes[8:24]), [16]byte(na.bytes[24:40])
+	if sum := checksum(src, dst, na.bytes[40:]); sum != 0 {
+		t.Errorf("checksum is off by %#x", sum)
 	}
 }
 

@@ -1,6 +1,7 @@
 package garp
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -9,12 +10,30 @@ import (
 )
 
 // socket is one packet(7) socket for every link: each frame carries its own
-// link address.
+// link address. A second one sends frames without link header.
 type socket struct {
-	fd    int
+	fds   [2]int // unix.SOCK_RAW, unix.SOCK_DGRAM
 	heads [maxBatch]mmsghdr
 	iovs  [maxBatch]unix.Iovec
-	dests [maxBatch]unix.RawSockaddrLinklayer
+	dests [maxBatch]linkAddr
+}
+
+// linkAddr is struct sockaddr_ll with room for long hardware addresses, which
+// packet(7) takes.
+type linkAddr struct {
+	head unix.RawSockaddrLinklayer
+	_    [12]byte
+}
+
+// set fills in where a frame goes, and returns the length of that.
+func (a *linkAddr) set(f *frame) uint32 {
+	a.head = unix.RawSockaddrLinklayer{
+		Family: unix.AF_PACKET, Ifindex: int32(f.target.IfIndex), Protocol: toNetwork(f.protocol), Halen: uint8(len(f.to)),
+	}
+	begins := unsafe.Offsetof(a.head.Addr)
+	whole := (*[unsafe.Sizeof(linkAddr{})]byte)(unsafe.Pointer(a))
+	copy(whole[begins:], f.to)
+	return max(unix.SizeofSockaddrLinklayer, uint32(begins)+uint32(len(f.to)))
 }
 
 // mmsghdr is struct mmsghdr of sendmmsg(2).
@@ -27,45 +46,61 @@ type mmsghdr struct {
 // others, in microseconds.
 const sendTimeout = 100_000
 
-// newSocket opens the socket. Protocol 0 receives nothing, and a full queue
-// makes send wait rather than fail.
+// newSocket opens the sockets.
 func newSocket() (*socket, error) {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("opening a packet socket for gratuitous ARP (it needs CAP_NET_RAW): %w", err)
+	s := &socket{}
+	var err error
+	if s.fds[0], err = packetSocket(unix.SOCK_RAW); err != nil {
+		return nil, err
 	}
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Usec: sendTimeout}); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("setting the time limit of a packet socket: %w", err)
+	if s.fds[1], err = packetSocket(unix.SOCK_DGRAM); err != nil {
+		unix.Close(s.fds[0])
+		return nil, err
 	}
-	s := &socket{fd: fd}
 	for i := range s.heads {
 		s.iovs[i].SetLen(1)
-		s.dests[i].Family, s.dests[i].Halen = unix.AF_PACKET, 6
 		h := &s.heads[i].head
 		h.Name = (*byte)(unsafe.Pointer(&s.dests[i]))
-		h.Namelen = unix.SizeofSockaddrLinklayer
 		h.Iov = &s.iovs[i]
 		h.SetIovlen(1)
 	}
 	return s, nil
 }
 
-func (s *socket) close() error { return unix.Close(s.fd) }
+// packetSocket opens one of them. Protocol 0 receives nothing, and a full queue
+// makes send wait rather than fail.
+func packetSocket(kind int) (int, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, kind|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("opening a packet socket for gratuitous ARP (it needs CAP_NET_RAW): %w", err)
+	}
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Usec: sendTimeout}); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("setting the time limit of a packet socket: %w", err)
+	}
+	return fd, nil
+}
 
-// send sends frames with sendmmsg(2).
+func (s *socket) close() error { return errors.Join(unix.Close(s.fds[0]), unix.Close(s.fds[1])) }
+
+// send sends frames with sendmmsg(2): as many as go through one socket.
 func (s *socket) send(frames []*frame) (int, error) {
 	frames = frames[:min(len(frames), maxBatch)]
+	fd := s.fds[0]
+	if frames[0].bare {
+		fd = s.fds[1]
+	}
 	for i, f := range frames {
+		if f.bare != frames[0].bare {
+			frames = frames[:i]
+			break
+		}
 		s.iovs[i].Base = &f.bytes[0]
 		s.iovs[i].SetLen(len(f.bytes))
-		d := &s.dests[i]
-		d.Ifindex = int32(f.target.IfIndex)
-		d.Protocol = toNetwork(f.protocol())
-		copy(d.Addr[:], f.bytes[:6])
+		s.heads[i].head.Namelen = s.dests[i].set(f)
 	}
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd),
 			uintptr(unsafe.Pointer(&s.heads[0])), uintptr(len(frames)), 0, 0, 0)
 		runtime.KeepAlive(frames)
 		switch errno {

@@ -145,6 +145,27 @@ func TestFramesOnTheWire(t *testing.T) {
 	}
 }
 
+// TestBareFramesOnTheWire: there is no IPoIB here, but what is handed to the
+// kernel for one goes the same way on a veth: it takes the first six octets of
+// the long address and puts its own header before the frame.
+func TestBareFramesOnTheWire(t *testing.T) {
+	c := newCable(t)
+	p, err := Open(func(f Failure) { t.Errorf("%+v", f) })
+	must(t, err)
+	defer p.Close()
+	bare, plain := infiniband("192.0.2.1"), target("192.0.2.2")
+	bare.IfIndex, plain.IfIndex = c.v0.Attrs().Index, c.v0.Attrs().Index
+	p.Start(1, []Target{plain, bare, plain}, Schedule{Repeat: 1})
+	first, _ := newFrame(plain)
+	second, _ := newFrame(bare)
+	want := appendEthernet(nil, second.to[:6], mac[:], second.protocol)
+	for _, want := range [][]byte{first.bytes, append(want, second.bytes...), first.bytes} {
+		if got := c.next(want); !bytes.Equal(got, want) {
+			t.Errorf("got  %x\nwant %x", got, want)
+		}
+	}
+}
+
 // TestNeighboursLearn lets a kernel with a wrong entry in its neighbour table
 // hear of the right one.
 func TestNeighboursLearn(t *testing.T) {

@@ -65,7 +65,10 @@ type Link struct {
 	// running with the link below it.
 	Up           bool
 	HardwareAddr [6]byte // of Ethernet links; else zero
-	ARP          bool    // an Ethernet link without IFF_NOARP
+	// Of IPoIB links (RFC 4391 section 9.1.1) instead: the link's own address
+	// and that for all.
+	InfiniBand, InfiniBandAll [20]byte
+	ARP                       bool // an Ethernet or IPoIB link without IFF_NOARP
 	// Forwarding is net.ipv6.conf.LINK.forwarding: whether the host is a
 	// router there (R flag of RFC 4861 section 4.4).
 	Forwarding bool

@@ -238,11 +238,11 @@ func decodeLink(body []byte) (l Link, ok bool) {
 		return l, false
 	}
 	flags := host.Uint32(body[8:])
-	ether := host.Uint16(body[2:]) == unix.ARPHRD_ETHER
+	kind := host.Uint16(body[2:])
 	l.Index = int(int32(host.Uint32(body[4:])))
 	l.Admin = flags&unix.IFF_UP != 0
 	l.Up = l.Admin && flags&unix.IFF_RUNNING != 0
-	l.ARP = ether && flags&unix.IFF_NOARP == 0
+	l.ARP = (kind == unix.ARPHRD_ETHER || kind == unix.ARPHRD_INFINIBAND) && flags&unix.IFF_NOARP == 0
 	l.Multicast = flags&unix.IFF_MULTICAST != 0
 	var below int
 	var stacked, elsewhere bool
@@ -252,8 +252,8 @@ func decodeLink(body []byte) (l Link, ok bool) {
 			l.Name = cString(a.value)
 		case a.kind == unix.IFLA_MTU && len(a.value) == 4:
 			l.MTU = int(host.Uint32(a.value))
-		case a.kind == unix.IFLA_ADDRESS && ether && len(a.value) == 6:
-			l.HardwareAddr = [6]byte(a.value)
+		case a.kind == unix.IFLA_ADDRESS || a.kind == unix.IFLA_BROADCAST:
+			l.hardware(kind, a)
 		case a.kind == unix.IFLA_AF_SPEC:
 			l.Forwarding = linkConf(a.value, unix.AF_INET6, unix.IFLA_INET6_CONF, confForwarding) != 0
 			l.Promote = linkConf(a.value, unix.AF_INET, unix.IFLA_INET_CONF, confPromote) != 0
@@ -270,6 +270,19 @@ func decodeLink(body []byte) (l Link, ok bool) {
 		l.Below = below
 	}
 	return l, l.Name != "" && l.Index > 0
+}
+
+// hardware notes an address of the link.
+func (l *Link) hardware(kind uint16, a attribute) {
+	switch {
+	case kind == unix.ARPHRD_ETHER && a.kind == unix.IFLA_ADDRESS && len(a.value) == len(l.HardwareAddr):
+		l.HardwareAddr = [6]byte(a.value)
+	case kind != unix.ARPHRD_INFINIBAND || len(a.value) != len(l.InfiniBand):
+	case a.kind == unix.IFLA_ADDRESS:
+		l.InfiniBand = [20]byte(a.value)
+	default:
+		l.InfiniBandAll = [20]byte(a.value)
+	}
 }
 
 // confForwarding is the place of net.ipv6.conf.LINK.forwarding, counted from

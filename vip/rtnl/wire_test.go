@@ -209,6 +209,19 @@ func TestRulesRoundTrip(t *testing.T) {
 	}
 }
 
+func TestLinkOfInfiniBand(t *testing.T) {
+	b := append([]byte{0, 0}, host.AppendUint16(nil, unix.ARPHRD_INFINIBAND)...)
+	b = append(b, 3, 0, 0, 0)
+	b = append(b, make([]byte, linkmsgLen-8)...)
+	b = appendAttribute(b, unix.IFLA_IFNAME, []byte("ib0\x00"))
+	own, all := bytes.Repeat([]byte{7}, 20), bytes.Repeat([]byte{9}, 20)
+	b = appendAttribute(appendAttribute(b, unix.IFLA_ADDRESS, own), unix.IFLA_BROADCAST, all)
+	l, ok := decodeLink(b)
+	if !ok || !l.ARP || l.HardwareAddr != [6]byte{} || !bytes.Equal(l.InfiniBand[:], own) || !bytes.Equal(l.InfiniBandAll[:], all) {
+		t.Errorf("got %+v", l)
+	}
+}
+
 func TestLinkOfVRF(t *testing.T) {
 	b := append(make([]byte, 4), 3, 0, 0, 0)
 	b = append(b, make([]byte, linkmsgLen-8)...)
