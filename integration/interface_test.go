@@ -344,9 +344,10 @@ func TestInterfaceHost(t *testing.T) {
 	s.configure(strings.Replace(text, "disable_local_igmp", "", 1))
 	s.start()
 	s.eventually("what a crash left is put back", func() bool { return reports() == "1" })
+	s.stop()
 	s.configure(text)
-	s.reload()
-	s.eventually("it is set by a reload", func() bool { return reports() == "0" })
+	s.start()
+	s.eventually("it is set again", func() bool { return reports() == "0" })
 	s.stop()
 	if got := reports(); got != "1" {
 		t.Errorf("the setting is %s in the end", got)

@@ -31,6 +31,7 @@ type ah struct {
 	mac     hash.Hash
 	unicast bool
 	seq     uint32 // last sent or accepted
+	floor   uint32 // what an earlier process may have sent
 	header  [60]byte
 	digest  [md5.Size]byte
 }
@@ -40,8 +41,11 @@ func (a *ah) rekey(pass [8]byte, unicast bool) {
 	a.mac, a.unicast = hmac.New(md5.New, pass[:]), unicast
 }
 
-// advance takes the next sequence number.
+// advance takes the next sequence number, beyond all that were sent from here.
+// What is accepted does not depend on those: the master that is there need not
+// have come so far.
 func (a *ah) advance() {
+	a.seq, a.floor = max(a.seq, a.floor), 0
 	if a.seq >= lastSequence {
 		a.seq = 0
 	}

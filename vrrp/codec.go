@@ -67,10 +67,20 @@ func (c *Codec) Sequence() uint32 {
 	return c.auth.seq
 }
 
-// Continue goes on from the sequence number of an earlier Codec.
+// Ahead is the sequence number that is n further than the last, or the highest
+// but one: what a process may go on from that does not know the last.
+func (c *Codec) Ahead(n uint32) uint32 {
+	if c.auth == nil {
+		return 0
+	}
+	return uint32(min(uint64(max(c.auth.seq, c.auth.floor))+uint64(n), lastSequence-1))
+}
+
+// Continue makes what is sent go on behind the sequence number of an earlier
+// Codec, or behind one that its Ahead gave.
 func (c *Codec) Continue(seq uint32) {
 	if c.auth != nil {
-		c.auth.seq = seq
+		c.auth.floor = seq
 	}
 }
 

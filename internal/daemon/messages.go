@@ -12,9 +12,11 @@ import (
 // toChild is what the parent tells a child: exactly one field is set, but for
 // those that come with another.
 type toChild struct {
-	Manner    *manner         // run like this
-	HA        *ha.Plan        // start or go on with this plan
-	Resume    []string        // with HA: instances that were MASTER when the last process died
+	Manner *manner  // run like this
+	HA     *ha.Plan // start or go on with this plan
+	Resume []string // with HA: instances that were MASTER when the last process died
+	// Sequences, with HA: where the last process may have stopped to count, by instance
+	Sequences map[string]uint32
 	LB        *lb.Plan        // the same for the LVS process
 	State     *lb.State       // with LB: what the last process knew
 	Flush     bool            // with LB: empty the IPVS table first (lvs_flush)
@@ -26,6 +28,12 @@ type toChild struct {
 	Clear     bool            // with Report: set the counters to zero then
 	Stop      bool            // hand over, clean up and end
 	Keep      bool            // with Stop: leave what stands (-V, -I)
+}
+
+// sequence is a sequence number of auth_type AH.
+type sequence struct {
+	Instance string
+	Number   uint32
 }
 
 // scriptResult is how a run of the plan's tracked script ended.
@@ -40,11 +48,13 @@ type fromChild struct {
 	Ready bool // the plan is in force
 	// Masters, with Ready: the instances that are MASTER, by the names of the plan
 	Masters []string
-	Log     string
-	Detail  bool         // with Log: for -D alone
-	Signal  unix.Signal  // the process got it, but the parent is who can obey
-	Edge    *notify.Edge // a state changed: run its scripts
-	Server  *lb.Edge     // a virtual or real server changed
-	Report  *status.Status
-	State   *lb.State // what a new LVS process would go on from
+	// Sequence is what its Instance may count up to before it tells again.
+	Sequence *sequence
+	Log      string
+	Detail   bool         // with Log: for -D alone
+	Signal   unix.Signal  // the process got it, but the parent is who can obey
+	Edge     *notify.Edge // a state changed: run its scripts
+	Server   *lb.Edge     // a virtual or real server changed
+	Report   *status.Status
+	State    *lb.State // what a new LVS process would go on from
 }

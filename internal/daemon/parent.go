@@ -39,8 +39,9 @@ type parent struct {
 	known   map[string]bool   // faults of the configuration in force
 	vrrp    *child
 	lvs     *child
-	masters map[string]bool // instances that are MASTER, for a replaced process
-	servers *lb.State       // what the LVS process knew last, for a replaced one
+	masters map[string]bool   // instances that are MASTER, for a replaced process
+	counted map[string]uint32 // the sequence numbers of auth_type AH that may be used, by instance
+	servers *lb.State         // what the LVS process knew last, for a replaced one
 	tracked *tracker
 	files   *watch.Files
 	numbers map[string]int // in the tracked files, by name
@@ -66,6 +67,7 @@ func Run(o Options) int {
 		opts:    o,
 		events:  make(chan func(), 16),
 		masters: map[string]bool{},
+		counted: map[string]uint32{},
 		numbers: map[string]int{},
 		running: map[string]bool{},
 		stopped: make(chan struct{}),
@@ -246,6 +248,9 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 		return []toChild{m}
 	}
 	m := toChild{HA: p.planHA(), States: stateFile(p.opts), Processes: maps.Clone(p.running)}
+	if !c.ready {
+		m.Sequences = maps.Clone(p.counted)
+	}
 	if replaced {
 		for name := range p.masters {
 			m.Resume = append(m.Resume, name)
@@ -304,6 +309,8 @@ func (p *parent) heard(c *child, m fromChild) {
 		}
 	case m.Signal != 0:
 		p.signal(m.Signal)
+	case m.Sequence != nil:
+		p.counted[m.Sequence.Instance] = m.Sequence.Number
 	case m.Edge != nil:
 		p.edge(*m.Edge)
 	case m.Server != nil:

@@ -195,6 +195,7 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	l.node = ha.New(plan)
 	l.herald.learn(plan)
 	l.node.Resume(m.Resume)
+	l.node.Continue(m.Sequences)
 	for _, k := range l.links.Links() {
 		l.node.Step(l.clock.now(), ha.Event{Kind: ha.EventLink, Link: l.view(k.Name)}, nil)
 	}
@@ -236,6 +237,9 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 			l.send(a.ID, a.Priority)
 		case ha.ActWires:
 			l.rewire()
+		case ha.ActReserve:
+			name, number := l.node.Reserved(a.ID)
+			l.up.send(fromChild{Sequence: &sequence{name, number}})
 		}
 	}
 	for i := range acts {

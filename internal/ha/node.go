@@ -64,6 +64,7 @@ const (
 	ActDevice                     // Devices(ID) are the interfaces that should be there for ID
 	ActSync                       // Sync() is the sync daemon that should run
 	ActClean                      // Placed(ID) may stand from an earlier life and must not
+	ActReserve                    // Reserved(ID) is what a process that replaces this one needs
 )
 
 // Action is one thing to do.
@@ -102,23 +103,24 @@ type member struct {
 	source netip.Addr // what adverts are sent from
 	cause  string     // why it is in FAULT, "" while nothing is wrong
 	// started: every script that may hold it back has ended once.
-	started bool
-	resumed bool // it was MASTER when its last process died
-	gone    bool // the plan does not have it any more
-	since   vrrp.Time
-	reason  string
-	master  netip.Addr // whom it last heard as master
-	codec   vrrp.Codec
-	told    uint32 // packet faults logged since the state or the master changed
-	stats   vrrp.Stats
-	rival   rivalry
-	pace    pace
-	below   netip.Addr    // whose advert was ignored last: it is the master we shall replace
-	slept   time.Duration // how long it was not scheduled, found at woke
-	woke    vrrp.Time
-	drift   string // how the master's addresses differ from ours, "" while they do not
-	group   *group
-	place   int // within the group
+	started  bool
+	resumed  bool // it was MASTER when its last process died
+	gone     bool // the plan does not have it any more
+	since    vrrp.Time
+	reason   string
+	master   netip.Addr // whom it last heard as master
+	codec    vrrp.Codec
+	told     uint32 // packet faults logged since the state or the master changed
+	reserved uint32 // the highest sequence number that was told
+	stats    vrrp.Stats
+	rival    rivalry
+	pace     pace
+	below    netip.Addr    // whose advert was ignored last: it is the master we shall replace
+	slept    time.Duration // how long it was not scheduled, found at woke
+	woke     vrrp.Time
+	drift    string // how the master's addresses differ from ours, "" while they do not
+	group    *group
+	place    int // within the group
 }
 
 // script is a tracked script's damped result.
@@ -186,6 +188,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 		}
 		m.adopt(p)
 		m.codec.Configure(p.Advert, p.Expect)
+		m.reserved = 0 // it may have another name now
 		n.members = append(n.members, m)
 		n.due.add(m)
 	}

@@ -121,7 +121,7 @@ func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
 			m.drift = ""
 		}
 	}
-	return acts
+	return m.reserve(acts)
 }
 
 // addressee is the instance a packet is for. Unicast instances may share a

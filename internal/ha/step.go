@@ -36,7 +36,7 @@ func (n *Node) translate(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.Stat
 		if acts = append(acts, Action{Kind: ActSend, ID: m.id, Priority: a.Priority}); a.Priority == 0 {
 			acts = m.detail(acts, "sent 0 priority")
 		}
-		return acts
+		return m.reserve(acts)
 	case vrrp.ActBecome:
 		return n.become(now, m, a, was, acts)
 	case vrrp.ActReannounce:

@@ -35,12 +35,13 @@ type Node struct {
 	scripts map[string]Outcome
 	runs    []run
 
-	shift     time.Duration // how far its clock is behind the world's
-	thaw      vrrp.Time     // when it is scheduled again; 0 while it is
-	suspended bool          // its clock stands still until then
-	drained   bool          // it reads its packets before its clock when it wakes
-	later     []func()      // what it finds then
-	masters   []string      // instances that were MASTER when the process died
+	shift     time.Duration     // how far its clock is behind the world's
+	thaw      vrrp.Time         // when it is scheduled again; 0 while it is
+	suspended bool              // its clock stands still until then
+	drained   bool              // it reads its packets before its clock when it wakes
+	later     []func()          // what it finds then
+	masters   []string          // instances that were MASTER when the process died
+	counted   map[string]uint32 // sequence numbers that the process has told, by instance
 }
 
 // Add adds a machine with a configuration that is read from text. Lines that
@@ -135,18 +136,20 @@ func (n *Node) react(f func()) {
 func (n *Node) Running() bool { return n.mind != nil }
 
 // Start starts the process. What an earlier one left on the interfaces goes.
-func (n *Node) Start() error { return n.begin(nil) }
+func (n *Node) Start() error { return n.begin(nil, nil) }
 
 // Resume starts the process as the parent does when it has died a moment ago:
 // the instances that were MASTER go on.
-func (n *Node) Resume() error { return n.begin(n.masters) }
+func (n *Node) Resume() error { return n.begin(n.masters, n.counted) }
 
-func (n *Node) begin(masters []string) error {
+func (n *Node) begin(masters []string, counted map[string]uint32) error {
 	if n.mind != nil || n.Frozen() {
 		return fmt.Errorf("node %s cannot start: it runs", n.name)
 	}
 	n.mind = ha.New(n.plan)
 	n.mind.Resume(masters)
+	n.mind.Continue(counted)
+	n.counted = map[string]uint32{}
 	for _, name := range n.names {
 		n.mind.Step(n.Clock(), ha.Event{Kind: ha.EventLink, Link: n.links[name]}, nil)
 	}
@@ -285,6 +288,9 @@ func (n *Node) step(ev ha.Event) {
 			for key, use := range n.mind.Wires() {
 				n.sockets[key] = use.TTL
 			}
+		case ha.ActReserve:
+			name, number := n.mind.Reserved(a.ID)
+			n.counted[name] = number
 		}
 	}
 	for _, a := range acts {

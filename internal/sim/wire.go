@@ -55,6 +55,7 @@ type letter struct {
 	link     string
 	src, dst netip.Addr
 	ttl      uint8
+	ah       bool // data is a whole IP packet
 	data     []byte
 }
 
@@ -90,7 +91,7 @@ func (n *Node) post(key ha.Wire, dst netip.Addr, ttl uint8, data []byte) {
 		}
 		if wire := n.world.Wire(link); wire.carries(n.name, to.name) {
 			at := n.world.now + wire.Delay
-			n.world.deliver(letter{at: at, to: to, link: link, src: key.Source, dst: dst, ttl: ttl, data: data})
+			n.world.deliver(letter{at: at, to: to, link: link, src: key.Source, dst: dst, ttl: ttl, ah: key.AH, data: data})
 		}
 	}
 }
@@ -114,10 +115,14 @@ func (n *Node) hear(l letter) {
 	if n.mind == nil || !n.links[l.link].Up {
 		return
 	}
+	header := 0
+	if l.ah {
+		header = 20 // RFC 791 section 3.1, without options
+	}
 	for _, key := range n.listening(l) {
 		n.step(ha.Event{Kind: ha.EventPacket, Packet: &ha.Packet{
 			Wire: key, At: time.Unix(0, int64(n.world.now)),
-			Arrival: vrrp.Arrival{Src: l.src, Dst: l.dst, TTL: l.ttl, Data: l.data},
+			Arrival: vrrp.Arrival{Src: l.src, Dst: l.dst, TTL: l.ttl, Header: l.data[:header], Data: l.data[header:]},
 		}})
 	}
 }
@@ -128,7 +133,7 @@ func (n *Node) listening(l letter) []ha.Wire {
 	for _, key := range sortedSockets(n.sockets) {
 		multicast := !key.Unicast && key.Link == l.link && key.Group == l.dst
 		unicast := key.Unicast && key.Source == l.dst && (key.Link == "" || key.Link == l.link)
-		if multicast || unicast {
+		if (multicast || unicast) && key.AH == l.ah {
 			keys = append(keys, key)
 		}
 	}
