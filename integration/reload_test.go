@@ -191,7 +191,25 @@ func TestKilledProcessIsReplaced(t *testing.T) {
 	t.Parallel()
 	onlyOurs(t, "keepalived's new process begins as BACKUP")
 	k := wire{version: 2}
+	replace(t, newPair(t, k, confA(k), confB(k)))
+}
+
+// TestKilledProcessCountsOn does it where a sequence number that begins anew
+// would be taken for a replay.
+func TestKilledProcessCountsOn(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived's new process begins as BACKUP, and counts from 1")
+	k := wire{version: 2, auth: "AH"}
 	w := newPair(t, k, confA(k), confB(k))
+	replace(t, w)
+	if strings.Contains(w.b.proc.Log(), "sequence number") {
+		t.Error("the partner took an advert for a replay")
+	}
+}
+
+// replace kills the VRRP process of the master; the partner must not notice.
+func replace(t *testing.T, w *world) {
+	t.Helper()
 	before := time.Now()
 	w.a.killFrom(w.a.pidFiles()[1])
 	w.moreAdverts(w.a, 4)

@@ -137,3 +137,26 @@ func TestAHExplain(t *testing.T) {
 		}
 	}
 }
+
+// TestAHContinue: a new process sends behind what the last one may have sent, and
+// hears a master that has not come so far.
+func TestAHContinue(t *testing.T) {
+	master, peer, back := ahCodec("x"), ahCodec("x"), ahCodec("x")
+	advert := func() []byte { return advertOf(master, wall, addr1, GroupIPv4) }
+	for range 3 {
+		if err := read(peer, wall, advert(), addr1, GroupIPv4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	back.Continue(master.Ahead(256))
+	if err := read(back, wall, advert(), addr1, GroupIPv4); err != nil {
+		t.Errorf("the master is refused: %v", err)
+	}
+	if err := read(peer, wall, advertOf(back, wall, addr2, GroupIPv4), addr2, GroupIPv4); err != nil || back.Sequence() != 3+256+1 {
+		t.Errorf("number %d is refused: %v", back.Sequence(), err)
+	}
+	master.auth.seq = lastSequence - 3
+	if got := master.Ahead(256); got != lastSequence-1 {
+		t.Errorf("ahead of the end lies %d", got)
+	}
+}
