@@ -2,10 +2,15 @@ package daemon
 
 import (
 	"sync"
+	"time"
 
 	"keepgo/ipvsctl"
 	"keepgo/ipvsctl/genl"
 )
+
+// syncRepair is the time between two looks at the sync daemon: the VRRP process
+// is punctual only while it has little to do.
+const syncRepair = 2 * time.Second
 
 // syncer runs the IPVS sync daemon that follows an instance, once one is
 // wanted. Its door is opened beside the loop, because the kernel may have to
@@ -15,18 +20,20 @@ type syncer struct {
 
 	mu     sync.Mutex
 	want   ipvsctl.SyncWant
+	repair bool
 	door   *genl.Door    // nil until it is open, and where there is none
 	opened chan struct{} // closed when door is final; nil before any want
 }
 
-// set gives the newest want. It never blocks.
-func (s *syncer) set(w ipvsctl.SyncWant) {
+// set gives the newest want, and whether it is put back when others change it.
+// It never blocks.
+func (s *syncer) set(w ipvsctl.SyncWant, repair bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.want = w
+	s.want, s.repair = w, repair
 	switch {
 	case s.door != nil:
-		s.door.SetSync(w)
+		s.hand()
 	case s.opened == nil && w.Roles != 0:
 		s.opened = make(chan struct{})
 		go s.open()
@@ -35,7 +42,7 @@ func (s *syncer) set(w ipvsctl.SyncWant) {
 
 func (s *syncer) open() {
 	defer close(s.opened)
-	door, err := openIPVS(genl.Options{Report: func(ev genl.Event) { s.log("%s", ev) }})
+	door, err := openIPVS(genl.Options{Repair: syncRepair, Report: func(ev genl.Event) { s.log("%s", ev) }})
 	if err != nil {
 		s.log("lvs_sync_daemon: %v; no connections are synchronised", err)
 		return
@@ -43,7 +50,13 @@ func (s *syncer) open() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.door = door
-	door.SetSync(s.want)
+	s.hand()
+}
+
+// hand gives the want to the door.
+func (s *syncer) hand() {
+	s.door.Leave(!s.repair)
+	s.door.SetSync(s.want)
 }
 
 // close carries out what was set last.

@@ -23,14 +23,14 @@ func TestSyncerWithoutIPVS(t *testing.T) {
 		defer mu.Unlock()
 		lines = append(lines, fmt.Sprintf(format, args...))
 	}}
-	s.set(ipvsctl.SyncWant{})
+	s.set(ipvsctl.SyncWant{}, true)
 	if s.opened != nil {
 		t.Error("opened though nothing is wanted")
 	}
 	for range 5 {
-		s.set(ipvsctl.SyncWant{Roles: ipvsctl.SyncBackup})
+		s.set(ipvsctl.SyncWant{Roles: ipvsctl.SyncBackup}, true)
 		<-s.opened
-		s.set(ipvsctl.SyncWant{Roles: ipvsctl.SyncMaster})
+		s.set(ipvsctl.SyncWant{Roles: ipvsctl.SyncMaster}, true)
 	}
 	if err := s.close(); err != nil {
 		t.Error(err)

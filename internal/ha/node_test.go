@@ -66,7 +66,7 @@ func (d *desk) words(a Action) string {
 	case ActGreet:
 		return name + " greets"
 	case ActSync:
-		w := d.node.Sync()
+		w, _ := d.node.Sync()
 		return fmt.Sprintf("syncs %s %d: %s", w.Link, w.ID, w.Roles)
 	case ActNotify:
 		return fmt.Sprintf("notify %s %s %d", a.Edge.Name, a.Edge.State, a.Edge.Priority)

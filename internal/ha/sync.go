@@ -10,6 +10,7 @@ import (
 type Sync struct {
 	Instance int // index into Plan.Instances
 	Daemon   ipvsctl.Sync
+	Repair   bool // what others change of it is put back
 }
 
 // sync plans the sync daemon of an instance: lvs_sync_daemon where it names one,
@@ -33,22 +34,22 @@ func (p *Plan) sync(cfg *confparse.Config, index map[string]int) {
 	if d.ID < 0 {
 		id = p.Instances[i].Key.VRID
 	}
-	p.Sync = &Sync{Instance: i, Daemon: ipvsctl.Sync{
+	p.Sync = &Sync{Instance: i, Repair: cfg.Global.LVSRepair, Daemon: ipvsctl.Sync{
 		Link: d.Interface, ID: id, MaxLen: uint16(d.MaxLen), Group: d.Group, Port: d.Port, TTL: d.TTL,
 	}}
 }
 
 // Sync is the sync daemon that should run now: master while its instance is
-// MASTER, backup otherwise.
-func (n *Node) Sync() ipvsctl.SyncWant {
+// MASTER, backup otherwise; and whether it is put back when others change it.
+func (n *Node) Sync() (w ipvsctl.SyncWant, repair bool) {
 	if n.plan.Sync == nil || !n.running {
-		return ipvsctl.SyncWant{}
+		return ipvsctl.SyncWant{}, false
 	}
-	w := ipvsctl.SyncWant{Sync: n.plan.Sync.Daemon, Roles: ipvsctl.SyncBackup}
+	w = ipvsctl.SyncWant{Sync: n.plan.Sync.Daemon, Roles: ipvsctl.SyncBackup}
 	if n.members[n.plan.Sync.Instance].router.State() == vrrp.Master {
 		w.Roles = ipvsctl.SyncMaster
 	}
-	return w
+	return w, n.plan.Sync.Repair
 }
 
 // synced appends the change of the sync daemon that follows when the state of m

@@ -25,8 +25,8 @@ func TestSyncFollowsItsInstance(t *testing.T) {
 	syncs(t, d, "backup")
 	d.until(4 * time.Second)
 	syncs(t, d, "master")
-	if got := d.step(Event{Kind: EventLink, Link: Link{Name: "eth0", Index: 1, Exists: true}}); d.node.Sync().Roles != ipvsctl.SyncBackup {
-		t.Errorf("in FAULT %v: %s", d.node.Sync().Roles, got)
+	if got := d.step(Event{Kind: EventLink, Link: Link{Name: "eth0", Index: 1, Exists: true}}); role(d) != "backup" {
+		t.Errorf("in FAULT %s: %s", role(d), got)
 	}
 	d.step(Event{Kind: EventLink, Link: up("eth0", 1)})
 	d.until(4 * time.Second)
@@ -36,7 +36,7 @@ func TestSyncFollowsItsInstance(t *testing.T) {
 	other.Global.LVSSync = &confparse.SyncDaemon{Interface: "eth1", Instance: "VI_1", ID: 51, MaxLen: 900, Port: 9000, TTL: 3, Group: netip.MustParseAddr("224.0.0.99")}
 	d.step(Event{Kind: EventReload, Plan: Build(&other)})
 	want := ipvsctl.SyncWant{Roles: ipvsctl.SyncMaster, Sync: ipvsctl.Sync{Link: "eth1", ID: 51, MaxLen: 900, Port: 9000, TTL: 3, Group: netip.MustParseAddr("224.0.0.99")}}
-	if got := d.node.Sync(); got != want {
+	if got, _ := d.node.Sync(); got != want {
 		t.Errorf("after the reload %+v, want %+v", got, want)
 	}
 	if first, _, _ := strings.Cut(d.step(Event{Kind: EventStop}), "\n"); first != "syncs  0: none" {
@@ -47,9 +47,11 @@ func TestSyncFollowsItsInstance(t *testing.T) {
 func TestSyncGoesWithItsLine(t *testing.T) {
 	cfg := &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1)}}
 	cfg.Instances[0].LVSSyncInterface = "eth2"
+	cfg.Global.LVSRepair = true
 	d := newDesk(t, cfg, "eth0")
 	d.step(Event{Kind: EventStart})
-	if got, want := d.node.Sync(), (ipvsctl.SyncWant{Roles: ipvsctl.SyncBackup, Sync: ipvsctl.Sync{Link: "eth2", ID: 1}}); got != want {
+	want := ipvsctl.SyncWant{Roles: ipvsctl.SyncBackup, Sync: ipvsctl.Sync{Link: "eth2", ID: 1}}
+	if got, repair := d.node.Sync(); got != want || !repair {
 		t.Errorf("by the instance: %+v, want %+v", got, want)
 	}
 	plain := &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1)}}
@@ -71,7 +73,12 @@ func TestSyncGoesWithItsLine(t *testing.T) {
 
 func syncs(t *testing.T, d *desk, want string) {
 	t.Helper()
-	if got := d.node.Sync().Roles.String(); got != want {
+	if got := role(d); got != want {
 		t.Errorf("syncs as %s, want %s", got, want)
 	}
+}
+
+func role(d *desk) string {
+	w, _ := d.node.Sync()
+	return w.Roles.String()
 }

@@ -102,6 +102,8 @@ func (e *SyncError) Error() string {
 		hint = ": " + needsAdmin
 	case errors.Is(e.Err, unix.ENODEV):
 		hint = fmt.Sprintf(": there is no interface %s, or it is down", e.Link)
+	case errors.Is(e.Err, unix.EADDRNOTAVAIL):
+		hint = ": the interface has no address of the group's family yet"
 	case errors.Is(e.Err, unix.EINVAL):
 		hint = ": servers of another address family than their service's exclude it"
 	}

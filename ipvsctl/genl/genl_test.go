@@ -56,6 +56,39 @@ func TestRefusalsNameTheirCause(t *testing.T) {
 	}
 }
 
+func TestSyncErrorsNameTheirCause(t *testing.T) {
+	for err, want := range map[error]string{
+		unix.EPERM:         "IPVS: cannot start the master sync daemon on eth0: operation not permitted: this needs root, or the capability CAP_NET_ADMIN",
+		unix.EADDRNOTAVAIL: "IPVS: cannot start the master sync daemon on eth0: cannot assign requested address: the interface has no address of the group's family yet",
+		unix.EIO:           "IPVS: cannot start the master sync daemon on eth0: input/output error",
+	} {
+		e := &SyncError{Role: ipvsctl.SyncMaster, Start: true, Link: "eth0", Err: err}
+		if e.Error() != want || !errors.Is(e, err) {
+			t.Errorf("%q, want %q", e, want)
+		}
+	}
+}
+
+func TestEventsInOneLine(t *testing.T) {
+	ops := []ipvsctl.Op{{Kind: ipvsctl.AddService, Service: tcp("10.0.0.1:80")}}
+	for _, c := range []struct {
+		e    Event
+		want string
+	}{
+		{Event{Kind: Failed, Err: unix.EIO}, "input/output error"},
+		{Event{Kind: Recovered}, "IPVS table: as it should be again"},
+		{Event{Kind: Recovered, Service: tcp("10.0.0.1:80")}, "IPVS service [10.0.0.1]:tcp:80: as it should be again"},
+		{Event{Kind: Recovered, Part: PartSync}, "IPVS sync daemon: as it should be again"},
+		{Event{Kind: Repaired, Ops: ops, Times: 1}, "IPVS was changed by another hand and is put back: add service [10.0.0.1]:tcp:80"},
+		{Event{Kind: Repaired, Part: PartTimeouts, Was: "tcp 1", Times: 8},
+			"IPVS was changed by another hand and is put back (time 8 in a row: another program keeps at it): timeouts, found tcp 1"},
+	} {
+		if got := c.e.String(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
 func TestManyRefusalsAreCutShort(t *testing.T) {
 	var errs []error
 	for i := range 1000 {

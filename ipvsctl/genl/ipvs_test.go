@@ -306,6 +306,35 @@ func TestIPVSThousandServers(t *testing.T) {
 	}
 }
 
+// TestIPVSThousandServicesGone: however much another hand removes, it comes back
+// in one go and in one line.
+func TestIPVSThousandServicesGone(t *testing.T) {
+	b := newBench(t, -1)
+	want := ipvsctl.Table{}
+	for i := range 1000 {
+		want[tcp(fmt.Sprintf("10.0.%d.%d:80", i/250, 1+i%250))] = entry("rr", 1, "10.1.1.1:80", "10.1.1.2:80", "10.1.1.3:80", "10.1.1.4:80")
+	}
+	begin := time.Now()
+	b.set(want)
+	t.Logf("5000 changes in %v", time.Since(begin))
+	b.run("ipvsadm", "-C")
+	begin = time.Now()
+	if err := b.Look(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a look that puts all back in %v", time.Since(begin))
+	b.same(b.kernel(), want)
+	events := b.take()
+	if len(events) != 1 || len(events[0].Ops) != 5000 || !strings.HasSuffix(events[0].String(), ", and 4997 more changes") {
+		t.Errorf("%d events, %v", len(events), events)
+	}
+	begin = time.Now()
+	if err := b.Look(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a look that finds nothing in %v", time.Since(begin))
+}
+
 func TestIPVSRefusals(t *testing.T) {
 	b := newBench(t, -1)
 	k := tcp("10.0.0.1:80")
