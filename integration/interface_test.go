@@ -354,11 +354,59 @@ func TestInterfaceHost(t *testing.T) {
 	}
 }
 
-// TestGuestInterfaces boots a kernel that has every kind.
+// TestInterfaceVRF lets a unicast instance without an interface speak in a VRF,
+// which it needs.
+func TestInterfaceVRF(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "asks for the state of one director")
+	s := newStage(t)
+	h, port := s.Netlink(), s.base("port")
+	red := &netlink.Vrf{LinkAttrs: named("red"), Table: 77}
+	create := func() {
+		s.do(raise(h, "red"))
+		s.do(h.LinkSetMaster(port, must(h.LinkByName("red"))(t)))
+	}
+	if err := h.LinkAdd(red); errors.Is(err, unix.EOPNOTSUPP) {
+		t.Skip("the kernel has no VRF: runs in TestGuestInterfaces")
+	} else {
+		s.do(err)
+	}
+	create()
+	own := hostAddr(20, false, 1)
+	s.do(s.AddAddr("port", netip.PrefixFrom(own, 24)))
+	s.configure(fmt.Sprintf(`vrrp_instance VI_1 {
+    vrf red
+    virtual_router_id 20
+    version 3
+    advert_int 0.1
+    unicast_src_ip %s
+    track_src_ip
+    unicast_peer {
+        %s
+    }
+    virtual_ipaddress {
+        %s/24 dev port no_track
+    }
+}
+`, own, hostAddr(20, false, 2), vipOf(0)))
+	s.start()
+	s.is(0, "VI_1", "MASTER", "in its VRF")
+	s.do(h.LinkDel(must(h.LinkByName("red"))(t)))
+	s.is(0, "VI_1", "FAULT", "without the VRF")
+	s.do(h.LinkAdd(red))
+	create()
+	s.is(0, "VI_1", "MASTER", "in its VRF again")
+	s.stop()
+	if strings.Contains(s.proc.Log(), "cannot send") || strings.Contains(s.proc.Log(), "vrrp socket") {
+		t.Error("it could not speak")
+	}
+}
+
+// TestGuestInterfaces boots a kernel that has every kind, and VRFs.
 func TestGuestInterfaces(t *testing.T) {
 	needsRoot(t)
 	if guest.Inside() {
 		t.Skip("is inside")
 	}
-	guest.Tests(t, "^TestInterfaceKinds")
+	guest.Tests(t, "^TestInterface(Kinds|VRF)")
 }

@@ -3,6 +3,7 @@ package ha
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -90,6 +91,11 @@ func (n *Node) absent(acts []Action) []Action {
 				acts = m.log(acts, "interface %s does not exist, it is used once it appears%s", t.Link, hint)
 			}
 			told[t.Link] = true
+		}
+	}
+	for _, link := range slices.Sorted(maps.Keys(n.plan.Delays)) {
+		if !told[link] && !n.links[link].Exists {
+			acts = append(acts, Action{Kind: ActLog, Text: "interface_up_down_delays: interface " + link + " does not exist, and no instance depends on it"})
 		}
 	}
 	return acts

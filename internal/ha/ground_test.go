@@ -80,10 +80,14 @@ func TestAbsent(t *testing.T) {
 		one, two := instance("VI_1", 1), instance("VI_2", 2)
 		cfg := &confparse.Config{Instances: []*confparse.Instance{one, two}}
 		cfg.Global.DynamicInterfaces = dynamic
+		cfg.InterfaceDelays = []confparse.InterfaceDelay{{Interface: "eth0"}, {Interface: "eth8"}}
 		d := newDesk(t, cfg)
 		told := d.step(Event{Kind: EventStart})
 		if strings.Count(told, "interface eth0 does not exist") != 1 || strings.Contains(told, "dynamic_interfaces") == dynamic {
 			t.Errorf("dynamic %v: %s", dynamic, told)
+		}
+		if !strings.Contains(told, "interface_up_down_delays: interface eth8 does not exist") || strings.Contains(told, "delays: interface eth0") {
+			t.Errorf("of delays: %s", told)
 		}
 		d.step(Event{Kind: EventLink, Link: up("eth0", 1)})
 		if d.state(0) != "BACKUP" || d.state(1) != "BACKUP" {
