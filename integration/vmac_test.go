@@ -360,3 +360,43 @@ vrrp_instance own {
 		return has(now, "10.11.0.0/16 dev eth0 table 777 proto 77") && has(now, "from 10.0.0.100 lookup 778") && has(now, "vrrp.51@eth0") && has(now, "group 42")
 	})
 }
+
+// TestKilledProcessKeepsVMACs: its successor takes them over as they are.
+func TestKilledProcessKeepsVMACs(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived's new process begins as BACKUP")
+	w := newWorld(t, ours, ours)
+	twoLinks(w, w.a)
+	w.a.configure(vmacConf)
+	w.a.start()
+	names := []string{"vrrp.51", "vrrp.52", "vrrp1.51"}
+	standing := func() bool {
+		return w.a.state() == "MASTER" && holds(w.a.Host, names[0], "10.0.0.100") && holds(w.a.Host, names[1], "fe80::100") && holds(w.a.Host, names[2], "10.2.0.100")
+	}
+	w.eventually("all stands", standing)
+	before := map[string]int{}
+	for _, name := range names {
+		before[name] = must(w.a.Netlink().LinkByName(name))(t).Attrs().Index
+	}
+	events := must(w.a.AddrEvents())(t)
+	w.a.killFrom(w.a.pidFiles()[1])
+	w.a.logs("(own) goes on after its process was replaced")
+	since := time.Now()
+	w.eventually("adverts of both", func() bool {
+		vrids := map[uint8]bool{}
+		for _, a := range w.a.speaks(since) {
+			vrids[a.VRID] = true
+		}
+		return len(vrids) == 2 && standing()
+	})
+	for _, name := range names {
+		if now := must(w.a.Netlink().LinkByName(name))(t).Attrs().Index; now != before[name] {
+			t.Errorf("%s was made anew: %d is %d", name, before[name], now)
+		}
+	}
+	for len(events) > 0 {
+		if e := <-events; !e.Added {
+			t.Errorf("%v went", e.Addr)
+		}
+	}
+}

@@ -537,3 +537,30 @@ func TestIPVLAN(t *testing.T) {
 		t.Error("it was left")
 	}
 }
+
+// TestNotify: programs that wait for a message about the base get one more.
+func TestNotify(t *testing.T) {
+	w := newWorld(t)
+	w.until("carriers", func() bool {
+		return w.link("v0").Attrs().OperState == rtnetlink.OperUp && w.link("w0").Attrs().OperState == rtnetlink.OperUp
+	})
+	news, done := make(chan rtnetlink.LinkUpdate, 1000), make(chan struct{})
+	defer close(done)
+	w.must(rtnetlink.LinkSubscribe(news, done))
+	d := w.open()
+	d.Set(1, want(Link{Parent: "v0", VRID: 51}))
+	d.Set(2, want(Link{Parent: "w0", VRID: 51, Notify: true}))
+	for range 2 {
+		w.expectKind(Tested)
+	}
+	count := map[string]int{}
+	w.must(w.hand.LinkSetAlias(w.link("lo"), "the last")) // after which nothing is to come
+	for u := range news {
+		if count[u.Attrs().Name]++; u.Attrs().Alias == "the last" {
+			break
+		}
+	}
+	if count["w0"] != count["v0"]+1 {
+		t.Errorf("%d messages about w0, %d about v0", count["w0"], count["v0"])
+	}
+}
