@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -28,11 +29,11 @@ type herald struct {
 	log     func(format string, args ...any)
 
 	mu       sync.Mutex
-	spacings map[string]spacing   // by interface
-	speakers map[int]*speaker     // instances that are MASTER
-	onLink   map[string][]int     // whose addresses stand on an interface
-	held     map[netip.Addr]int   // whose addresses stand
-	mine     map[int][]netip.Addr // the same by instance
+	spacings map[string]spacing      // by interface
+	speakers map[int]*speaker        // instances that are MASTER
+	onLink   map[string]map[int]bool // whose addresses stand on an interface
+	held     map[netip.Addr]int      // whose addresses stand
+	mine     map[int][]netip.Addr    // the same by instance
 }
 
 // claim is that another station says it has an address of an instance.
@@ -46,7 +47,7 @@ type claim struct {
 // it announces.
 func newHerald(arp *garp.Pacer, log func(format string, args ...any)) (*herald, error) {
 	h := &herald{
-		arp: arp, log: log, speakers: map[int]*speaker{}, onLink: map[string][]int{}, held: map[netip.Addr]int{}, mine: map[int][]netip.Addr{},
+		arp: arp, log: log, speakers: map[int]*speaker{}, onLink: map[string]map[int]bool{}, held: map[netip.Addr]int{}, mine: map[int][]netip.Addr{},
 		claims: make(chan claim, 64), frames: make(chan string, 64),
 	}
 	var err error
@@ -179,7 +180,7 @@ func (h *herald) stands(id int, set vip.Set) {
 func (h *herald) linkChanged(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, id := range slices.Clone(h.onLink[name]) {
+	for _, id := range slices.Sorted(maps.Keys(h.onLink[name])) {
 		h.speak(id, h.speakers[id])
 	}
 }
@@ -203,7 +204,10 @@ func (h *herald) speak(id int, s *speaker) {
 	s.due, s.targets = nothing, targets
 	for _, k := range links {
 		s.links = append(s.links, k.Name)
-		h.onLink[k.Name] = append(h.onLink[k.Name], id)
+		if h.onLink[k.Name] == nil {
+			h.onLink[k.Name] = map[int]bool{}
+		}
+		h.onLink[k.Name][id] = true
 	}
 	h.watch(id, targets, links)
 }
@@ -211,7 +215,7 @@ func (h *herald) speak(id int, s *speaker) {
 // leave forgets which interfaces an instance's addresses stand on.
 func (h *herald) leave(id int, s *speaker) {
 	for _, name := range s.links {
-		h.onLink[name] = slices.DeleteFunc(h.onLink[name], func(o int) bool { return o == id })
+		delete(h.onLink[name], id)
 		if len(h.onLink[name]) == 0 {
 			delete(h.onLink, name)
 		}

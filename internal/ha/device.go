@@ -143,8 +143,9 @@ func (n *Node) made(now vrrp.Time, ev *Event, acts []Action) []Action {
 	if at == nil || at.same(is) {
 		return acts
 	}
+	old := at.name
 	*at = is
-	n.indexLinks()
+	n.reindex(m, old, is.name)
 	if !n.running {
 		return acts
 	}

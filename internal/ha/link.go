@@ -152,3 +152,43 @@ func (n *Node) config(m *member) vrrp.Config {
 	c.QuietUntil, c.FramesBy = n.quiet, n.framesBy
 	return c
 }
+
+// indexLinks notes who must hear of which interface.
+func (n *Node) indexLinks() {
+	n.byLink, n.roaming = map[string][]*member{}, nil
+	for _, m := range n.members {
+		if m.plan.TrackSource && m.plan.Key.Link == "" {
+			n.roaming = append(n.roaming, m)
+		}
+		for link := range m.concerns() {
+			n.byLink[link] = append(n.byLink[link], m)
+		}
+	}
+}
+
+// concerns are the interfaces that a member must hear of.
+func (m *member) concerns() map[string]bool {
+	seen := map[string]bool{m.plan.Key.Link: true, m.plan.Key.VRF: true, m.device.name: true}
+	for _, s := range m.extra {
+		seen[s.name] = true
+	}
+	for _, t := range m.plan.Links {
+		seen[t.Link] = true
+	}
+	delete(seen, "")
+	return seen
+}
+
+// reindex notes that a device of a member has another name now.
+func (n *Node) reindex(m *member, old, now string) {
+	if m.gone || old == now {
+		return
+	}
+	concerns := m.concerns()
+	if !concerns[old] {
+		n.byLink[old] = slices.DeleteFunc(n.byLink[old], func(o *member) bool { return o == m })
+	}
+	if concerns[now] && !slices.Contains(n.byLink[now], m) {
+		n.byLink[now] = append(n.byLink[now], m)
+	}
+}

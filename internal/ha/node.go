@@ -219,27 +219,6 @@ func (m *member) known() []Device {
 	return m.plan.Extra
 }
 
-// indexLinks notes who must hear of which interface.
-func (n *Node) indexLinks() {
-	n.byLink, n.roaming = map[string][]*member{}, nil
-	for _, m := range n.members {
-		if m.plan.TrackSource && m.plan.Key.Link == "" {
-			n.roaming = append(n.roaming, m)
-		}
-		seen := map[string]bool{m.plan.Key.Link: true, m.plan.Key.VRF: true, m.device.name: true}
-		for _, s := range m.extra {
-			seen[s.name] = true
-		}
-		for _, t := range m.plan.Links {
-			seen[t.Link] = true
-		}
-		delete(seen, "")
-		for link := range seen {
-			n.byLink[link] = append(n.byLink[link], m)
-		}
-	}
-}
-
 // Next is the instant of the next EventTick.
 func (n *Node) Next() vrrp.Time { return min(n.due.first(), n.lasting()) }
 
