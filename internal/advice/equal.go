@@ -39,6 +39,7 @@ func (p *pairing) differ(d duel) (deaf string) {
 		}
 	}
 	p.paths(d, split)
+	p.dropped(a, b, split)
 	p.addressLists(d)
 	p.roles(d)
 	if deaf == "" && a.Priority == ownerPriority && b.Priority == ownerPriority {
@@ -107,6 +108,18 @@ func (p *pairing) addressList(d duel, keyword string, as, bs []confparse.Address
 	for _, v := range as {
 		if o := length[v.Prefix.Addr()]; o.Prefix.Bits() != v.Prefix.Bits() {
 			p.say(syntax.Note, spot{v.Pos, len(v.Prefix.String())}, pathOf(a.Instance), "", "%s, the peer has %s (%s)", v.Prefix, o.Prefix, b.file.place(spot{Pos: o.Pos}))
+		}
+	}
+}
+
+// dropped tells of adverts that are lost because their addresses differ.
+func (p *pairing) dropped(a, b *router, split func([]string, string, ...any)) {
+	if len(missing(a.Addresses, b.Addresses))+len(missing(b.Addresses, a.Addresses)) == 0 {
+		return
+	}
+	for _, r := range []*router{a, b} {
+		if r.DropMismatch {
+			split([]string{"vip_mismatch"}, "%s drops adverts with other addresses (vip_mismatch drop), and the lists differ", r.Name)
 		}
 	}
 }

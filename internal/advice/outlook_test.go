@@ -49,3 +49,19 @@ func TestForesee(t *testing.T) {
 		}
 	}
 }
+
+// TestDroppedAdverts: lists that differ make two masters only where adverts with
+// other addresses are dropped.
+func TestDroppedAdverts(t *testing.T) {
+	for _, drops := range []bool{false, true} {
+		more := ""
+		if drops {
+			more = " vip_mismatch drop\n"
+		}
+		b := strings.Replace(instance("A", 1, "eth0", more), "192.0.2.1/24", "192.0.2.1/24\n  192.0.2.2/24", 1)
+		r := advice.Compare(file(t, "a.conf", instance("A", 1, "eth0", "")), file(t, "b.conf", b))
+		if split := r.Contests[0].Split; (split != "") != drops {
+			t.Errorf("drops %v: split %q", drops, split)
+		}
+	}
+}
