@@ -202,7 +202,7 @@ func (r *Router) leave(to State, why Reason, acts []Action) []Action {
 	if r.state == Master {
 		acts = append(acts, Action{Kind: ActSend, Priority: 0, Reason: why})
 	}
-	r.deadline, r.preemptAt = Never, Never
+	r.deadline, r.preemptAt, r.deferred = Never, Never, false
 	return r.become(to, Action{Reason: why}, acts)
 }
 
@@ -227,7 +227,7 @@ func (r *Router) setPriority(p uint8) {
 	}
 	before := r.skew()
 	r.priority = p
-	if r.state == Backup {
+	if r.state == Backup && !r.deferred {
 		r.deadline += r.skew() - before
 	}
 }
@@ -243,7 +243,7 @@ func (r *Router) reconfigure(now Time, ev Event, acts []Action) []Action {
 	if !learned {
 		r.interval = r.cfg.Interval
 	}
-	r.preemptAt = Never
+	r.preemptAt, r.deferred = Never, false
 	r.rival = rival{}
 	switch r.state {
 	case Master:
@@ -275,6 +275,7 @@ func (r *Router) hold(now Time, acts []Action) []Action {
 	if r.state == Master || r.state == Fault {
 		return acts
 	}
+	r.deferred = false
 	r.deadline = r.wait(now, r.masterDown())
 	if r.state == Init {
 		acts = r.become(Backup, Action{Reason: ReasonGroup}, acts)
