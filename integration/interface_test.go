@@ -354,6 +354,31 @@ func TestInterfaceHost(t *testing.T) {
 	}
 }
 
+// TestInterfaceStrangers hears of a virtual router nobody here is, and of none
+// without log_unknown_vrids.
+func TestInterfaceStrangers(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived tells of every advert")
+	s := newStage(t)
+	text := func(global string, n int) string {
+		return "global_defs {\n    " + global + "\n}\n" + instanceOn(n, "own", lanLink, "")
+	}
+	s.b.configure(text("", 9))
+	s.b.start()
+	s.configure(text("log_unknown_vrids", 0))
+	s.start()
+	const stranger = "Unknown VRID(29) received on interface(eth0) from 10.0.0.2, ignoring"
+	s.logs(stranger)
+	s.is(0, "own", "MASTER", "beside a stranger")
+	s.configure(text("", 0))
+	s.reload()
+	s.logs("Reload complete")
+	s.moreAdverts(s.b, 10)
+	if n := strings.Count(s.proc.Log(), stranger); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
 // TestInterfaceVRF lets a unicast instance without an interface speak in a VRF,
 // which it needs.
 func TestInterfaceVRF(t *testing.T) {
