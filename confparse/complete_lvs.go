@@ -92,6 +92,7 @@ func (r *reader) completeService(o *service) {
 	r.completeProtocol(o)
 	r.completeSchedule(o)
 	r.completeServiceFamily(o)
+	r.completeFullNAT(o)
 	for _, sv := range o.servers {
 		r.completeServer(o, sv)
 	}
@@ -136,7 +137,7 @@ func (r *reader) completeSchedule(o *service) {
 		if !r.has(o, "lvs_sched", "lb_algo") {
 			r.warn(o, "", "add 'lb_algo wlc' or another", "no lb_algo; 'wlc' is used")
 		}
-		o.Scheduler = "wlc"
+		o.Scheduler, o.Unscheduled = "wlc", true
 	}
 	if !r.has(o, "lvs_method", "lb_kind") && slices.ContainsFunc(o.servers, func(sv *server) bool { return !r.has(sv, "lvs_method") }) {
 		r.warn(o, "", "add 'lb_kind NAT', DR or TUN", "no lb_kind; 'NAT' is used")
@@ -174,6 +175,7 @@ func (r *reader) completeServer(o *service, sv *server) {
 	if !r.has(sv, "lvs_method") {
 		sv.method = o.method
 	}
+	r.partOnly(sv, "lvs_method", &sv.method)
 	sv.Forward, sv.Tunnel = sv.method.forward, sv.method.tunnel
 	if !r.has(sv, "weight") {
 		sv.Weight = cmp.Or(o.weight, 1)
@@ -255,6 +257,7 @@ func (r *reader) completeSorry(o *service) {
 	if r.has(o, "sorry_server_lvs_method") {
 		m = o.sorry
 	}
+	r.partOnly(o, "sorry_server_lvs_method", &m)
 	s.Forward, s.Tunnel = m.forward, m.tunnel
 	switch {
 	case s.Addr.Is6() != o.IPv6 && s.Forward != Tunnel:

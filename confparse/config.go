@@ -326,6 +326,11 @@ type VirtualServer struct {
 	Netmask     netip.Addr // persistence_granularity of IPv4; the zero Addr means every bit
 	PrefixLen   uint8      // persistence_granularity of IPv6; 0 means 128
 	Engine      string     // persistence_engine
+	Unscheduled bool       // no lvs_sched: Scheduler is the default
+	// FullNAT has the servers see another source than the client: one of
+	// FullNATFrom, or that of the interface they are reached by if there is none.
+	FullNAT     bool
+	FullNATFrom []netip.Addr
 
 	Quorum       int
 	Hysteresis   int

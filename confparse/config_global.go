@@ -24,6 +24,7 @@ type Global struct {
 	LVSFlushOnStop bool // lvs_flush_on_stop
 	LVSFlushVS     bool // lvs_flush_on_stop VS: only our services, each with its servers at once
 	LVSRepair      bool // lvs_repair: what others change in our services is put back
+	DataPlane      DataPlane
 	LVSTimeouts    LVSTimeouts
 	LVSSync        *SyncDaemon // lvs_sync_daemon; nil means none
 
@@ -220,3 +221,13 @@ type Reload struct {
 	File     string // reload_file; exists while a configuration is read
 	UseFile  bool   // reload_file stands there, perhaps without a path
 }
+
+// DataPlane is what balances connections.
+type DataPlane uint8
+
+// The values of lvs_data_plane.
+const (
+	PlaneAuto     DataPlane = iota // IPVS where the kernel has it
+	PlaneIPVS                      // IPVS or nothing
+	PlaneNFTables                  // nftables in any case
+)

@@ -85,6 +85,7 @@ func serviceRows() []row[service] {
 		timingDefaults{"that of the checker", "that of the checker", "delay_loop", "5", "60", forever}), "1.1.0", serviceReleases), []row[S]{
 		algo, spelled(algo, "lb_algo", oneOf("lb_algo", schedulers...).or("wlc"), func(o *S) *string { return &o.Scheduler }).since("1.1.0"),
 		kind, kind.alias("lb_kind").since("1.1.0"),
+		action("full_nat_from", "<IP>[-<END>] ...", fullNATFrom, "The addresses that servers of FULLNAT see instead of the client's.").in("addresses of this host").or("that of the interface").many().ours(),
 		field("ip_family", choice("ip_family", []string{"inet", "inet6"}, []bool{false, true}).or("that of the address or of the first real server"), func(o *S) *bool { return &o.IPv6 }, "The family of a service by mark or group.").since("1.2.20"),
 		field("protocol", protocol().or("UDP, with a warning"), func(o *S) *Protocol { return &o.Protocol }, "The transport of the service.").since("1.1.0"),
 		field("inhibit_on_failure", flag(), func(o *S) *bool { return &o.inhibit }, "A failed server gets weight 0 and stays.").since("1.3.7"),

@@ -61,6 +61,7 @@ func balancerRows() []row[globals] {
 	return []row[G]{
 		field("lvs_flush", flag(), func(g *G) *bool { return &g.LVSFlush }, "Empties the IPVS table at start.").since("1.2.23"),
 		flush, flush.old("lvs_flush_onstop").since("2.0.15"),
+		field("lvs_data_plane", choice("lvs_data_plane", []string{"auto", "ipvs", "nftables"}, []DataPlane{PlaneAuto, PlaneIPVS, PlaneNFTables}).or("auto"), func(g *G) *DataPlane { return &g.DataPlane }, "What balances connections: the kernel's IPVS, nftables, or IPVS where the kernel has it and nftables where not.").ours(),
 		action("lvs_timeouts", "[tcp <N>] [tcpfin <N>] [udp <N>]", lvsTimeouts, "The timeouts of IPVS connections.").in("0-2678400").or("the kernel's").
 			options(option("tcp", "<SECS>", "The timeout of an established TCP connection; 0 leaves it.").in("0-2678400").or("unchanged"),
 				option("tcpfin", "<SECS>", "The timeout of a TCP connection after FIN; 0 leaves it.").in("0-2678400").or("unchanged"),

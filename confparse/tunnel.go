@@ -1,6 +1,11 @@
 package confparse
 
-import "keepgo/confparse/syntax"
+import (
+	"net/netip"
+	"slices"
+
+	"keepgo/confparse/syntax"
+)
 
 // tunnelOption is one option behind TUN.
 type tunnelOption struct {
@@ -37,8 +42,8 @@ func tunnelWords() []row[struct{}] {
 
 // forward is NAT, DR or TUN with the options of the tunnel.
 func forward() kind[method] {
-	k := choice("lvs_method", []string{"NAT", "DR", "TUN"}, []Forward{NAT, Direct, Tunnel})
-	const args = "NAT|DR|TUN [type ipip|gue|gre] [port <N>] [nocsum|csum|remcsum]"
+	k := choice("lvs_method", []string{"NAT", "DR", "TUN", "FULLNAT", "FNAT"}, []Forward{NAT, Direct, Tunnel, fullNAT, fullNAT})
+	const args = "NAT|DR|TUN|FULLNAT [type ipip|gue|gre] [port <N>] [nocsum|csum|remcsum]"
 	return kind[method]{args: args, rng: k.rng, read: func(s *stmt) (m method, ok bool) {
 		m.forward, ok = k.read(s)
 		if ok && m.forward == Tunnel && s.i < len(s.n.Words) {
@@ -46,6 +51,53 @@ func forward() kind[method] {
 		}
 		return m, ok
 	}}
+}
+
+// fullNAT is NAT of a service whose servers do not see the client's address:
+// keepgo's own, and no Forward of the kernel.
+const fullNAT Forward = 255
+
+// completeFullNAT turns FULLNAT into what it consists of.
+func (r *reader) completeFullNAT(o *service) {
+	o.FullNAT = o.method.forward == fullNAT
+	if o.FullNAT {
+		o.method.forward = NAT
+	}
+	if len(o.FullNATFrom) > 0 && !o.FullNAT {
+		r.warn(o, "full_nat_from", "write 'lvs_method FULLNAT'", "full_nat_from has no effect without FULLNAT")
+	}
+	o.FullNATFrom = slices.DeleteFunc(o.FullNATFrom, func(a netip.Addr) bool {
+		if a.Is6() != o.IPv6 {
+			r.fail(o, "full_nat_from", "it is ignored", "%s is not an address of the virtual_server's family", a)
+		}
+		return a.Is6() != o.IPv6
+	})
+}
+
+// partOnly refuses FULLNAT of one server alone.
+func (r *reader) partOnly(at any, keyword string, m *method) {
+	if m.forward == fullNAT {
+		m.forward = NAT
+		r.fail(at, keyword, "say it in the virtual_server", "FULLNAT is of a whole virtual_server; NAT is used")
+	}
+}
+
+// fullNATFrom reads the addresses that servers see instead of the client's.
+func fullNATFrom(s *stmt, o *service) {
+	const most = 256 // of one element's comment and one map
+	for _, w := range s.rest() {
+		var e GroupEntry
+		if !s.entryRange(&e, w) {
+			continue
+		}
+		for a := e.First; a.Compare(e.Last) <= 0; a = a.Next() {
+			if len(o.FullNATFrom) == most {
+				s.fail(w, "", "more than %d addresses", most)
+				return
+			}
+			o.FullNATFrom = append(o.FullNATFrom, a)
+		}
+	}
 }
 
 // tunnel reads the options behind TUN and checks them against each other.

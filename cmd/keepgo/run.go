@@ -85,6 +85,7 @@ func daemonFlags(o *daemon.Options) *pflag.FlagSet {
 	f.BoolP("release-vips", "X", false, "addresses of ours are always removed; accepted for keepalived's sake")
 	f.BoolVarP(&o.KeepVIPs, "dont-release-vrrp", "V", false, "leave addresses in place at exit")
 	f.BoolVarP(&o.KeepIPVS, "dont-release-ipvs", "I", false, "leave IPVS services in place at exit")
+	f.Var(set(func(text string) error { return readPlane(o, text) }), "data-plane", "`what` balances connections: auto, ipvs or nftables (default: lvs_data_plane of the configuration)")
 	f.BoolVarP(&o.NoRespawn, "dont-respawn", "R", false, "end when a child process does")
 	f.BoolVarP(&o.DontFork, "dont-fork", "n", false, "stay in the foreground")
 	f.BoolVarP(&o.DumpConf, "dump-conf", "d", false, "log the configuration at start")
@@ -137,6 +138,17 @@ type set func(text string) error
 func (s set) Set(text string) error { return s(text) }
 func (s set) String() string        { return "" }
 func (s set) Type() string          { return "value" }
+
+func readPlane(o *daemon.Options, text string) error {
+	plane, known := map[string]confparse.DataPlane{
+		"auto": confparse.PlaneAuto, "ipvs": confparse.PlaneIPVS, "nftables": confparse.PlaneNFTables,
+	}[text]
+	if !known {
+		return fmt.Errorf("invalid data plane '%s': auto, ipvs or nftables", text)
+	}
+	o.DataPlane = &plane
+	return nil
+}
 
 func readUmask(o *daemon.Options, text string) error {
 	mask, err := confparse.ParseUmask(text)

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"keepgo/internal/lb"
 	"keepgo/internal/status"
 	"keepgo/ipvsctl"
-	"keepgo/ipvsctl/genl"
 )
 
 // lvsLoop is the LVS process: verdicts on checks go in, the IPVS table and
@@ -23,9 +21,8 @@ type lvsLoop struct {
 	rank   *rank
 	node   *lb.Node
 	probes *probe.Runner
-	table  *genl.Door // nil where the kernel has no IPVS
-	noIPVS string     // why table is nil
-	fresh  bool       // the parent has the node's state
+	plane  *plane // nil before the first plan
+	fresh  bool   // the parent has the node's state
 }
 
 // snapshots is the time between two states sent to the parent. What is lost
@@ -37,14 +34,6 @@ func runLVS(up *link[fromChild, toChild]) error {
 	l := &lvsLoop{up: up, log: logTo(up), rank: newRank(logTo(up))}
 	l.probes = probe.NewRunner(probe.Options{Log: func(line string) { l.log("%s", line) }})
 	defer l.probes.Close()
-	var err error
-	if l.table, err = openIPVS(genl.Options{Report: l.kernel}); err != nil {
-		if !errors.Is(err, genl.ErrNoIPVS) {
-			return err
-		}
-		l.noIPVS = err.Error()
-		l.log("%v; health checks run all the same", err)
-	}
 	return l.run()
 }
 
@@ -71,18 +60,22 @@ func (l *lvsLoop) run() error {
 			if !open || m.Stop {
 				return l.stop(open && m.Keep)
 			}
-			l.told(m)
+			if err := l.told(m); err != nil {
+				return err
+			}
 		}
 	}
 }
 
 // told obeys the parent.
-func (l *lvsLoop) told(m toChild) {
+func (l *lvsLoop) told(m toChild) error {
 	switch {
 	case m.Manner != nil:
 		l.rank.set(*m.Manner)
 	case m.LB != nil:
-		l.adopt(m)
+		if err := l.adopt(m); err != nil {
+			return err
+		}
 		l.up.send(fromChild{Ready: true})
 	case m.Files != nil:
 		if l.node != nil {
@@ -91,23 +84,22 @@ func (l *lvsLoop) told(m toChild) {
 	case m.Report:
 		l.report()
 	}
+	return nil
 }
 
 // report sends the state of every virtual server. Reading the counters of many
 // takes its time, which no verdict waits for.
 func (l *lvsLoop) report() {
 	n := l.probes.Count()
-	s := &status.Status{IPVS: l.noIPVS, Probes: (*status.Probes)(&n)}
-	if l.node != nil {
-		s.Services = l.node.Status()
-	}
-	if l.node == nil || l.table == nil {
+	s := &status.Status{Probes: (*status.Probes)(&n)}
+	if l.node == nil {
 		l.up.send(fromChild{Report: s})
 		return
 	}
-	plan := l.node.Plan()
+	s.IPVS, s.Services = l.plane.lack, l.node.Status()
+	plan, plane := l.node.Plan(), l.plane
 	go func() {
-		if usage, err := l.table.Usage(); err == nil {
+		if usage, err := plane.usage(); err == nil {
 			plan.Traffic(s.Services, usage)
 		}
 		l.up.send(fromChild{Report: s})
@@ -116,19 +108,27 @@ func (l *lvsLoop) report() {
 
 // adopt starts the first plan or goes on with another. The services stand
 // before the first probe is sent.
-func (l *lvsLoop) adopt(m toChild) {
+func (l *lvsLoop) adopt(m toChild) error {
 	if l.node == nil {
-		l.begin(m)
+		var err error
+		if l.plane, err = newPlane(m.LB.DataPlane, l.log); err != nil {
+			return err
+		}
+		l.plane.begin(m.State, m.Flush)
 		var acts []lb.Action
 		l.node, acts = lb.NewNode(m.LB, m.State)
 		l.perform(l.filesSay(m.Files, acts))
 	} else {
+		if m.LB.DataPlane != l.node.Plan().DataPlane {
+			l.log("another lvs_data_plane takes effect with the next start")
+		}
 		l.perform(l.filesSay(m.Files, nil))
 		l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB}, nil))
 	}
-	l.configure(l.node.Plan())
+	l.plane.configure(l.node.Plan())
 	l.probes.Set(l.node.Plan().Checks)
 	l.fresh = false
+	return nil
 }
 
 // filesSay lets the node hear the numbers in tracked files, in the order of
@@ -140,37 +140,11 @@ func (l *lvsLoop) filesSay(numbers map[string]int, acts []lb.Action) []lb.Action
 	return acts
 }
 
-// begin prepares the table for the first plan.
-func (l *lvsLoop) begin(m toChild) {
-	if l.table == nil {
-		return
-	}
-	if m.State != nil {
-		l.table.Resume(m.State.Replaced)
-	}
-	if m.Flush {
-		if err := l.table.Flush(); err != nil {
-			l.log("%v", err)
-		}
-	}
-}
-
-// configure gives the kernel what is not of any service.
-func (l *lvsLoop) configure(p *lb.Plan) {
-	if l.table != nil {
-		l.table.Leave(!p.Repair)
-		l.table.SetSync(p.Sync)
-		l.table.SetTimeouts(p.Timeouts)
-	}
-}
-
 // snapshot sends the node's state when it changed.
 func (l *lvsLoop) snapshot() {
 	if l.node != nil && !l.fresh {
 		state := l.node.State()
-		if l.table != nil {
-			state.Replaced = l.table.Replaced()
-		}
+		state.Replaced = l.plane.replaced()
 		l.up.send(fromChild{State: &state})
 		l.fresh = true
 	}
@@ -179,10 +153,16 @@ func (l *lvsLoop) snapshot() {
 // perform carries out actions: the table in one piece, then words.
 func (l *lvsLoop) perform(acts []lb.Action) {
 	changed, removed := ipvsctl.Table{}, []ipvsctl.ServiceKey(nil)
+	places := map[ipvsctl.ServiceKey]string{}
 	for i := range acts {
 		switch a := &acts[i]; a.Kind {
 		case lb.ActSet:
-			changed[l.node.Plan().Services[a.Service].Key] = l.node.Want(a.Service)
+			s, e := &l.node.Plan().Services[a.Service], l.node.Want(a.Service)
+			if s.Unscheduled && l.plane.balances() {
+				e.Service.Scheduler = lb.Rounds
+			}
+			changed[s.Key] = e
+			places[s.Key] = s.Place
 		case lb.ActRemove:
 			removed = append(removed, a.Key)
 		case lb.ActLog:
@@ -192,30 +172,25 @@ func (l *lvsLoop) perform(acts []lb.Action) {
 			l.up.send(fromChild{Server: &edge})
 		}
 	}
-	if l.table != nil && len(changed)+len(removed) > 0 {
-		l.table.Set(changed, removed)
+	for k, err := range l.plane.set(changed, removed) {
+		l.log("%s: virtual server %s is left out, nftables cannot do it: %v", places[k], k, err)
 	}
 }
-
-// kernel hears the IPVS door, on its goroutine.
-func (l *lvsLoop) kernel(ev genl.Event) { l.log("%s", ev) }
 
 // stop takes out what is ours, unless it is to be kept, then tells.
 func (l *lvsLoop) stop(keep bool) error {
 	l.probes.Close()
-	var err error
-	if l.table != nil {
-		defer l.table.Close()
-	}
-	if l.node == nil || keep {
+	if l.node == nil {
 		return nil
 	}
-	if l.table != nil {
-		err = l.table.Clear(l.node.Plan().FlushAtStop)
+	defer l.plane.close()
+	if keep {
+		return nil
 	}
+	err := l.plane.clear(l.node.Plan().FlushAtStop)
 	l.perform(l.node.Step(lb.Event{Kind: lb.EventStop}, nil))
 	if err != nil {
-		return fmt.Errorf("removing our IPVS services: %w", err)
+		return fmt.Errorf("removing our services: %w", err)
 	}
 	return nil
 }

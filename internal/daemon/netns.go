@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepgo/ipvsctl/genl"
+	"keepgo/ipvsctl/nft"
 )
 
 const (
@@ -99,6 +100,15 @@ func ipvsNamespace(name *string) string {
 func openIPVS(opt genl.Options) (door *genl.Door, err error) {
 	err = within(os.Getenv(ipvsVar), func() error {
 		door, err = genl.Open(opt)
+		return err
+	})
+	return door, err
+}
+
+// openNFTables opens nftables there.
+func openNFTables(opt nft.Options) (door *nft.Door, err error) {
+	err = within(os.Getenv(ipvsVar), func() error {
+		door, err = nft.Open(opt)
 		return err
 	})
 	return door, err

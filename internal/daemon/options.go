@@ -5,6 +5,8 @@ package daemon
 import (
 	"log/syslog"
 	"os"
+
+	"keepgo/confparse"
 )
 
 // Options are the command line of keepalived(8) as far as it decides how the
@@ -37,6 +39,8 @@ type Options struct {
 	VRRPPIDFile     string // -r
 	CheckersPIDFile string // -c
 	BFDPIDFile      string // -b
+
+	DataPlane *confparse.DataPlane // --data-plane; nil for that of the configuration
 
 	KeepVIPs bool // -V: leave addresses at exit
 	KeepIPVS bool // -I: leave IPVS services at exit

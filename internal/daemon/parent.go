@@ -278,6 +278,9 @@ func (p *parent) planHA() *ha.Plan {
 
 // planLB plans the LVS half and logs what cannot be done.
 func (p *parent) planLB() *lb.Plan {
+	if p.opts.DataPlane != nil {
+		p.cfg.Global.DataPlane = *p.opts.DataPlane
+	}
 	plan, problems := lb.Build(p.cfg)
 	for _, problem := range problems {
 		p.log.printf("%v", problem)

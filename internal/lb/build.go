@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
+	"strings"
 
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
@@ -40,6 +42,7 @@ func Build(cfg *confparse.Config) (*Plan, syntax.ErrorList) {
 // kernel plans what is not of any service. Without an instance to follow, a
 // director both sends its connections and hears those of others.
 func (b *builder) kernel(g *confparse.Global) {
+	b.plan.DataPlane = g.DataPlane
 	b.plan.Timeouts = ipvsctl.Timeouts(g.LVSTimeouts)
 	b.plan.Repair = g.LVSRepair
 	b.plan.FlushAtStop = g.LVSFlushOnStop && !g.LVSFlushVS
@@ -85,6 +88,7 @@ func (b *builder) virtualServer(vs *confparse.VirtualServer) {
 		}
 	}
 	b.servers(&p, vs, path)
+	b.beyond(&p, vs, path)
 	b.plan.Pools = append(b.plan.Pools, p)
 }
 
@@ -110,8 +114,45 @@ func service(vs *confparse.VirtualServer) ipvsctl.Service {
 	if vs.Netmask.Is4() {
 		s.Netmask4 = vs.Netmask.As4()
 	}
+	if vs.FullNAT {
+		s.Source = fullNATSource(vs.FullNATFrom)
+	}
 	return s
 }
+
+// fullNATSource is what servers of FULLNAT see instead of the client.
+func fullNATSource(list []netip.Addr) string {
+	if len(list) == 0 {
+		return ipvsctl.AutoSource
+	}
+	words := make([]string, len(list))
+	for i, a := range list {
+		words[i] = a.String()
+	}
+	return strings.Join(words, " ")
+}
+
+// beyond says what nftables cannot do of a pool, where it is to balance.
+func (b *builder) beyond(p *Pool, vs *confparse.VirtualServer, path string) {
+	if b.plan.DataPlane != confparse.PlaneNFTables {
+		return
+	}
+	e := ipvsctl.Entry{Service: p.Config.Service, Destinations: map[ipvsctl.DestKey]ipvsctl.Destination{}}
+	if vs.Unscheduled {
+		e.Service.Scheduler = Rounds
+	}
+	for _, s := range p.Config.Servers {
+		e.Destinations[s.Key] = s.Destination
+	}
+	for _, i := range p.Services[:min(1, len(p.Services))] {
+		if err := ipvsctl.BeyondNFTables(b.plan.Services[i].Key, e); err != nil {
+			b.note(vs.Pos, path, syntax.Failure, "it is left out; with 'lvs_data_plane ipvs' the kernel's IPVS does it", "nftables cannot do it: %w", err)
+		}
+	}
+}
+
+// Rounds is the scheduler where none is asked for and the default needs IPVS.
+const Rounds = "wrr"
 
 // servers plans the real servers of vs, its sorry server and their checks.
 func (b *builder) servers(p *Pool, vs *confparse.VirtualServer, path string) {
@@ -189,7 +230,7 @@ func (b *builder) share(k ipvsctl.ServiceKey, vs *confparse.VirtualServer, path 
 	i, stands := b.index[k]
 	if !stands {
 		b.index[k] = len(b.plan.Services)
-		b.plan.Services = append(b.plan.Services, Service{Key: k, Pools: []int{pool}})
+		b.plan.Services = append(b.plan.Services, Service{Key: k, Pools: []int{pool}, Place: vs.Pos.String(), Unscheduled: vs.Unscheduled})
 		return b.index[k], true
 	}
 	s := &b.plan.Services[i]

@@ -23,6 +23,7 @@ type Plan struct {
 	MailChecks bool // mail of every check that turns; no_checker_emails mails of servers alone
 	Greet      bool // rs_init_notifies: tell of the first state of servers too
 
+	DataPlane   confparse.DataPlane
 	Timeouts    ipvsctl.Timeouts
 	Sync        ipvsctl.SyncWant // both roles, or none; one that follows an instance is the other half's
 	Repair      bool             // what others change in the table is put back
@@ -33,8 +34,10 @@ type Plan struct {
 // pool, and virtual servers that name the same service share it: the first says
 // how it is scheduled, and the servers of all stand in it.
 type Service struct {
-	Key   ipvsctl.ServiceKey
-	Pools []int // indices into Plan.Pools
+	Key         ipvsctl.ServiceKey
+	Pools       []int  // indices into Plan.Pools
+	Place       string // file:line of the first of them
+	Unscheduled bool   // no scheduler was asked for
 }
 
 // Owner is the server a check belongs to.

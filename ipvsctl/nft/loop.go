@@ -41,6 +41,9 @@ func (d *Door) run() {
 			f()
 			continue
 		case by := <-d.damages:
+			if d.leave.Load() {
+				continue
+			}
 			d.damaged, d.built = true, [families]bool{}
 			if by != "" {
 				d.by = by
@@ -87,10 +90,6 @@ func (d *Door) take() (want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	dirty, d.dirty = d.dirty, map[ipvsctl.ServiceKey]struct{}{}
-	for _, ev := range d.news {
-		d.opt.Report(ev)
-	}
-	d.news = nil
 	return maps.Clone(d.want), dirty
 }
 
@@ -99,7 +98,7 @@ func (d *Door) take() (want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}
 func (d *Door) adoptStanding(dirty map[ipvsctl.ServiceKey]struct{}) {
 	d.adopt = false
 	have, err := d.read()
-	if err != nil || len(have) == 0 {
+	if err != nil || len(have) == 0 || d.opt.SourcesOnly {
 		return
 	}
 	d.have = have
@@ -130,7 +129,7 @@ func (d *Door) succeed() {
 // commit sends the difference between what stands and want.
 func (d *Door) commit(want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) error {
 	for f := range families {
-		if err := d.fill(newTable(f), want, dirty); err != nil {
+		if err := d.fill(d.opt.table(f), want, dirty); err != nil {
 			return errors.Join(err, d.dial()) // with an empty queue
 		}
 	}
@@ -160,14 +159,19 @@ func (d *Door) fill(t *table, want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]s
 		return nil
 	}
 	for k := range dirty {
-		if familyOf(k) == t.family {
+		if familyOf(k) == t.family && !t.sources {
 			if err := t.turn(d.conn, k, have, want); err != nil {
 				return err
 			}
 		}
 	}
-	if err := errors.Join(t.turnSources(d.conn, have, want), t.turnCounters(d.conn, have, want)); err != nil {
+	if err := t.turnSources(d.conn, have, want); err != nil {
 		return err
+	}
+	if !t.sources {
+		if err := t.turnCounters(d.conn, have, want); err != nil {
+			return err
+		}
 	}
 	return t.addLate(d.conn)
 }
@@ -198,7 +202,7 @@ func (t *table) turn(c *nftables.Conn, k ipvsctl.ServiceKey, have, want ipvsctl.
 // raze deletes the tables, whoever built them.
 func (d *Door) raze() error {
 	for f := range families {
-		newTable(f).remove(d.conn)
+		d.opt.table(f).remove(d.conn)
 		if err := d.flush(); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EAFNOSUPPORT) {
 			return explain(err)
 		}

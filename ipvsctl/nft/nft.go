@@ -30,25 +30,15 @@ type Kind uint8
 // The events of a Door.
 const (
 	Failed    Kind = iota // Err; it is tried again
-	Refused               // nftables cannot do what Service asks for, Err says what; it is left out
 	Recovered             // everything stands as it should after a failure
 	Repaired              // another hand had changed the tables, and they were built anew; By is the program, "" if unknown
 )
 
 // Event is news from a Door. Fields that its kind does not mention are zero.
 type Event struct {
-	Kind    Kind
-	Service ipvsctl.ServiceKey
-	By      string
-	Err     error
-}
-
-// Counters is what a destination has got since it was put in.
-type Counters struct {
-	Connections uint64
-	// Packets and bytes to and from the destination, through all services that
-	// share its address and port. They count only destinations with a port.
-	InPackets, InBytes, OutPackets, OutBytes uint64
+	Kind Kind
+	By   string
+	Err  error
 }
 
 // Options say how a Door works; the zero value is good.
@@ -56,6 +46,10 @@ type Options struct {
 	// Report hears events, one at a time, from the door's goroutine. It must not
 	// call the door. The same failure is told once.
 	Report func(Event)
+	// SourcesOnly leaves the balancing to IPVS and gives the connections of
+	// FULLNAT services another source, no more. IPVS must track its connections
+	// (net.ipv4.vs.conntrack).
+	SourcesOnly bool
 }
 
 // Door holds services in nftables. Its methods are safe for concurrent use.
@@ -65,6 +59,7 @@ type Door struct {
 	socket  *netlink.Conn // under conn
 	port    atomic.Uint32 // conn's address: its changes are our own
 	events  *netlink.Conn
+	leave   atomic.Bool
 	space   *os.File // the namespace
 	damages chan string
 	wake    chan struct{}
@@ -76,7 +71,6 @@ type Door struct {
 	mu    sync.Mutex
 	want  ipvsctl.Table                   // canonical, and possible
 	dirty map[ipvsctl.ServiceKey]struct{} // Set since they were last applied
-	news  []Event                         // refusals that were not told yet
 
 	// Of the goroutine alone.
 	have     ipvsctl.Table
@@ -111,8 +105,9 @@ func Open(opt Options) (*Door, error) {
 
 // Set gives the newest want of the services that changed, and the services that
 // are not wanted any more. It never blocks: the kernel follows soon, and trouble
-// is reported. What nftables cannot do (see Refuse) is reported and left out.
-func (d *Door) Set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) {
+// is reported. What nftables cannot do (see ipvsctl.BeyondNFTables) is left out
+// and returned; nil if there is none.
+func (d *Door) Set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) (refused map[ipvsctl.ServiceKey]error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, k := range removed {
@@ -121,15 +116,30 @@ func (d *Door) Set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) {
 	for k, e := range changed {
 		k = k.Canonical()
 		e = e.Canonical(k)
-		if err := Refuse(k, e); err != nil {
-			d.news = append(d.news, Event{Kind: Refused, Service: k, Err: err})
+		if err := d.beyond(k, e); err != nil {
+			if refused == nil {
+				refused = map[ipvsctl.ServiceKey]error{}
+			}
+			refused[k] = err
 			d.unwant(k)
 			continue
 		}
 		d.want[k] = e
 		d.dirty[k] = struct{}{}
 	}
-	d.nudge()
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+	return refused
+}
+
+// beyond says what of a service is not possible. Of sources only, marks are not.
+func (d *Door) beyond(k ipvsctl.ServiceKey, e ipvsctl.Entry) error {
+	if d.opt.SourcesOnly {
+		e = ipvsctl.Entry{Service: ipvsctl.Service{Scheduler: "rr", Source: e.Service.Source}}
+	}
+	return ipvsctl.BeyondNFTables(k, e)
 }
 
 // unwant notes that a service shall not stand; d.mu is held.
@@ -140,12 +150,8 @@ func (d *Door) unwant(k ipvsctl.ServiceKey) {
 	}
 }
 
-func (d *Door) nudge() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
-	}
-}
+// Leave says that what others change stays as they changed it, or no longer.
+func (d *Door) Leave(it bool) { d.leave.Store(it) }
 
 // Sync waits until everything Set before has been applied, as far as the kernel
 // let it.
@@ -157,10 +163,13 @@ func (d *Door) Read() (t ipvsctl.Table, err error) {
 	return t, errors.Join(closed, err)
 }
 
-// Counters are those of every destination.
-func (d *Door) Counters() (all map[ipvsctl.ServiceKey]map[ipvsctl.DestKey]Counters, err error) {
-	closed := d.call(func() { all, err = d.count() })
-	return all, errors.Join(closed, err)
+// Usage is what went through our services. Packets and bytes are counted for
+// each address, port and protocol of a server, so services that share one have
+// the same; servers without a port have none. Nobody knows how many connections
+// are open.
+func (d *Door) Usage() (usage map[ipvsctl.ServiceKey]ipvsctl.Usage, err error) {
+	closed := d.call(func() { usage, err = d.usage() })
+	return usage, errors.Join(closed, err)
 }
 
 // Clear removes our services, and the tables with them, and waits until they are

@@ -18,7 +18,7 @@ import (
 func (d *Door) read() (ipvsctl.Table, error) {
 	all := ipvsctl.Table{}
 	for f := range families {
-		t := newTable(f)
+		t := d.opt.table(f)
 		switch _, err := d.conn.ListTableOfFamily(t.Name, t.Family); {
 		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EOPNOTSUPP):
 			continue
@@ -106,63 +106,79 @@ func (t *table) destKey(b []byte) (dk ipvsctl.DestKey, err error) {
 	return dk, nil
 }
 
-// count reads all counters.
-func (d *Door) count() (map[ipvsctl.ServiceKey]map[ipvsctl.DestKey]Counters, error) {
-	all := map[ipvsctl.ServiceKey]map[ipvsctl.DestKey]Counters{}
+// usage reads all counters.
+func (d *Door) usage() (map[ipvsctl.ServiceKey]ipvsctl.Usage, error) {
+	all := map[ipvsctl.ServiceKey]ipvsctl.Usage{}
 	for f := range families {
 		if !d.built[f] {
 			continue
 		}
-		if err := d.countFamily(newTable(f), all); err != nil {
+		if err := d.familyUsage(d.opt.table(f), all); err != nil {
 			return nil, fmt.Errorf("reading the counters of nftables: %w", err)
 		}
 	}
 	return all, nil
 }
 
-func (d *Door) countFamily(t *table, all map[ipvsctl.ServiceKey]map[ipvsctl.DestKey]Counters) error {
-	in, err := d.conn.GetSetElements(t.in)
+func (d *Door) familyUsage(t *table, all map[ipvsctl.ServiceKey]ipvsctl.Usage) error {
+	connections, err := t.connections(d.conn)
 	if err != nil {
 		return err
 	}
-	out, err := d.conn.GetSetElements(t.out)
+	traffic, err := t.traffic(d.conn)
 	if err != nil {
 		return err
-	}
-	traffic := map[string]Counters{}
-	for _, e := range in {
-		if e.Counter != nil {
-			traffic[string(e.Key)] = Counters{InPackets: e.Counter.Packets, InBytes: e.Counter.Bytes}
-		}
-	}
-	for _, e := range out {
-		if e.Counter != nil {
-			n := traffic[string(e.Key)]
-			n.OutPackets, n.OutBytes = e.Counter.Packets, e.Counter.Bytes
-			traffic[string(e.Key)] = n
-		}
-	}
-	objects, err := d.conn.GetNamedObjects(t.Table)
-	if err != nil {
-		return err
-	}
-	connections := map[string]uint64{}
-	for _, o := range objects {
-		if o, ok := o.(*nftables.NamedObj); ok && o.Type == nftables.ObjTypeCounter {
-			connections[o.Name] = o.Obj.(*expr.Counter).Packets
-		}
 	}
 	for k, e := range d.have {
 		if familyOf(k) != t.family {
 			continue
 		}
-		s := t.service(k, e)
-		all[k] = map[ipvsctl.DestKey]Counters{}
+		s, sum := t.service(k, e), ipvsctl.Usage{Servers: map[ipvsctl.DestKey]ipvsctl.Load{}}
 		for dk, dest := range e.Destinations {
 			n := traffic[string(trioKey(dk.Addr, k.Protocol, dk.Port))]
 			n.Connections = connections[s.server(dk, dest).counter.Name]
-			all[k][dk] = n
+			sum.Servers[dk] = ipvsctl.Load{Counters: n}
+			sum.Connections += n.Connections
+			sum.PacketsIn, sum.BytesIn = sum.PacketsIn+n.PacketsIn, sum.BytesIn+n.BytesIn
+			sum.PacketsOut, sum.BytesOut = sum.PacketsOut+n.PacketsOut, sum.BytesOut+n.BytesOut
 		}
+		all[k] = sum
 	}
 	return nil
+}
+
+// connections are the connections begun to each server, by the name of its
+// counter.
+func (t *table) connections(c *nftables.Conn) (map[string]uint64, error) {
+	objects, err := c.GetNamedObjects(t.Table)
+	list := map[string]uint64{}
+	for _, o := range objects {
+		if o, ok := o.(*nftables.NamedObj); ok && o.Type == nftables.ObjTypeCounter {
+			list[o.Name] = o.Obj.(*expr.Counter).Packets
+		}
+	}
+	return list, err
+}
+
+// traffic is what went to and from servers, by the key of their elements.
+func (t *table) traffic(c *nftables.Conn) (map[string]ipvsctl.Counters, error) {
+	list := map[string]ipvsctl.Counters{}
+	in, err := c.GetSetElements(t.in)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range in {
+		if e.Counter != nil {
+			list[string(e.Key)] = ipvsctl.Counters{PacketsIn: e.Counter.Packets, BytesIn: e.Counter.Bytes}
+		}
+	}
+	out, err := c.GetSetElements(t.out)
+	for _, e := range out {
+		if e.Counter != nil {
+			n := list[string(e.Key)]
+			n.PacketsOut, n.BytesOut = e.Counter.Packets, e.Counter.Bytes
+			list[string(e.Key)] = n
+		}
+	}
+	return list, err
 }

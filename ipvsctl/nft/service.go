@@ -43,7 +43,7 @@ func (t *table) service(k ipvsctl.ServiceKey, e ipvsctl.Entry) *service {
 	return s
 }
 
-// hasPorts reports whether servers have ports: all have, or none, as Refuse saw.
+// hasPorts reports whether servers have ports: all have, or none, as ipvsctl.BeyondNFTables saw.
 func hasPorts(e ipvsctl.Entry) bool {
 	for dk := range e.Destinations {
 		return dk.Port != 0

@@ -8,6 +8,10 @@ import (
 	"keepgo/ipvsctl"
 )
 
+// flagHashPort is IP_VS_SVC_F_SCHED_SH_PORT and IP_VS_SVC_F_SCHED_MH_PORT of
+// linux/ip_vs.h.
+const flagHashPort = 0x0010
+
 // method is how a slot is chosen for a new connection.
 type method uint8
 

@@ -47,6 +47,7 @@ const (
 type table struct {
 	*nftables.Table
 	family   family
+	sources  bool                 // only the sources of FULLNAT are chosen
 	addr     nftables.SetDatatype // of an address
 	words    uint32               // registers an address takes
 	services *nftables.Set        // address, protocol and port to chain
@@ -64,10 +65,10 @@ type late struct {
 	element nftables.SetElement
 }
 
-func newTable(f family) *table {
+func (o *Options) table(f family) *table {
 	t := &table{
 		Table:  &nftables.Table{Name: TableName, Family: nftables.TableFamilyIPv4},
-		family: f, addr: nftables.TypeIPAddr, words: 1,
+		family: f, addr: nftables.TypeIPAddr, words: 1, sources: o.SourcesOnly,
 	}
 	if f == six {
 		t.Family, t.addr, t.words = nftables.TableFamilyIPv6, nftables.TypeIP6Addr, 4
@@ -113,10 +114,13 @@ func (t *table) build(c *nftables.Conn) error {
 			return err
 		}
 	}
+	t.leaving(c)
+	if t.sources {
+		return nil
+	}
 	t.refusing(c)
 	t.choosing(c, "prerouting", nftables.ChainHookPrerouting)
 	t.choosing(c, "output", nftables.ChainHookOutput)
-	t.sources(c)
 	t.counting(c)
 	return nil
 }
@@ -180,13 +184,17 @@ func (t *table) choosing(c *nftables.Conn, name string, hook *nftables.ChainHook
 	t.rule(c, chain, []expr.Any{t.destination(), &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: r0 + t.words}, jump(t.anyPort, r0)})
 }
 
-// sources gives connections of FULLNAT services another source address.
-func (t *table) sources(c *nftables.Conn) {
+// leaving gives connections of FULLNAT services another source address.
+func (t *table) leaving(c *nftables.Conn) {
 	const sourceNAT = 100 // NF_IP_PRI_NAT_SRC
 	chain := t.base(c, "postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, sourceNAT)
 	asked := &expr.Ct{Key: expr.CtKeyPROTODST, Register: r0 + t.words + 2}
-	t.rule(c, chain, translatedOnes(), t.trioOf(t.destination(), destinationPort), []expr.Any{asked, jump(t.fullNAT, r0)})
-	t.rule(c, chain, translatedOnes(), []expr.Any{t.destination(), &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: r0 + t.words}, jump(t.fullAny, r0)})
+	only := translatedOnes()
+	if t.sources {
+		only = nil // IPVS does not mark them
+	}
+	t.rule(c, chain, only, t.trioOf(t.destination(), destinationPort), []expr.Any{asked, jump(t.fullNAT, r0)})
+	t.rule(c, chain, only, []expr.Any{t.destination(), &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: r0 + t.words}, jump(t.fullAny, r0)})
 }
 
 // counting counts what servers get and send.

@@ -222,12 +222,11 @@ func entry(scheduler string, dests ...string) ipvsctl.Entry {
 // set makes one service stand.
 func (w *world) set(k ipvsctl.ServiceKey, e ipvsctl.Entry) {
 	w.t.Helper()
-	w.door.Set(ipvsctl.Table{k: e}, nil)
+	if refused := w.door.Set(ipvsctl.Table{k: e}, nil); refused != nil {
+		w.t.Fatal(refused)
+	}
 	w.must(w.door.Sync())
 	if ev, failed := w.told(Failed); failed {
-		w.t.Fatal(ev.Err)
-	}
-	if ev, refused := w.told(Refused); refused {
 		w.t.Fatal(ev.Err)
 	}
 }

@@ -1,0 +1,197 @@
+package daemon
+
+import (
+	"errors"
+	"os"
+	"strings"
+
+	"keepgo/confparse"
+	"keepgo/internal/lb"
+	"keepgo/ipvsctl"
+	"keepgo/ipvsctl/genl"
+	"keepgo/ipvsctl/nft"
+)
+
+// plane is what balances connections: IPVS, or nftables where the kernel has
+// none. FULLNAT takes both: IPVS chooses the server, nftables the source.
+type plane struct {
+	log  func(format string, args ...any)
+	ipvs *genl.Door
+	nft  *nft.Door // of all services without ipvs, else of those with FULLNAT; nil until needed
+	lack string    // why there is neither
+}
+
+// newPlane opens what the configuration asks for. That a kernel can do nothing
+// is no error: checks are useful without.
+func newPlane(kind confparse.DataPlane, log func(string, ...any)) (*plane, error) {
+	p := &plane{log: log}
+	if kind != confparse.PlaneNFTables {
+		var err error
+		p.ipvs, err = openIPVS(genl.Options{Report: func(ev genl.Event) { log("%s", ev) }})
+		switch {
+		case err == nil:
+			return p, nil
+		case !errors.Is(err, genl.ErrNoIPVS):
+			return nil, err
+		case kind == confparse.PlaneIPVS:
+			p.lack = err.Error()
+			log("%v; health checks run all the same", err)
+			return p, nil
+		}
+		log("%v; connections are balanced with nftables instead", err)
+	}
+	var err error
+	if p.nft, err = openNFTables(nft.Options{Report: p.nftables}); err != nil {
+		p.lack = err.Error()
+		log("%v; health checks run all the same", err)
+		return p, nil
+	}
+	p.forwarding()
+	return p, nil
+}
+
+// forwarding warns where the kernel would not pass on what nftables translated.
+func (p *plane) forwarding() {
+	for _, key := range []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"} {
+		if b, err := os.ReadFile("/proc/sys/" + key); err == nil && strings.TrimSpace(string(b)) == "0" {
+			name := strings.ReplaceAll(key, "/", ".")
+			p.log("%s is 0: packets of NAT do not pass this host; set it with sysctl -w %s=1", name, name)
+		}
+	}
+}
+
+// nftables hears the door, on its goroutine.
+func (p *plane) nftables(ev nft.Event) {
+	switch ev.Kind {
+	case nft.Failed:
+		p.log("%v", ev.Err)
+	case nft.Recovered:
+		p.log("nftables: all services stand as they should again")
+	case nft.Repaired:
+		by := ""
+		if ev.By != "" {
+			by = " by " + ev.By
+		}
+		p.log("nftables: our services were changed%s and are put back", by)
+	}
+}
+
+// balances reports whether all is done by nftables.
+func (p *plane) balances() bool { return p.ipvs == nil && p.nft != nil }
+
+// set gives the newest want of services, as a door's Set, and returns what is
+// not possible.
+func (p *plane) set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) map[ipvsctl.ServiceKey]error {
+	switch {
+	case p.ipvs == nil && p.nft == nil, len(changed)+len(removed) == 0:
+		return nil
+	case p.ipvs == nil:
+		return p.nft.Set(changed, removed)
+	}
+	full := ipvsctl.Table{}
+	for k, e := range changed {
+		if e.Service.Source == "" {
+			continue
+		}
+		full[k] = e
+		e.Service.Source = ""
+		changed[k] = e
+	}
+	p.ipvs.Set(changed, removed)
+	if len(full) > 0 && p.nft == nil {
+		p.track()
+	}
+	if p.nft == nil {
+		return nil
+	}
+	for k := range changed {
+		if _, is := full[k]; !is {
+			removed = append(removed, k)
+		}
+	}
+	return p.nft.Set(full, removed)
+}
+
+// track prepares FULLNAT beside IPVS, whose connections must be tracked for it.
+func (p *plane) track() {
+	const key = "/proc/sys/net/ipv4/vs/conntrack"
+	if err := os.WriteFile(key, []byte("1"), 0); err != nil {
+		p.log("FULLNAT: %v; servers see the clients' own addresses", err)
+		return
+	}
+	var err error
+	if p.nft, err = openNFTables(nft.Options{Report: p.nftables, SourcesOnly: true}); err != nil {
+		p.log("FULLNAT: %v; servers see the clients' own addresses", err)
+	}
+}
+
+// begin prepares the first plan.
+func (p *plane) begin(s *lb.State, flush bool) {
+	if p.ipvs == nil {
+		return
+	}
+	if s != nil {
+		p.ipvs.Resume(s.Replaced)
+	}
+	if flush {
+		if err := p.ipvs.Flush(); err != nil {
+			p.log("%v", err)
+		}
+	}
+}
+
+// configure gives the kernel what is not of any service.
+func (p *plane) configure(plan *lb.Plan) {
+	if p.ipvs != nil {
+		p.ipvs.Leave(!plan.Repair)
+		p.ipvs.SetSync(plan.Sync)
+		p.ipvs.SetTimeouts(plan.Timeouts)
+		return
+	}
+	if p.nft == nil {
+		return
+	}
+	p.nft.Leave(!plan.Repair)
+	if (plan.Sync != ipvsctl.SyncWant{} || plan.Timeouts != ipvsctl.Timeouts{}) {
+		p.log("lvs_sync_daemon and lvs_timeouts need IPVS: nftables has nothing like them (conntrackd synchronizes connections)")
+	}
+}
+
+// replaced are the timeouts that ours stand in for.
+func (p *plane) replaced() (t ipvsctl.Timeouts) {
+	if p.ipvs != nil {
+		t = p.ipvs.Replaced()
+	}
+	return t
+}
+
+// usage is what went through our services.
+func (p *plane) usage() (map[ipvsctl.ServiceKey]ipvsctl.Usage, error) {
+	switch {
+	case p.ipvs != nil:
+		return p.ipvs.Usage()
+	case p.nft != nil:
+		return p.nft.Usage()
+	}
+	return nil, nil
+}
+
+// clear takes out what is ours; with whole, everything of IPVS.
+func (p *plane) clear(whole bool) (err error) {
+	if p.ipvs != nil {
+		err = p.ipvs.Clear(whole)
+	}
+	if p.nft != nil {
+		err = errors.Join(err, p.nft.Clear())
+	}
+	return err
+}
+
+func (p *plane) close() {
+	if p.ipvs != nil {
+		p.ipvs.Close()
+	}
+	if p.nft != nil {
+		p.nft.Close()
+	}
+}
