@@ -58,18 +58,18 @@ func fileRows() []row[globals] {
 				g.Reload.Check, g.Reload.CheckLog = true, path
 			}
 		}, "Checks a configuration before it is used.").in("an absolute path").or("off; /dev/null when no argument").without("a wrong configuration is never loaded by a reload").since("2.2.0"),
-		field("reload_time_file", absolute(), func(g *G) *string { return &g.Reload.TimeFile }, "Names the time of a reload.").notYet().since("2.1.0"),
-		field("reload_repeat", flag(), func(g *G) *bool { return &g.Reload.Repeat }, "Repeats that reload every day.").notYet().since("2.1.0"),
+		field("reload_time_file", absolute(), func(g *G) *string { return &g.Reload.TimeFile }, "Names the time of a reload.").since("2.1.0"),
+		field("reload_repeat", flag(), func(g *G) *bool { return &g.Reload.Repeat }, "Repeats that reload every day.").since("2.1.0"),
 		action("reload_file", "[<PATH>]", func(s *stmt, g *G) {
 			if path, ok := optional(absolute(), "").read(s); ok {
 				g.Reload.UseFile, g.Reload.File = true, path
 			}
-		}, "Exists while a configuration is read.").in("an absolute path").or("off; a path of the daemon when no argument").notYet().since("2.2.0"),
+		}, "Exists while a configuration is read.").in("an absolute path").or("off; a path of the daemon when no argument").since("2.2.0"),
 		action("include_check", "[[+|-]read|match|wildcard_match|brace_match ...]", includeCheck, "Which failing includes are errors.").
 			in("see its words").many().without("a failing include is always told").
 			options(option("read", "[+|-]", "A file that cannot be read.").or("off"), option("match", "[+|-]", "A name without a file.").or("off"),
 				option("wildcard_match", "[+|-]", "A pattern that matches nothing.").or("off"), option("brace_match", "[+|-]", "A name in braces without a file.").or("off")).since("2.2.0"),
-		field("config_save_dir", text("dir").in("made if it is missing"), func(g *G) *string { return &g.ConfigSaveDir }, "Where read configurations are kept.").notYet().since("2.2.3"),
+		field("config_save_dir", text("dir").in("made if it is missing"), func(g *G) *string { return &g.ConfigSaveDir }, "Where read configurations are kept.").since("2.2.3"),
 		field("tmp_config_directory", absolute().or("memory"), func(g *G) *string { return &g.TmpConfigDir }, "Where the joined configuration is kept.").without("it is never written to a file").since("2.2.0"),
 		field("data_use_instance", boolean(), func(g *G) *bool { return &g.DataUseInstance }, "Puts the name of the instance into that of the dump.").since("2.2.3"),
 		field("json_version", number[int](1, 2).or(1), func(g *G) *int { return &g.JSONVersion }, "The layout of the JSON dump.").since("2.2.8"),

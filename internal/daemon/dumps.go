@@ -44,6 +44,24 @@ func (p *parent) world() dump.World {
 	}
 }
 
+// logConfig logs the configuration, if -d asks for it.
+func (p *parent) logConfig() {
+	if !p.opts.DumpConf {
+		return
+	}
+	w := p.world()
+	w.Status = &status.Status{}
+	texts := [][]byte{dump.VRRP(w)}
+	if needsLVS(p.cfg) {
+		texts = append(texts, dump.Check(w))
+	}
+	for _, text := range texts {
+		for line := range strings.Lines(string(text)) {
+			p.log.printf("%s", strings.TrimSuffix(line, "\n"))
+		}
+	}
+}
+
 // umask is what files of the daemon lack.
 func (p *parent) umask() uint32 {
 	switch {

@@ -93,6 +93,7 @@ func (p *parent) load() (*confparse.Config, faults, error) {
 
 // vet is the second half of load.
 func (p *parent) vet(cfg *confparse.Config, list syntax.ErrorList) faults {
+	p.opts.override(&cfg.Global)
 	for _, e := range list {
 		if e.Severity > syntax.Note {
 			p.log.printf("%v", e)
@@ -102,6 +103,16 @@ func (p *parent) vet(cfg *confparse.Config, list syntax.ErrorList) faults {
 		p.log.printf("%v", err)
 	}
 	return faults(list)
+}
+
+// override gives what the command line says a place in the configuration.
+func (o Options) override(g *confparse.Global) {
+	if o.SNMP {
+		g.SNMP.VRRP, g.SNMP.Checker, g.SNMP.RFCv2, g.SNMP.RFCv3 = true, true, true, true
+	}
+	if o.SNMPSocket != "" {
+		g.SNMP.Socket = o.SNMPSocket
+	}
 }
 
 // fixed are values that a running daemon cannot change, as keepalived names

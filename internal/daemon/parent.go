@@ -53,6 +53,9 @@ type parent struct {
 	life     context.Context // of the notification scripts; ends when those of the stop have had their time
 	kill     context.CancelFunc
 	requests []*request
+	soon     *appointment
+	readFile string     // the reload file, while it stands
+	saved    int        // configurations that were saved
 	dumping  sync.Mutex // one dump is written at a time
 	doing    string     // Startup or Reload, until every child has its plan in force
 	complete bool       // every child was ready once
@@ -82,6 +85,7 @@ func Run(o Options) int {
 		p.log.printf("%v", err)
 		return code
 	}
+	defer p.takeCores()()
 	p.run()
 	return p.code
 }
@@ -129,6 +133,8 @@ func (p *parent) start() (err error) {
 	}
 	p.outlet = notify.NewOutlet(p.runReader, p.log.printf)
 	p.initFiles()
+	p.soon = newAppointment(p.log.printf)
+	p.logConfig()
 	if err := p.listen(); err != nil {
 		p.log.printf("%v; there is no status while this daemon runs", err)
 	}
@@ -166,6 +172,10 @@ func (p *parent) run() {
 			p.signal(s)
 		case f := <-p.events:
 			f()
+		case now := <-p.soon.clock.C:
+			if p.soon.due(now) {
+				p.reload()
+			}
 		case <-pulse.C:
 			p.manager.tell("WATCHDOG=1")
 		case <-p.files.Ready():
@@ -186,6 +196,7 @@ func (p *parent) run() {
 func (p *parent) reload() {
 	p.log.printf("Reloading")
 	p.manager.reloading()
+	p.reading()
 	defer p.completed()
 	cfg, faults, err := p.load()
 	if err != nil {
@@ -215,6 +226,8 @@ func (p *parent) apply() {
 	}
 	setName(cmp.Or(p.cfg.Global.Parent.Name, parentName))
 	p.setUmask()
+	p.soon.set(p.cfg.Global.Reload)
+	p.save(p.cfg)
 	p.foresee()
 	p.tracked.set(trackedScripts(p.cfg))
 	p.files.Set(trackedFiles(p.cfg))
@@ -348,6 +361,7 @@ func (p *parent) completed() {
 	if p.doing != "" {
 		p.log.printf("%s complete", p.doing)
 	}
+	p.read()
 	p.doing, p.complete = "", true
 	p.manager.ready()
 }

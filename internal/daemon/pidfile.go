@@ -26,28 +26,38 @@ type pidFile struct {
 // createPIDFile makes and locks the file, leaving it empty. It follows no
 // symlink. The error is errRunning when another process holds the lock.
 func createPIDFile(path string) (*pidFile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|oNoFollow, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("pid file: %w", err)
-	}
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-			return nil, fmt.Errorf("%s: %w", path, errRunning)
-		}
-		return nil, fmt.Errorf("locking %s: %w", path, err)
-	}
-	// Everybody may read it, whatever the umask is.
-	if err := f.Chmod(0o644); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("pid file: %w", err)
-	}
-	return &pidFile{f, path}, nil
+	p := &pidFile{path: path}
+	return p, p.open()
 }
 
-// write stores a process id in the file.
+func (p *pidFile) open() error {
+	f, err := os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|oNoFollow, 0o644)
+	if err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		err = errRunning
+	}
+	if err == nil {
+		err = f.Chmod(0o644) // everybody may read it, whatever the umask is
+	}
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("pid file %s: %w", p.path, err)
+	}
+	p.file = f
+	return nil
+}
+
+// write stores a process id in the file. One that was removed is made anew.
 func (p *pidFile) write(pid int) error {
+	if p.file == nil {
+		if err := p.open(); err != nil {
+			return err
+		}
+	}
 	if err := p.file.Truncate(0); err != nil {
 		return err
 	}
@@ -57,8 +67,11 @@ func (p *pidFile) write(pid int) error {
 
 // remove deletes the file and gives up the lock.
 func (p *pidFile) remove() {
-	os.Remove(p.path)
-	p.file.Close()
+	if p.file != nil {
+		os.Remove(p.path)
+		p.file.Close()
+		p.file = nil
+	}
 }
 
 // Directories of pid files: a daemon that has a name, or a network namespace,

@@ -27,6 +27,7 @@ type child struct {
 
 	needed  bool
 	ready   bool
+	leaving bool // it was told to stop
 	cmd     *exec.Cmd
 	link    *link[toChild, fromChild]
 	started time.Time
@@ -48,6 +49,8 @@ func (c *child) running() bool { return c.cmd != nil }
 func (c *child) need(needed bool) {
 	c.needed = needed
 	switch {
+	case needed && c.leaving:
+		c.ready = false // it is started anew once it has gone
 	case needed && c.running():
 		c.plan(false)
 	case needed && c.timer == nil:
@@ -151,9 +154,16 @@ func (c *child) watch(cmd *exec.Cmd, l *link[toChild, fromChild]) {
 func (c *child) exited(err error) {
 	pid, lived := c.cmd.Process.Pid, time.Since(c.started)
 	c.cmd, c.link = nil, nil
+	c.pid.remove()
 	c.parent.forget(c)
-	if c.parent.stopping || !c.needed {
+	left := c.leaving
+	c.leaving = false
+	switch {
+	case c.parent.stopping || !c.needed:
 		c.parent.ended()
+		return
+	case left:
+		c.start(false)
 		return
 	}
 	if c.parent.opts.NoRespawn || c.hopeless(err) {
@@ -217,8 +227,13 @@ func (c *child) stop(keep bool) {
 		c.timer = nil
 	}
 	if !c.running() {
+		c.pid.remove()
 		return
 	}
+	if c.leaving {
+		return
+	}
+	c.leaving = true
 	c.tell(toChild{Stop: true, Keep: keep})
 	process := c.cmd.Process
 	time.AfterFunc(c.parent.cfg.Global.ChildWait, func() { _ = process.Kill() })

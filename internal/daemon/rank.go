@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
@@ -153,4 +154,15 @@ func eachThread(do func(tid int) error) error {
 		}
 	}
 	return nil
+}
+
+// corePattern is where the kernel keeps the names of cores (core(5)).
+const corePattern = "/proc/sys/kernel/core_pattern"
+
+// unlimitedCore lets this process and its children leave cores. The Go runtime
+// does so where GOTRACEBACK says crash.
+func unlimitedCore() error {
+	debug.SetTraceback("crash")
+	os.Setenv("GOTRACEBACK", "crash")
+	return unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
 }
