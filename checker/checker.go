@@ -108,6 +108,14 @@ type Command struct {
 	Groups      []uint32 // supplementary
 }
 
+// Name is how log lines call the program.
+func (c *Command) Name() string {
+	if len(c.Args) == 0 {
+		return ""
+	}
+	return c.Args[0]
+}
+
 // Check is a probe and its rhythm.
 type Check struct {
 	ID         ID

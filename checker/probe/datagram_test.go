@@ -131,7 +131,7 @@ func TestDNS(t *testing.T) {
 		want   string
 	}{
 		"answers":                    {with(good), "passed: answered"},
-		"knows no such name":         {with(func(h *dnsmessage.Header) { h.RCode = dnsmessage.RCodeNameError }), "failed: read error occurred. (rcode = 3, NXDOMAIN)"},
+		"knows no such name":         {with(func(h *dnsmessage.Header) { h.RCode = dnsmessage.RCodeNameError }), "failed: read error occurred. (rcode = 3) NXDOMAIN"},
 		"fails":                      {with(func(h *dnsmessage.Header) { h.RCode = 9 }), "failed: read error occurred. (rcode = 9)"},
 		"truncates":                  {with(func(h *dnsmessage.Header) { h.Truncated = true }), "passed: answered"},
 		"answers other questions":    {stray, "failed: no answer within 150ms; 4 messages were no answer to our question"},

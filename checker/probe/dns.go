@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -39,13 +40,17 @@ func askDNS(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
 	if err == nil {
 		return checker.Outcome{Answer: checker.Passed, Why: "answered"}
 	}
-	o := short(c, err, dnsSubject(c)+" could not be tried", dnsSubject(c)+" failed.")
+	o := short(c, err, dnsSubject(c)+" could not be tried", dnsSubject(c)+" failure.")
 	switch {
 	case strays > 0:
 		o.Why += fmt.Sprintf("; %d messages were no answer to our question", strays)
-		o.Phrase = dnsSubject(c) + " failed. (" + o.Why + ")"
+		o.Phrase = dnsSubject(c) + " failure. (" + o.Why + ")"
 	case timedOut(err):
 		o.Phrase = dnsSubject(c) + " read timeout from socket."
+	}
+	if code, answered := errors.AsType[rcode](err); answered {
+		o.Phrase = dnsSubject(c) + " " + o.Why
+		o.Why += code.name()
 	}
 	return o
 }
@@ -79,19 +84,36 @@ func response(b []byte, id uint16) (code int, ours bool) {
 	return int(flags & dnsRCode), flags&dnsQR != 0
 }
 
-// dnsError is a response code in words: RFC 1035 section 4.1.1, RFC 2136
-// section 2.2.
-func dnsError(code int) error {
-	names := [...]string{1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
-	switch {
-	case code == 0:
-		return nil
-	case code < len(names):
-		return fmt.Errorf("read error occurred. (rcode = %d, %s)", code, names[code])
+// rcode is a response code that is an error: RFC 1035 section 4.1.1.
+type rcode int
+
+// Error implements error, in keepalived's words.
+func (c rcode) Error() string { return fmt.Sprintf("read error occurred. (rcode = %d)", int(c)) }
+
+// name is what the code is called, with a blank before it, if anything.
+func (c rcode) name() string {
+	names := [...]string{1: " FORMERR", 2: " SERVFAIL", 3: " NXDOMAIN", 4: " NOTIMP", 5: " REFUSED"}
+	if int(c) < len(names) {
+		return names[c]
 	}
-	return fmt.Errorf("read error occurred. (rcode = %d)", code)
+	return ""
+}
+
+func dnsError(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return rcode(code)
 }
 
 func dnsSubject(c *checker.Check) string { return "DNS_CHECK (" + c.Name + ")" }
 
 func dnsUp(c *checker.Check) string { return dnsSubject(c) + " succeed." }
+
+// dnsDown is what is wrong, and how often it was tried, as keepalived says it.
+func dnsDown(c *checker.Check, o *checker.Outcome) string {
+	if c.Retry > 0 {
+		return fmt.Sprintf("%s after %d retries", o.Phrase, c.Retry)
+	}
+	return o.Phrase
+}

@@ -113,7 +113,7 @@ func judgeBody(body *bodyReader, c *checker.Check, url *checker.URL, status int)
 		return bad("Regex match", c, url, regexFault(url.NoMatch))
 	}
 	return checker.Outcome{Answer: checker.Passed, Why: statusWhy(status, url),
-		Phrase: tested(url) + " success to " + c.Name + " url(" + url.Path + ")."}
+		Phrase: tested(url) + " success to " + c.Name + " url(" + url.Path + ")"}
 }
 
 func statusWhy(status int, url *checker.URL) string {

@@ -197,7 +197,7 @@ func TestHTTPRequest(t *testing.T) {
 func TestHTTPPhrases(t *testing.T) {
 	url := checker.URL{Path: "/x"}
 	for text, want := range map[string]string{
-		"HTTP/1.0 200 OK\r\n\r\n": "HTTP status code success to [10.0.0.1]:tcp:80 url(/x).",
+		"HTTP/1.0 200 OK\r\n\r\n": "HTTP status code success to [10.0.0.1]:tcp:80 url(/x)",
 		"HTTP/1.0 500 No\r\n\r\n": "HTTP status code error to [10.0.0.1]:tcp:80 url(/x): status 500, wanted 200-299.",
 		"":                        "Error in answer [10.0.0.1]:tcp:80 url(/x). (closed the connection without an answer)",
 	} {

@@ -55,7 +55,12 @@ func askPing(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
 	return o
 }
 
-func pingSubject(c *checker.Check) string { return "ICMP CHECK on service " + c.Name }
+func pingSubject(c *checker.Check) string {
+	if c.Retry > 0 { // so keepalived does
+		return "ICMP CHECK on service " + c.Name + " of " + c.Service
+	}
+	return "ICMP CHECK on service " + c.Name
+}
 
 func pingUp(c *checker.Check) string { return "ICMP connection to " + c.Name + " success." }
 

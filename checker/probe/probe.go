@@ -25,6 +25,9 @@ type kind struct {
 	subject func(c *checker.Check) string
 	// up is the log line of a target that came back.
 	up func(c *checker.Check) string
+	// down is the log line of a target that is given up; nil: subject, how often
+	// it was tried, and the reason.
+	down func(c *checker.Check, o *checker.Outcome) string
 	// fromStart counts the wait for the next probe from the start of this one.
 	fromStart bool
 }
@@ -33,9 +36,9 @@ type kind struct {
 var kinds = [...]kind{
 	checker.TCP:    {ask: askTCP, subject: tcpSubject, up: tcpUp},
 	checker.HTTP:   {ask: askHTTP, subject: httpSubject, up: httpUp},
-	checker.Script: {ask: askScript, subject: scriptSubject, up: scriptUp, fromStart: true},
-	checker.SMTP:   {ask: askSMTP, subject: smtpSubject, up: smtpUp},
-	checker.DNS:    {ask: askDNS, subject: dnsSubject, up: dnsUp},
+	checker.Script: {ask: askScript, subject: scriptSubject, up: scriptUp, down: scriptDown, fromStart: true},
+	checker.SMTP:   {ask: askSMTP, subject: smtpSubject, up: smtpUp, down: smtpDown},
+	checker.DNS:    {ask: askDNS, subject: dnsSubject, up: dnsUp, down: dnsDown},
 	checker.UDP:    {ask: askUDP, subject: udpSubject, up: udpUp},
 	checker.Ping:   {ask: askPing, subject: pingSubject, up: pingUp},
 }
@@ -64,12 +67,15 @@ var unknown = kind{
 }
 
 // downLine is keepalived's log line for a target that is given up.
-func downLine(c *checker.Check, why string) string {
+func downLine(c *checker.Check, o *checker.Outcome) string {
+	if down := kindOf(c).down; down != nil {
+		return down(c, o)
+	}
 	line := kindOf(c).subject(c) + " failed"
 	if c.Retry > 0 {
 		line += fmt.Sprintf(" after %d retries", c.Retry)
 	}
-	return line + ". (" + why + ")"
+	return line + ". (" + o.Why + ")"
 }
 
 // answer tells a failure of the target from one of this side. Only connect(2)

@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"keepgo/checker"
 	"keepgo/checker/script"
@@ -35,7 +34,19 @@ func askScript(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
 }
 
 func scriptSubject(c *checker.Check) string {
-	return fmt.Sprintf("Misc check for [%s VS %s] by [%s]", c.Name, c.Service, strings.Join(c.Probe.Program.Command.Args, " "))
+	return fmt.Sprintf("Misc check for [%s VS %s] by [%s]", c.Name, c.Service, c.Probe.Program.Command.Name())
 }
 
 func scriptUp(c *checker.Check) string { return scriptSubject(c) + " succeeded." }
+
+// scriptDown counts retries in keepalived's way.
+func scriptDown(c *checker.Check, o *checker.Outcome) string {
+	line := scriptSubject(c) + " failed"
+	switch {
+	case c.Retry == 1:
+		line += " after 1 retry"
+	case c.Retry > 1:
+		line += fmt.Sprintf(" after %d retries", c.Retry)
+	}
+	return line + " (" + o.Why + ")."
+}

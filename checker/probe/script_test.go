@@ -46,7 +46,7 @@ func TestScript(t *testing.T) {
 func TestScriptThatCannotRunFails(t *testing.T) {
 	o := Once(t.Context(), scriptCheck(true, "/no/such/script", "a"), 0)
 	want := checker.Outcome{Why: "cannot run /no/such/script a: no such file or directory",
-		Phrase: "Misc check for [[10.0.0.1]:tcp:80 VS [10.0.0.100]:tcp:80] by [/no/such/script a] failed (cannot run /no/such/script a: no such file or directory)."}
+		Phrase: "Misc check for [[10.0.0.1]:tcp:80 VS [10.0.0.100]:tcp:80] by [/no/such/script] failed (cannot run /no/such/script a: no such file or directory)."}
 	if o != want {
 		t.Errorf("got %+v", o)
 	}
@@ -56,7 +56,7 @@ func TestScriptTimeout(t *testing.T) {
 	c := scriptCheck(true, "sleep", "60")
 	c.Timeout = 100 * time.Millisecond
 	o := Once(t.Context(), c, 0)
-	if o.Answer != checker.Failed || o.Phrase != "Misc check for [[10.0.0.1]:tcp:80 VS [10.0.0.100]:tcp:80] by [sleep 60] timed out (ended after its limit of 100ms)." {
+	if o.Answer != checker.Failed || o.Phrase != "Misc check for [[10.0.0.1]:tcp:80 VS [10.0.0.100]:tcp:80] by [sleep] timed out (ended after its limit of 100ms)." {
 		t.Errorf("got %+v", o)
 	}
 }

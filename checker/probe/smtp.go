@@ -127,5 +127,8 @@ func (s *steps) expect(code string) error {
 func smtpSubject(c *checker.Check) string { return "SMTP_CHECK on service " + c.Name }
 
 func smtpUp(c *checker.Check) string {
-	return fmt.Sprintf("Remote SMTP server [%s]:%d succeed on service.", c.Probe.Target.Addr(), c.Probe.Target.Port())
+	return "Remote SMTP server " + c.Name + " succeed on service."
 }
+
+// smtpDown is what is wrong, as keepalived says it.
+func smtpDown(_ *checker.Check, o *checker.Outcome) string { return o.Phrase }

@@ -176,7 +176,7 @@ func (t *task) lines(was checker.Damper, o checker.Outcome) []string {
 	}
 	switch {
 	case was.Up && !d.Up, !was.Decided && d.Decided && !d.Up:
-		lines = append(lines, downLine(c, o.Why))
+		lines = append(lines, downLine(c, &o))
 	case !was.Up && d.Up:
 		lines = append(lines, kindOf(c).up(c))
 	}
