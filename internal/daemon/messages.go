@@ -24,6 +24,7 @@ type toChild struct {
 	Script    *scriptResult   // a tracked script ended
 	Files     map[string]int  // with HA, with LB or alone: numbers in tracked files, by name
 	Processes map[string]bool // with HA or alone: tracked processes that are as they should be, by name
+	Monitor   bool            // with HA: log every address that comes and goes (-a)
 	Report    bool            // send a Report
 	Clear     bool            // with Report: set the counters to zero then
 	Stop      bool            // hand over, clean up and end

@@ -35,7 +35,7 @@ type parent struct {
 	scope   scope
 	pids    pidFiles
 	manager *manager
-	former  *confparse.Config // before the last reload: what a reload takes away is told by it
+	tellers map[string]teller // of the configuration in force, and of the one before: what a reload takes away is told by it
 	known   map[string]bool   // faults of the configuration in force
 	vrrp    *child
 	lvs     *child
@@ -108,7 +108,7 @@ func (p *parent) prepare() (code int, err error) {
 	case err != nil:
 		return exitConfig, err
 	}
-	p.cfg, p.known = cfg, p.vet(cfg, list).keys()
+	p.cfg, p.known, p.tellers = cfg, p.vet(cfg, list).keys(), tellers(cfg)
 	p.manager = newManager()
 	p.opts = pidPaths(p.opts, &cfg.Global)
 	if p.pids, err = createPIDFiles(p.opts); errors.Is(err, errRunning) {
@@ -211,7 +211,8 @@ func (p *parent) reload() {
 		p.log.printf("Reload refused: %s cannot change while the daemon runs, restart it instead; the running configuration goes on", name)
 		return
 	}
-	p.cfg, p.former, p.known = cfg, p.cfg, faults.keys()
+	p.tellers = tellers(p.cfg, cfg)
+	p.cfg, p.known = cfg, faults.keys()
 	p.doing = "Reload"
 	p.apply()
 }
@@ -260,7 +261,7 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 		}
 		return []toChild{m}
 	}
-	m := toChild{HA: p.planHA(), States: stateFile(p.opts), Processes: maps.Clone(p.running)}
+	m := toChild{HA: p.planHA(), Monitor: p.opts.LogAddresses, States: stateFile(p.opts), Processes: maps.Clone(p.running)}
 	if !c.ready {
 		m.Sequences = maps.Clone(p.counted)
 	}
@@ -364,61 +365,6 @@ func (p *parent) completed() {
 	p.read()
 	p.doing, p.complete = "", true
 	p.manager.ready()
-}
-
-// server tells of a change of a virtual or a real server.
-func (p *parent) server(e *lb.Edge) {
-	p.outlet.Server(e.Line(), e.Subject(), e.Body, e.Mail)
-	if e.Command != nil {
-		p.scripts.Post(e.Service+" "+e.Server, *e.Command)
-	}
-}
-
-// edge runs the scripts a change of state calls for.
-func (p *parent) edge(e notify.Edge) {
-	switch {
-	case e.Kind != "INSTANCE":
-	case e.State == "MASTER":
-		p.masters[e.Name] = true
-	case e.State == "BACKUP", e.State == "FAULT", e.State == "STOP", e.State == "DELETED":
-		delete(p.masters, e.Name)
-	}
-	n, mail := p.notifies(e)
-	p.outlet.Instance(e, mail)
-	if n != nil {
-		p.scripts.Post(e.Kind+" "+e.Name, notify.Scripts(*n, e)...)
-	}
-}
-
-// notifies finds the scripts of an instance or a group, and whether its changes
-// are mailed: in the configuration in force, or in the one before.
-func (p *parent) notifies(e notify.Edge) (scripts *confparse.Notify, mail bool) {
-	for _, cfg := range []*confparse.Config{p.cfg, p.former} {
-		if cfg == nil {
-			break
-		}
-		if scripts, mail = notifiesOf(cfg, e); scripts != nil {
-			break
-		}
-	}
-	return scripts, mail
-}
-
-func notifiesOf(cfg *confparse.Config, e notify.Edge) (scripts *confparse.Notify, mail bool) {
-	if e.Kind == "GROUP" {
-		for _, g := range cfg.SyncGroups {
-			if g.Name == e.Name {
-				return &g.Notify, g.SMTPAlert
-			}
-		}
-		return nil, false
-	}
-	for _, in := range cfg.Instances {
-		if in.Name == e.Name {
-			return &in.Notify, in.SMTPAlert
-		}
-	}
-	return nil, false
 }
 
 // takeNumbers notes what the tracked files say, and returns what is new.

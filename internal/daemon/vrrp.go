@@ -31,6 +31,7 @@ type inbound struct {
 type vrrpLoop struct {
 	up      *link[fromChild, toChild]
 	log     func(format string, args ...any)
+	monitor monitor
 	rank    *rank
 	clock   *clock
 	node    *ha.Node
@@ -66,7 +67,7 @@ func runVRRP(up *link[fromChild, toChild]) error {
 	// A quiet process: what little garbage state changes make can wait.
 	debug.SetGCPercent(400)
 	l := &vrrpLoop{
-		up: up, log: logTo(up), rank: newRank(logTo(up)),
+		up: up, log: logTo(up), monitor: monitor{log: logTo(up)}, rank: newRank(logTo(up)),
 		wires:   map[ha.Wire]*wire{},
 		free:    make(chan *inbound, packets),
 		heard:   make(chan *inbound, packets),
@@ -190,6 +191,7 @@ func (l *vrrpLoop) told(m toChild) {
 
 // begin starts the first plan.
 func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
+	l.monitor.on.Store(m.Monitor)
 	l.devices.file = m.States
 	l.equip(plan)
 	l.node = ha.New(plan)
@@ -321,6 +323,8 @@ func (l *vrrpLoop) kernel(ev rtnl.Event) {
 		l.dirty.add(ev.Link.Name)
 	case rtnl.LinkGone:
 		l.dirty.add(ev.Link.Name)
+	case rtnl.AddressChanged:
+		l.monitor.hear(ev)
 	case rtnl.Resynced:
 		l.log("the kernel dropped netlink notifications; links and addresses were read anew; a larger vrrp_netlink_monitor_rcv_bufs avoids it")
 	}

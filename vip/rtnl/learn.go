@@ -26,8 +26,10 @@ func (d *Door) learn(batch []change) {
 		case c.policy.body != nil:
 			d.policySeen(c.policy, now)
 		case c.addrGone:
+			d.tellAddress(c.addr, true)
 			d.addrGone(c.addr, c.port, now)
 		default:
+			d.tellAddress(c.addr, false)
 			d.addrSeen(c.addr, now)
 		}
 	}
@@ -94,6 +96,13 @@ func (d *Door) wanted(a standing) (*entry, Link) {
 		return nil, link
 	}
 	return d.state.entries[vip.Key{Link: link.Name, Prefix: a.prefix, Peer: a.peer}], link
+}
+
+// tellAddress tells of an address that the kernel reported.
+func (d *Door) tellAddress(a standing, gone bool) {
+	if link, ok := d.links.indexed(a.index); ok {
+		d.notify(Event{Kind: AddressChanged, Address: vip.Address{Link: link.Name, Prefix: a.prefix}, Gone: gone})
+	}
 }
 
 func (d *Door) addrSeen(a standing, now time.Time) {

@@ -35,6 +35,10 @@ const (
 	LinkChanged
 	// LinkGone: Link vanished or lost its name.
 	LinkGone
+	// AddressChanged: Address came to its link, or with Gone it went; whose it is
+	// and who did it does not matter. Only Link and Prefix of it are valid. What
+	// stands when the door opens is not told.
+	AddressChanged
 	// Resynced: the kernel dropped notifications and everything was read anew.
 	// A larger Options.ReceiveBuffer avoids it.
 	Resynced
@@ -49,6 +53,7 @@ type Event struct {
 	Address vip.Address // valid if Route and Rule are nil
 	Route   *vip.Route  // not to be changed
 	Rule    *vip.Rule   // not to be changed
+	Gone    bool
 	Port    uint32
 	Taken   bool // Restored: it stood, and was removed
 	Err     error
