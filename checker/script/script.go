@@ -129,7 +129,11 @@ func command(c checker.Command, path string, args ...string) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	// Only root may change identity, and only root has groups worth dropping.
 	if os.Geteuid() == 0 || c.UID != uint32(os.Geteuid()) || c.GID != uint32(os.Getegid()) {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: c.UID, Gid: c.GID, Groups: c.Groups}
+		groups := c.Groups
+		if len(groups) == 0 {
+			groups = []uint32{c.GID} // as keepalived leaves it
+		}
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: c.UID, Gid: c.GID, Groups: groups}
 	}
 	return cmd
 }
