@@ -43,7 +43,7 @@ func startsAfter(want time.Duration) func(*stand) {
 // timerCases: RFC 9568 section 6.1, RFC 3768 section 6.1.
 var timerCases = []kase{
 	{name: "an owner speaks at once", conf: owner, play: startsAfter(0)},
-	{name: "state MASTER speaks after an interval", conf: master + "priority 100\n", play: startsAfter(1004 * ms)},
+	{name: "state MASTER speaks after an interval", alone: "waits for the master down time", conf: master + "priority 100\n", play: startsAfter(1004 * ms)},
 	{name: "state BACKUP speaks after the master down time", conf: "priority 100\n", play: startsAfter(3609 * ms)},
 	{name: "v3 state BACKUP", conf: "version 3\nadvert_int 0.5\npriority 100\n", play: startsAfter(1804 * ms)},
 	{name: "down_timer_adverts 1", conf: "version 3\nadvert_int 0.5\npriority 100\ndown_timer_adverts 1\n", play: startsAfter(804 * ms)},

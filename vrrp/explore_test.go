@@ -51,6 +51,7 @@ type explorer struct {
 // step moves router i and posts what it sends.
 func (x *explorer) step(w world, i int, ev Event) world {
 	w.r[i], x.buf = w.r[i].Step(0, ev, x.buf[:0])
+	w.r[i].answers = 0 // two routers never come near maxAnswers
 	for _, a := range x.buf {
 		if a.Kind == ActSend {
 			w.mail[1-i].push(Heard{From: x.cfg[i].Source, Priority: a.Priority, Interval: x.cfg[i].Interval})

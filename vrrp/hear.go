@@ -119,9 +119,18 @@ func (r *Router) unheard(now Time) bool {
 	return r.cfg.LastWord && r.presumed && now-spoke > answerTime
 }
 
+// maxAnswers is how many worse masters are answered in an interval. Every
+// answer reaches all of them; a flood must not be sent back to the wire, nor on
+// to scripts.
+const maxAnswers = 8
+
 // insist answers a worse master. Hosts and switches may have believed it, so
 // the addresses are announced again.
 func (r *Router) insist(now Time, h Heard, acts []Action) []Action {
+	if r.answers == maxAnswers {
+		return acts
+	}
+	r.answers++
 	a := Action{Kind: ActReannounce, Reason: ReasonLowerPriority, Peer: h}
 	lower := a
 	lower.Kind = ActLowerHeard

@@ -21,6 +21,7 @@ type Router struct {
 	// handed: the last master said that it gives up; presumed: this router
 	// took over from one that did not.
 	handed, presumed bool
+	answers          uint8 // sent to worse masters since the last beat
 	// passes: the interface lets frames in; deferred: becoming master waits
 	// for that.
 	passes, deferred bool
@@ -153,7 +154,7 @@ func (r *Router) beat(now Time, acts []Action) []Action {
 		next = now + r.cfg.Interval
 	}
 	acts = r.send(now, Action{Reason: ReasonInterval}, acts)
-	r.deadline = next
+	r.deadline, r.answers = next, 0
 	return acts
 }
 
@@ -188,6 +189,7 @@ func (r *Router) lead(now Time, why Reason, acts []Action) []Action {
 	r.passes, r.deferred = true, false
 	r.presumed = r.master.From.IsValid() && !r.handed
 	r.restore()
+	r.answers = 0
 	acts = r.send(now, Action{Reason: why}, acts)
 	return r.become(Master, Action{Reason: why}, acts)
 }

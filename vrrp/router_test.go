@@ -127,3 +127,29 @@ func TestLoweredOwner(t *testing.T) {
 		t.Errorf("priority %d after the other has stopped", r.Priority())
 	}
 }
+
+// TestFloodOfWorseMasters: a few of them are answered at once, the others by
+// the next advert, which comes in time.
+func TestFloodOfWorseMasters(t *testing.T) {
+	r := master(t, config(2, 200))
+	now, sent, last := r.Next(), 0, r.Next()
+	for end := now + 10*sec; now < end; now += ms {
+		var acts []Action
+		r, acts = r.Step(now, heard(addr1, 10), acts)
+		if now >= r.Next() {
+			r, acts = r.Step(now, Event{Kind: EventTick}, acts)
+		}
+		for _, a := range acts {
+			if a.Kind == ActSend {
+				sent++
+				if gap := now - last; gap > sec {
+					t.Errorf("silent for %v", gap)
+				}
+				last = now
+			}
+		}
+	}
+	if want := 10 * (maxAnswers + 1); sent > want || sent < 10 {
+		t.Errorf("%d adverts in 10 s, want no more than %d", sent, want)
+	}
+}
