@@ -76,6 +76,8 @@ func (n *Node) reannounce(now vrrp.Time, m *member, a *vrrp.Action, acts []Actio
 		return acts
 	case a.Reason == vrrp.ReasonPaused:
 		m.slept, m.woke = a.Late, now
+	case lower && m.rival.known(): // nothing is made up again for each advert
+		n.rivals(now, m, "", "", "")
 	case lower:
 		n.rivals(now, m, a.Peer.From.String(), fmt.Sprintf("%s (priority %d) is MASTER too", a.Peer.From, a.Peer.Priority), "")
 	}
@@ -112,6 +114,9 @@ func (n *Node) again(m *member, acts []Action) []Action {
 	return acts
 }
 
+// known tells that there is a rival whose adverts come.
+func (r *rivalry) known() bool { return r.again != vrrp.Never && !r.byARP }
+
 // rivals notes a sign of a rival.
 func (n *Node) rivals(now vrrp.Time, m *member, peer, sign, cause string) {
 	r, interval := &m.rival, m.router.MasterInterval()
@@ -133,7 +138,7 @@ func (n *Node) refused(now vrrp.Time, m *member, err error, advert *vrrp.Packet,
 	if m.router.State() != vrrp.Master || advert.Priority == 0 {
 		return
 	}
-	if m.rival.again != vrrp.Never && !m.rival.byARP { // known: nothing is made up again
+	if m.rival.known() {
 		n.rivals(now, m, "", "", "")
 		return
 	}
