@@ -77,7 +77,7 @@ func TestStopWaitsForNobody(t *testing.T) {
 	one, two := filepath.Join(w.lab.Dir, "one"), filepath.Join(w.lab.Dir, "two")
 	a := confA(wire{version: 3})
 	fifo := func(path string) string {
-		return fmt.Sprintf("notify_fifo %s\n    notify_fifo_script \"%s\"", path, reader)
+		return fmt.Sprintf("umask 022\n    notify_fifo %s\n    notify_fifo_script \"%s\"", path, reader)
 	}
 	a.global = fifo(one)
 	a.instance = fmt.Sprintf("notify_master \"%s master\"\n    notify_stop \"%s stop\"\n    notify \"%s\"", hang, say, say)
@@ -87,6 +87,9 @@ func TestStopWaitsForNobody(t *testing.T) {
 	w.becomesMasterAlone(w.a, begin)
 	has := func(line string) func() bool { return func() bool { return slices.Contains(lines(record), line) } }
 	w.eventually("the first reader starts", has("reads "+one))
+	if info := must(os.Stat(one))(t); info.Mode().Perm() != 0o644 {
+		t.Errorf("with umask 022 the FIFO has %v", info.Mode())
+	}
 	w.eventually("notify_master hangs", has("master hangs"))
 
 	a.global = fifo(two)

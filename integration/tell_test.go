@@ -56,6 +56,7 @@ func (s *tale) path(name string) string { return filepath.Join(s.dir, name) }
 // recorderText writes what a script can see of itself, a file a run, with as few
 // programs as can be: at the stop it has a second.
 const recorderText = `#!/bin/sh
+exec 8>&1
 {
 for a in "$0" "$@"; do printf '[%s]' "$a"; done
 echo

@@ -237,7 +237,7 @@ func (p *parent) apply() {
 		p.log.printf("%v", err)
 	}
 	p.procs.Set(trackedProcesses(p.cfg))
-	p.outlet.Apply(notify.OptionsOf(&p.cfg.Global))
+	p.outlet.Apply(notify.OptionsOf(&p.cfg.Global, p.umask()))
 	p.vrrp.need(vrrp)
 	p.lvs.need(lvs)
 	if !lvs {

@@ -37,6 +37,7 @@ type Log func(format string, args ...any)
 type FIFOOptions struct {
 	Path        string             // absolute; "" is no FIFO
 	User, Group string             // the owner of a FIFO made by us; "" as for scripts
+	Mode        uint32             // of a FIFO made by us; 0 means 0600
 	Script      *confparse.Command // started once, with the path as last argument; nil none
 }
 

@@ -20,8 +20,8 @@ type Options struct {
 
 // OptionsOf are the options a configuration names, with keepalived's defaults
 // (global_data.c): the host's name, its user as sender, and for a FIFO the user
-// for scripts.
-func OptionsOf(g *confparse.Global) Options {
+// for scripts and what umask leaves of 0644.
+func OptionsOf(g *confparse.Global, umask uint32) Options {
 	host, _ := os.Hostname()
 	if host == "" {
 		host = "localhost"
@@ -41,7 +41,7 @@ func OptionsOf(g *confparse.Global) Options {
 		m.From = userName() + "@" + host
 	}
 	return Options{
-		Common: fifoOf(g, g.NotifyFIFO), VRRP: fifoOf(g, g.VRRPNotifyFIFO), LVS: fifoOf(g, g.LVSNotifyFIFO),
+		Common: fifoOf(g, g.NotifyFIFO, umask), VRRP: fifoOf(g, g.VRRPNotifyFIFO, umask), LVS: fifoOf(g, g.LVSNotifyFIFO, umask),
 		Mail: m,
 	}
 }
@@ -53,8 +53,8 @@ func userName() string {
 	return "root"
 }
 
-func fifoOf(g *confparse.Global, f confparse.FIFO) FIFOOptions {
-	o := FIFOOptions{Path: f.Path, User: f.User, Group: f.Group, Script: f.Script}
+func fifoOf(g *confparse.Global, f confparse.FIFO, umask uint32) FIFOOptions {
+	o := FIFOOptions{Path: f.Path, User: f.User, Group: f.Group, Mode: 0o644 &^ umask, Script: f.Script}
 	if o.User == "" {
 		o.User, o.Group = g.ScriptUser, g.ScriptGroup
 	}

@@ -193,8 +193,8 @@ func TestOptionsOf(t *testing.T) {
 		SMTPTLS: "required", SMTPCA: "ca", SMTPUser: "keep", SMTPPasswordFile: "secret", SMTPPatience: time.Hour,
 		NotifyFIFO: confparse.FIFO{Path: "/a"}, LVSNotifyFIFO: confparse.FIFO{Path: "/b", User: "daemon"},
 	}
-	o := OptionsOf(g)
-	if o.Common.User != "nobody" || o.LVS.User != "daemon" || o.VRRP.Path != "" {
+	o := OptionsOf(g, 0o177)
+	if o.Common.User != "nobody" || o.LVS.User != "daemon" || o.Common.Mode != 0o600 || OptionsOf(g, 0o22).LVS.Mode != 0o644 || o.VRRP.Path != "" {
 		t.Errorf("%+v", o)
 	}
 	if m := o.Mail; m.Helo == "" || m.RouterID != m.Helo || !strings.HasSuffix(m.From, "@"+m.Helo) {

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,8 +19,7 @@ type pipe struct {
 	ours     bool // made by us
 }
 
-// openPipe opens the FIFO at o.Path, and makes one, readable by its owner alone,
-// where nothing stands. It is opened for reading too, so that it needs no reader
+// openPipe opens the FIFO at o.Path, and makes one where nothing stands. It is opened for reading too, so that it needs no reader
 // (fifo(7)); without waiting, so that a full one costs nobody time. What stands
 // there already must be a FIFO of this user or of the configured one: whoever
 // owns it reads what we write.
@@ -29,7 +29,7 @@ func openPipe(o FIFOOptions) (pipe, error) {
 		return pipe{fd: -1}, err
 	}
 	p := pipe{fd: -1}
-	switch err := unix.Mkfifo(o.Path, 0o600); {
+	switch err := unix.Mkfifo(o.Path, cmp.Or(o.Mode, 0o600)); {
 	case err == nil:
 		p.ours = true
 	case !errors.Is(err, unix.EEXIST):
