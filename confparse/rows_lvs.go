@@ -97,7 +97,7 @@ func serviceRows() []row[service] {
 		field("persistence_engine", text("name").in("such as sip"), func(o *S) *string { return &o.Engine }, "The IPVS persistence engine, such as sip.").since("1.2.20"),
 		action("persistence_timeout", "[<SECS>]", persistence, "How long a client keeps its server.").in("1-2678400").or("0; 360 when no argument").since("1.1.0"),
 		action("persistence_granularity", "<NETMASK> | <LEN>", granularity, "The network of clients that share a server; it turns persistence on.").in("a netmask of IPv4; 1-128 of IPv6").or("255.255.255.255 / 128").since("1.1.0"),
-		field("ha_suspend", flag().in("services with an address"), func(o *S) *bool { return &o.HASuspend }, "Checks only while the address is on this host.").notYet().since("1.1.0"),
+		field("ha_suspend", flag().in("services with an address"), func(o *S) *bool { return &o.HASuspend }, "Checks only while the address is on this host.").since("1.1.0"),
 		field("smtp_alert", boolean().or("smtp_alert_checker, else smtp_alert, else off"), func(o *S) *bool { return &o.SMTPAlert }, "Sends mails about the quorum.").since("2.0.0"),
 		field("virtualhost", text("string"), func(o *S) *string { return &o.virtualHost }, "The Host header of HTTP checks.").since("1.1.0"),
 		field("snmp_name", text("string"), func(o *S) *string { return &o.SNMPName }, "The name of the service in SNMP.").notYet().since("2.2.3"),

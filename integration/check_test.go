@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -149,5 +151,57 @@ func TestStatusTellsTheState(t *testing.T) {
 	defer c.Close()
 	if b := must(io.ReadAll(c))(t); len(b) == 0 || b[0] != '{' {
 		t.Errorf("the socket says %q", b)
+	}
+}
+
+// TestChecksFollowAddressAndFile: with ha_suspend nobody is asked before the
+// address is here, and a tracked file moves the weight of its server.
+func TestChecksFollowAddressAndFile(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived's checkers do not start without IPVS, and it has no status")
+	w := newWorld(t, ours, ours)
+	file := filepath.Join(w.lab.Dir, "load")
+	w.do(os.WriteFile(file, []byte("2\n"), 0o644))
+	w.a.configure(`
+track_file load {
+    file ` + file + `
+    weight -1
+}
+virtual_server 10.0.0.100 80 {
+    lvs_sched rr
+    lvs_method DR
+    protocol TCP
+    delay_loop 1
+    warmup 0
+    ha_suspend
+    real_server 10.0.0.21 80 {
+        TCP_CHECK {
+        }
+    }
+    real_server 10.0.0.22 80 {
+        weight 10
+        FILE_CHECK {
+            track_file load
+        }
+    }
+}
+`)
+	w.a.start()
+	tells := func(suspended, first bool, second int) {
+		t.Helper()
+		w.eventually(fmt.Sprintf("suspended %v, first server up %v, second of weight %d", suspended, first, second), func() bool {
+			s := service(w.a.status())
+			return s != nil && s.Suspended == suspended && s.Servers[0].Up == first && s.Servers[1].Weight == second
+		})
+	}
+	tells(true, true, 8) // nobody answers there, and nobody asked
+	w.do(os.WriteFile(file, []byte("5\n"), 0o644))
+	tells(true, true, 5)
+	w.do(w.a.AddAddr(lanLink, netip.PrefixFrom(vip4, 32)))
+	tells(false, false, 5)
+	w.do(w.a.DelAddr(lanLink, netip.PrefixFrom(vip4, 32)))
+	tells(true, false, 5)
+	if p := w.a.status().Probes; p == nil || p.Probes == 0 || p.Checks != 0 {
+		t.Errorf("probes %+v", p)
 	}
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"keepgo/checker/probe"
 	"keepgo/internal/lb"
 	"keepgo/internal/status"
+	"keepgo/internal/watch"
 	"keepgo/ipvsctl"
 )
 
@@ -21,8 +23,9 @@ type lvsLoop struct {
 	rank   *rank
 	node   *lb.Node
 	probes *probe.Runner
-	plane  *plane // nil before the first plan
-	fresh  bool   // the parent has the node's state
+	plane  *plane           // nil before the first plan
+	here   *watch.Addresses // nil while no service has ha_suspend
+	fresh  bool             // the parent has the node's state
 }
 
 // snapshots is the time between two states sent to the parent. What is lost
@@ -56,6 +59,8 @@ func (l *lvsLoop) run() error {
 			}
 			l.perform(acts)
 			l.fresh = false
+		case <-l.moved():
+			l.hereAre(l.here.Take())
 		case m, open := <-l.up.in:
 			if !open || m.Stop {
 				return l.stop(open && m.Keep)
@@ -126,9 +131,52 @@ func (l *lvsLoop) adopt(m toChild) error {
 		l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB}, nil))
 	}
 	l.plane.configure(l.node.Plan())
-	l.probes.Set(l.node.Plan().Checks)
+	l.watch()
 	l.fresh = false
 	return nil
+}
+
+// watch follows the addresses that ha_suspend depends on, where there are any,
+// and lets the checks begin.
+func (l *lvsLoop) watch() {
+	wanted := l.node.Plan().Watched()
+	if l.here == nil && len(wanted) > 0 {
+		var err error
+		if l.here, err = watch.NewAddresses(l.log); err != nil {
+			l.log("ha_suspend: %v; checks run wherever the addresses are", err)
+			l.hereAre(everywhere(wanted))
+			return
+		}
+	}
+	if l.here == nil {
+		l.probes.Set(l.node.Checks())
+		return
+	}
+	l.here.Set(wanted)
+	l.hereAre(l.here.Take())
+}
+
+func everywhere(addrs []netip.Addr) map[netip.Addr]bool {
+	here := make(map[netip.Addr]bool, len(addrs))
+	for _, a := range addrs {
+		here[a] = true
+	}
+	return here
+}
+
+// hereAre lets checks rest or run by the addresses on this machine.
+func (l *lvsLoop) hereAre(here map[netip.Addr]bool) {
+	l.perform(l.node.Step(lb.Event{Kind: lb.EventHere, Here: here}, nil))
+	l.probes.Set(l.node.Checks())
+}
+
+// moved is readable when a watched address came or went; never while none is
+// watched.
+func (l *lvsLoop) moved() <-chan struct{} {
+	if l.here == nil {
+		return nil
+	}
+	return l.here.Ready()
 }
 
 // filesSay lets the node hear the numbers in tracked files, in the order of

@@ -73,14 +73,14 @@ func (b *builder) virtualServer(vs *confparse.VirtualServer) {
 		b.note(vs.Pos, path, syntax.Failure, "it is left out", "%w", err)
 		return
 	}
-	if vs.HASuspend {
-		b.note(vs.Pos, path, syntax.Warning, "its checks run always", "ha_suspend is not supported")
-	}
 	p := Pool{
 		Key: key, Name: name, Protocol: uint8(vs.Protocol),
 		Config:   ipvsctl.PoolConfig{Service: service(vs), Quorum: vs.Quorum, Hysteresis: vs.Hysteresis},
 		QuorumUp: vs.QuorumUp, QuorumDown: vs.QuorumDown,
 		Omega: vs.Omega, SMTPAlert: vs.SMTPAlert,
+	}
+	if vs.HASuspend && vs.Group == "" && vs.FWMark == 0 {
+		p.Suspend = vs.Addr.Unmap()
 	}
 	for _, k := range keys {
 		if i, joined := b.share(k, vs, path); joined {

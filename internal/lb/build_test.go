@@ -100,7 +100,6 @@ func TestBuildLeavesOut(t *testing.T) {
 	back := vs(5, rs(1, 1))
 	back.Group = "back"
 	bfd := vs(6, rs(1, 1, &confparse.Checker{Kind: confparse.BFDCheck}))
-	bfd.HASuspend = true
 	web := vs(7, rs(1, 1, &confparse.Checker{Kind: confparse.HTTPCheck, HTTP: &confparse.HTTP{}}))
 	p, services, faults := built(&confparse.Config{
 		ServerGroups:   []*confparse.ServerGroup{group("huge", span("10.0.0.0", "10.255.255.255", 1)), group("back", span("10.0.0.2", "10.0.0.1", 1))},
@@ -114,7 +113,6 @@ func TestBuildLeavesOut(t *testing.T) {
 		"vs [10.1.0.1]:tcp:80: warning: [10.1.0.1]:tcp:80 belongs to virtual server [10.1.0.1]:tcp:80 already; its servers are added there, and the first scheduler counts",
 		"vs [huge]:0: error: group names more than 65536 services; it is left out",
 		"vs [back]:0: error: : range 10.0.0.2-10.0.0.1 of group back runs backwards; it is left out",
-		"vs [10.1.0.6]:tcp:80: warning: ha_suspend is not supported; its checks run always",
 		"vs [10.1.0.6]:tcp:80 > real_server [10.0.0.1]:tcp:80: error: BFD_CHECK is not supported; the server counts as if it had no such check",
 		"vs [10.1.0.7]:tcp:80 > real_server [10.0.0.1]:tcp:80: error: HTTP_GET has no url; the check is left out"))
 	if len(p.Pools[0].Servers) != 1 || p.Pools[0].Config.Servers[0].Destination.Weight != 3 {

@@ -331,7 +331,7 @@ func TestStatus(t *testing.T) {
 	n.Step(up(1), nil)
 	n.Step(up(2), nil)
 	got := fmt.Sprintf("%+v", n.Status())
-	expect(t, "status", got, "[{Name:[10.1.0.1]:tcp:80 Up:true Sorry:false Servers:["+
+	expect(t, "status", got, "[{Name:[10.1.0.1]:tcp:80 Up:true Sorry:false Suspended:false Servers:["+
 		"{Name:[10.0.0.1]:tcp:80 Up:false Weight:3 Why:refused Traffic:<nil>} {Name:[10.0.0.2]:tcp:80 Up:true Weight:5 Why:connected Traffic:<nil>}] Traffic:<nil>}]")
 }
 

@@ -1,6 +1,8 @@
 package lb
 
 import (
+	"net/netip"
+
 	"keepgo/checker"
 	"keepgo/ipvsctl"
 )
@@ -14,6 +16,7 @@ const (
 	EventReload                  // Event.Plan replaces the plan
 	EventStop                    // take everything out and end
 	EventFile                    // the tracked file Name says Number
+	EventHere                    // Here tells which of Plan.Watched are on this machine
 )
 
 // Event is one thing that happened; fields its kind does not use are zero.
@@ -23,6 +26,7 @@ type Event struct {
 	Plan   *Plan
 	Name   string
 	Number int
+	Here   map[netip.Addr]bool
 }
 
 // ActionKind says what a Node wants done.
@@ -55,6 +59,7 @@ type Node struct {
 	numbers    map[string]int   // in the tracked files, as last heard
 	influences []influence      // parallel to plan.Follows
 	followers  map[string][]int // into plan.Follows, by file
+	here       map[netip.Addr]bool
 }
 
 // pool is a Pool at work.
@@ -151,6 +156,8 @@ func (n *Node) Step(ev Event, acts []Action) []Action {
 		return n.stop(acts)
 	case EventFile:
 		return n.hearFile(ev.Name, ev.Number, acts)
+	case EventHere:
+		return n.hearHere(ev.Here, acts)
 	}
 	return acts
 }

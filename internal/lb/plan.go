@@ -5,6 +5,8 @@
 package lb
 
 import (
+	"net/netip"
+
 	"keepgo/checker"
 	"keepgo/confparse"
 	"keepgo/ipvsctl"
@@ -62,6 +64,7 @@ type Pool struct {
 	QuorumDown *confparse.Command
 	Omega      bool // scripts and mails at shutdown and removal too
 	SMTPAlert  bool
+	Suspend    netip.Addr // ha_suspend: checks rest while it is not on this machine; zero never
 }
 
 // Server is what a real server has besides its place in IPVS.

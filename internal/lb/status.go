@@ -8,7 +8,7 @@ func (n *Node) Status() []status.Service {
 	out := make([]status.Service, len(n.pools))
 	for i := range n.pools {
 		p := &n.pools[i]
-		s := status.Service{Name: p.plan.Name, Up: p.Up(), Sorry: p.SorryActive(), Servers: make([]status.Server, len(p.plan.Servers))}
+		s := status.Service{Name: p.plan.Name, Up: p.Up(), Sorry: p.SorryActive(), Suspended: p.plan.asleep(n.here), Servers: make([]status.Server, len(p.plan.Servers))}
 		for j := range s.Servers {
 			state, _ := p.Server(p.plan.Config.Servers[j].Key)
 			s.Servers[j] = status.Server{Name: p.plan.Servers[j].Name, Up: state.Up, Weight: state.Weight}

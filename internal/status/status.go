@@ -95,11 +95,12 @@ type Script struct {
 
 // Service is one virtual_server.
 type Service struct {
-	Name    string   `json:"name"`  // [10.0.0.100]:tcp:80
-	Up      bool     `json:"up"`    // quorum is met
-	Sorry   bool     `json:"sorry"` // the sorry server answers
-	Servers []Server `json:"servers"`
-	Traffic *Traffic `json:"traffic,omitempty"` // nil where IPVS tells nothing
+	Name      string   `json:"name"`                // [10.0.0.100]:tcp:80
+	Up        bool     `json:"up"`                  // quorum is met
+	Sorry     bool     `json:"sorry"`               // the sorry server answers
+	Suspended bool     `json:"suspended,omitempty"` // ha_suspend: nobody checks while the address is elsewhere
+	Servers   []Server `json:"servers"`
+	Traffic   *Traffic `json:"traffic,omitempty"` // nil where IPVS tells nothing
 }
 
 // Traffic is what went through a service or to a server since it stands, or its
