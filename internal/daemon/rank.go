@@ -23,7 +23,7 @@ type manner struct {
 
 // mannerOf is how the configuration wants a child to run.
 func mannerOf(g *confparse.Global, name string) manner {
-	m := manner{g.VRRP, g.MaxAutoPriority, g.MinAutoPriorityDelay}
+	m := manner{Process: g.VRRP, MaxAuto: g.MaxAutoPriority, LateAfter: g.MinAutoPriorityDelay}
 	if name == LVSProcess {
 		m.Process = g.Checker
 	}

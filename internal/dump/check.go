@@ -138,15 +138,14 @@ func (p *page) service(vs *confparse.VirtualServer, s *status.Service) {
 
 func (p *page) scheduling(vs *confparse.VirtualServer) {
 	p.put("   lvs_sched = %s", vs.Scheduler)
-	names := []string{"flag-1", "flag-2", "flag-3"}
-	switch vs.Scheduler {
-	case "sh":
-		names = []string{"sh-fallback", "sh-port"}
-	case "mh":
-		names = []string{"mh-fallback", "mh-port"}
-	}
-	for i, name := range names {
-		p.put("   %s = %s", name, enabled(vs.SchedFlags&(8<<i) != 0))
+	switch s := vs.Scheduler; s {
+	case "sh", "mh":
+		p.put("   %s-port = %s", s, enabled(vs.SchedFlags&16 != 0))
+		p.put("   %s-fallback = %s", s, enabled(vs.SchedFlags&8 != 0))
+	default:
+		for i := range 3 {
+			p.put("   flag-%d = %s", i+1, enabled(vs.SchedFlags&(8<<i) != 0))
+		}
 	}
 	p.put("   One packet scheduling = %s", enabled(vs.OnePacket))
 	p.when(vs.Persistence > 0, "   persistence timeout = %d", seconds(vs.Persistence))
