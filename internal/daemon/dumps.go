@@ -22,14 +22,39 @@ import (
 // says otherwise: they are for root alone.
 const defaultUmask = 0o177
 
+// dumpFile is a file to write, and what makes its text.
+type dumpFile struct {
+	path string
+	text func(dump.World) []byte
+}
+
 // dump writes the files that a signal asks for. The children only tell their
 // state as a value: the writing is the parent's, and not on its loop.
 func (p *parent) dump(s os.Signal) {
-	w := p.world()
+	w, files := p.world(), p.dumpFiles(s)
 	p.collect(s == sigStatsClear, func(st *status.Status) {
 		w.Status = st
-		go p.writeDumps(s, w)
+		go p.writeDumps(files, w)
 	})
+}
+
+// dumpFiles are the files of a signal.
+func (p *parent) dumpFiles(s os.Signal) (files []dumpFile) {
+	switch s {
+	case unix.SIGUSR1:
+		files = append(files, dumpFile{p.dataFile("parent"), dump.Parent})
+		if p.vrrp.needed {
+			files = append(files, dumpFile{p.dataFile(""), dump.VRRP})
+		}
+		if p.lvs.needed {
+			files = append(files, dumpFile{p.dataFile("check"), dump.Check})
+		}
+	case sigJSON:
+		files = append(files, dumpFile{TempFile("keepalived.json"), dump.JSON})
+	case unix.SIGUSR2, sigStatsClear:
+		files = append(files, dumpFile{TempFile("keepalived.stats"), func(w dump.World) []byte { return dump.Stats(w.Status) }})
+	}
+	return files
 }
 
 // world is what dumps tell of, but for the status.
@@ -81,32 +106,19 @@ func (p *parent) setUmask() {
 	}
 }
 
-// writeDumps writes the files of one signal.
-func (p *parent) writeDumps(s os.Signal, w dump.World) {
+// writeDumps writes files. One without a text is not written.
+func (p *parent) writeDumps(files []dumpFile, w dump.World) {
 	p.dumping.Lock()
 	defer p.dumping.Unlock()
-	switch s {
-	case unix.SIGUSR1:
-		w.Links = links(virtual(w.Config))
-		p.put(p.dataFile("parent"), w, dump.Parent(w))
-		if p.vrrp.needed {
-			p.put(p.dataFile(""), w, dump.VRRP(w))
+	w.Links = links(virtual(w.Config))
+	for _, f := range files {
+		text := f.text(w)
+		if text == nil {
+			continue
 		}
-		if p.lvs.needed {
-			p.put(p.dataFile("check"), w, dump.Check(w))
+		if err := writeSafe(f.path, text, 0o666&^fs.FileMode(w.Umask)); err != nil {
+			p.log.printf("dump: %v", err)
 		}
-	case sigJSON:
-		if text := dump.JSON(w); text != nil {
-			p.put(TempFile("keepalived.json"), w, text)
-		}
-	case unix.SIGUSR2, sigStatsClear:
-		p.put(TempFile("keepalived.stats"), w, dump.Stats(w.Status))
-	}
-}
-
-func (p *parent) put(path string, w dump.World, text []byte) {
-	if err := writeSafe(path, text, 0o666&^fs.FileMode(w.Umask)); err != nil {
-		p.log.printf("dump: %v", err)
 	}
 }
 
