@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"keepgo/checker/script"
@@ -44,7 +45,10 @@ func (p *parent) dumpFiles(s os.Signal) (files []dumpFile) {
 	case unix.SIGUSR1:
 		files = append(files, dumpFile{p.dataFile("parent"), dump.Parent})
 		if p.vrrp.needed {
-			files = append(files, dumpFile{p.dataFile(""), dump.VRRP})
+			files = append(files, dumpFile{p.dataFile(""), func(w dump.World) []byte {
+				w.Links = links(virtual(w.Config))
+				return dump.VRRP(w)
+			}})
 		}
 		if p.lvs.needed {
 			files = append(files, dumpFile{p.dataFile("check"), dump.Check})
@@ -110,7 +114,6 @@ func (p *parent) setUmask() {
 func (p *parent) writeDumps(files []dumpFile, w dump.World) {
 	p.dumping.Lock()
 	defer p.dumping.Unlock()
-	w.Links = links(virtual(w.Config))
 	for _, f := range files {
 		text := f.text(w)
 		if text == nil {
@@ -205,7 +208,8 @@ func virtual(cfg *confparse.Config) map[netip.Addr]bool {
 func links(virtual map[netip.Addr]bool) []dump.Link {
 	var list []dump.Link
 	all, _ := net.Interfaces()
-	for _, n := range all {
+	place := make(map[int]int, len(all))
+	for i, n := range all {
 		l := dump.Link{
 			Name: n.Name, Index: n.Index, MTU: n.MTU, MAC: n.HardwareAddr.String(),
 			Broadcast: n.Flags&net.FlagBroadcast != 0, Loopback: n.Flags&net.FlagLoopback != 0,
@@ -214,13 +218,15 @@ func links(virtual map[netip.Addr]bool) []dump.Link {
 		if l.Loopback {
 			l.MAC = ""
 		}
-		addrs, _ := n.Addrs()
-		for _, a := range addrs {
-			if p, err := netip.ParsePrefix(a.String()); err == nil && !virtual[p.Addr()] {
-				l.Addr4, l.Addr6 = firstOf(l.Addr4, l.Addr6, p.Addr())
-			}
+		list, place[n.Index] = append(list, l), i
+	}
+	addrs, _ := netlink.AddrList(nil, netlink.FAMILY_ALL) // of all interfaces at once
+	for _, a := range addrs {
+		i, known := place[a.LinkIndex]
+		addr, ok := netip.AddrFromSlice(a.IP)
+		if addr = addr.Unmap(); known && ok && !virtual[addr] {
+			list[i].Addr4, list[i].Addr6 = firstOf(list[i].Addr4, list[i].Addr6, addr)
 		}
-		list = append(list, l)
 	}
 	return list
 }
