@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,11 +22,12 @@ const maxStrays = 1000
 // filler is what keepalived sends where nothing else is told.
 const filler = "keepalived check - "
 
+// room is how much of a datagram is read, where a longer one is not asked for:
+// many wait at a time.
+const room = 512
+
 // fill is n bytes of filler.
 func fill(n int) []byte { return []byte(strings.Repeat(filler, n/len(filler)+1)[:n]) }
-
-// letters are buffers for the largest datagram.
-var letters = sync.Pool{New: func() any { b := make([]byte, math.MaxUint16); return &b }}
 
 // converse sends one datagram and shows each that comes back to judge, until
 // it says that one is the answer, or nothing more comes within the timeout.
@@ -47,18 +47,25 @@ func converse(ctx context.Context, c *checker.Check, protocol int, request []byt
 	if _, err = s.Write(request); err != nil {
 		return err
 	}
-	buf := letters.Get().(*[]byte)
-	defer letters.Put(buf)
+	buf := make([]byte, size(&c.Probe))
 	for range maxStrays {
-		n, err := s.Read(*buf)
+		n, err := s.Read(buf)
 		if err != nil && !errors.Is(err, io.EOF) { // os.File takes an empty datagram for the end
 			return err
 		}
-		if done, err := judge((*buf)[:n]); done || err != nil {
+		if done, err := judge(buf[:n]); done || err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("%d datagrams came and none was the answer", maxStrays)
+}
+
+// size is how much of an answer to p must be read to judge it.
+func size(p *checker.Probe) int {
+	if p.Datagram == nil {
+		return room
+	}
+	return min(max(room, p.Datagram.Max+1, len(p.Datagram.Reply)), math.MaxUint16)
 }
 
 // hearErrors makes every ICMP error about the target one of the socket, not

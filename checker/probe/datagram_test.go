@@ -67,6 +67,7 @@ func TestUDP(t *testing.T) {
 	got := make(chan string, 32)
 	echo := answering(t, func(b []byte) [][]byte { got <- string(b); return [][]byte{b} })
 	mute := answering(t, func([]byte) [][]byte { return nil })
+	giant := answering(t, func([]byte) [][]byte { return [][]byte{bytes.Repeat([]byte("a"), 60000)} })
 	empty := answering(t, func([]byte) [][]byte { return [][]byte{{}} })
 	need := func(reply, mask string, lowest, highest int) checker.Datagram {
 		return checker.Datagram{Payload: []byte("ab"), Required: true, Reply: []byte(reply), Mask: []byte(mask), Min: lowest, Max: highest}
@@ -88,7 +89,9 @@ func TestUDP(t *testing.T) {
 		{"begins wrong", echo, need("ax", "\xff\xff", 0, 255), "failed: reply data mismatch at byte 2: 0x62, wanted 0x78"},
 		{"shorter than the pattern", echo, need("abc", "\xff\xff\xff", 0, 255), "passed: answered with 2 bytes"},
 		{"too short", echo, need("a", "\xff", 3, 255), "failed: answer has 2 bytes, wanted 3 at least"},
-		{"too long", echo, need("a", "\xff", 0, 1), "failed: answer has 2 bytes, wanted 1 at most"},
+		{"too long", echo, need("a", "\xff", 0, 1), "failed: answer has 2 bytes or more, wanted 1 at most"},
+		{"long, and may be", giant, need("a", "\xff", 0, 65535), "passed: answered with 60000 bytes"},
+		{"long, and may not be", giant, need("a", "\xff", 0, 600), "failed: answer has 601 bytes or more, wanted 600 at most"},
 		{"lengths count with a pattern only", echo, checker.Datagram{Required: true, Min: 99}, "passed: answered with 32 bytes"},
 	}
 	for _, tt := range tests {

@@ -112,7 +112,7 @@ func judgeBody(body *bodyReader, c *checker.Check, url *checker.URL, status int)
 	case url.Regex != nil && matched == url.NoMatch:
 		return bad("Regex match", c, url, regexFault(url.NoMatch))
 	}
-	return checker.Outcome{Answer: checker.Passed, Why: statusWhy(status, url),
+	return checker.Outcome{Answer: checker.Passed, Why: statusWhy(status, url) + body.shortfall(),
 		Phrase: tested(url) + " success to " + c.Name + " url(" + url.Path + ")"}
 }
 

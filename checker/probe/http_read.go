@@ -131,5 +131,5 @@ func (b *bodyReader) shortfall() string {
 	if b.length < 0 || b.n == b.length {
 		return ""
 	}
-	return fmt.Sprintf(" (Content-Length is %d)", b.length)
+	return fmt.Sprintf(" (Content-Length is %d, %d bytes came)", b.length, b.n)
 }

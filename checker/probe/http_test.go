@@ -93,7 +93,7 @@ func TestHTTPJudges(t *testing.T) {
 		{"digest", ok + "hello", checker.URL{Digest: strings.ToUpper(sum("hello"))}, ""},
 		{"digest up to Content-Length", "HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\nhello world", checker.URL{Digest: sum("hello")}, ""},
 		{"wrong digest", ok + "hello", checker.URL{Digest: sum("bye")}, "digest of 5 bytes is " + sum("hello") + ", wanted " + sum("bye") + " (/x)"},
-		{"short body", "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhello", checker.URL{Digest: sum("hello!!!!")}, "digest of 5 bytes is " + sum("hello") + ", wanted " + sum("hello!!!!") + " (Content-Length is 9) (/x)"},
+		{"short body", "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhello", checker.URL{Digest: sum("hello!!!!")}, "digest of 5 bytes is " + sum("hello") + ", wanted " + sum("hello!!!!") + " (Content-Length is 9, 5 bytes came) (/x)"},
 		{"short body without digest", "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhello", checker.URL{}, ""},
 		{"absurd length", "HTTP/1.0 200 OK\r\nContent-Length: -3\r\n\r\nhello", checker.URL{Digest: sum("hello")}, ""},
 		{"huge length", "HTTP/1.0 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nhello", checker.URL{Digest: sum("hello")}, ""},
@@ -204,6 +204,14 @@ func TestHTTPPhrases(t *testing.T) {
 		if o, _ := talk(t, webCheck("", url), reply(text)); o.Phrase != want {
 			t.Errorf("said %q, want %q", o.Phrase, want)
 		}
+	}
+}
+
+// TestHTTPTellsOfAShortBody: it passes, and the status says what is odd.
+func TestHTTPTellsOfAShortBody(t *testing.T) {
+	o, _ := talk(t, webCheck("", checker.URL{Path: "/x"}), reply("HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhello"))
+	if want := "status 200 from /x (Content-Length is 9, 5 bytes came)"; o.Answer != checker.Passed || o.Why != want {
+		t.Errorf("%+v", o)
 	}
 }
 

@@ -35,7 +35,7 @@ func replies(d *checker.Datagram, reply []byte) error {
 	case len(reply) < d.Min:
 		return fmt.Errorf("answer has %d bytes, wanted %d at least", len(reply), d.Min)
 	case len(reply) > d.Max:
-		return fmt.Errorf("answer has %d bytes, wanted %d at most", len(reply), d.Max)
+		return fmt.Errorf("answer has %d bytes or more, wanted %d at most", len(reply), d.Max)
 	}
 	for i := range min(len(reply), len(d.Reply)) {
 		mask := byte(0xff)
