@@ -64,7 +64,7 @@ const (
 	lateness = 100 * time.Millisecond
 	// slack is how long before its time a probe may begin: those that are due
 	// together begin together, and the process wakes up less often.
-	slack = 2 * time.Millisecond
+	slack = 10 * time.Millisecond
 	// mostBusy bounds the probes under way where files are plenty.
 	mostBusy = 16384
 )
