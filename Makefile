@@ -7,7 +7,7 @@ GO ?= go
 # with an emulator to boot it in.
 PACKAGES = keepalived ipvsadm iproute2 nftables kmod qemu-system-x86 linux-image-amd64 busybox-static
 
-.PHONY: build man test tools vet
+.PHONY: build man deb test tools vet
 
 build:
 	$(GO) build -o keepgo ./cmd/keepgo
@@ -16,6 +16,10 @@ build:
 man:
 	mkdir -p packaging/man
 	$(GO) run ./cmd/keepgo manual --man > packaging/man/keepgo.conf.5
+
+# Packages for amd64 and arm64, in packaging/out.
+deb:
+	GO="$(GO)" packaging/build-deb.sh
 
 test: tools vet
 	$(GO) test -timeout 20m ./...
