@@ -32,6 +32,19 @@ const (
 	Ping
 )
 
+// String is the keyword of the configuration; SSL_GET is an HTTP of its Web.
+func (k Kind) String() string {
+	return [...]string{"TCP_CHECK", "HTTP_GET", "MISC_CHECK", "SMTP_CHECK", "DNS_CHECK", "UDP_CHECK", "PING_CHECK"}[k]
+}
+
+// Keyword is what the configuration calls the probe.
+func (p *Probe) Keyword() string {
+	if p.Kind == HTTP && p.Web != nil && p.Web.TLS != nil {
+		return "SSL_GET"
+	}
+	return p.Kind.String()
+}
+
 // Probe is what to ask and what to expect of the answer. What a kind needs
 // beyond the connection stands behind a pointer that is nil for other kinds.
 type Probe struct {

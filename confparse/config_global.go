@@ -97,6 +97,8 @@ type Global struct {
 	UsePIDDir     bool
 	InstanceName  string // instance
 
+	ControlGroup string // control_group: beside root it may use the control socket; "" for root alone
+
 	Umask        *uint32 // nil means 0177
 	RandomSeed   *uint64 // nil means one of the time
 	IncludeCheck IncludeCheck

@@ -3,7 +3,6 @@ package integration
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -146,11 +145,6 @@ func TestStatusTellsTheState(t *testing.T) {
 	}
 	if m := netip.MustParseAddr("10.0.0.1").String(); b.Instances[0].Master != m {
 		t.Errorf("the backup's master is %q, want %s", b.Instances[0].Master, m)
-	}
-	c := must(net.Dial("unix", w.a.socket))(t)
-	defer c.Close()
-	if b := must(io.ReadAll(c))(t); len(b) == 0 || b[0] != '{' {
-		t.Errorf("the socket says %q", b)
 	}
 }
 

@@ -2,9 +2,8 @@ package integration
 
 import (
 	"bytes"
-	"encoding/json"
+	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"keepgo/internal/control"
 	"keepgo/internal/netlab"
 	"keepgo/internal/status"
 )
@@ -270,17 +270,13 @@ func (d *director) logs(text string) {
 
 // status asks the daemon how it is; nil while it does not answer.
 func (d *director) status() *status.Status {
-	c, err := net.Dial("unix", d.socket)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s, err := control.New(d.socket).Status(ctx)
 	if err != nil {
 		return nil
 	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Second))
-	var s status.Status
-	if b, err := io.ReadAll(c); err != nil || json.Unmarshal(b, &s) != nil {
-		return nil
-	}
-	return &s
+	return s
 }
 
 // state is the state of the director's first instance, "" while it is unknown.

@@ -1,10 +1,7 @@
 package daemon
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"time"
@@ -23,49 +20,12 @@ type request struct {
 	timer   *time.Timer
 }
 
-// listen opens the control socket, for root alone. A socket left by a dead
-// daemon is replaced: the pid file's lock says that it is dead.
-func (p *parent) listen() error {
-	if fi, err := os.Lstat(p.opts.Control); err == nil && fi.Mode()&os.ModeSocket != 0 {
-		os.Remove(p.opts.Control)
-	}
-	l, err := net.Listen("unix", p.opts.Control)
-	if err != nil {
-		return fmt.Errorf("control socket: %w", err)
-	}
-	if err := os.Chmod(p.opts.Control, 0o600); err != nil {
-		l.Close()
-		return fmt.Errorf("control socket: %w", err)
-	}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			p.events <- func() { p.ask(conn) }
-		}
-	}()
-	return nil
-}
-
-// ask answers one connection with the status.
-func (p *parent) ask(conn net.Conn) {
-	p.collect(false, func(s *status.Status) {
-		go func() {
-			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(reportLimit))
-			_ = json.NewEncoder(conn).Encode(s)
-		}()
-	})
-}
-
 // collect asks the children for the status, and hands it over when it is
 // complete, or when a child has taken too long. With clear the counters are set
 // to zero behind it.
 func (p *parent) collect(clear bool, done func(*status.Status)) {
 	r := &request{done: done, status: status.Status{
-		PID: os.Getpid(), Config: p.opts.File,
+		PID: os.Getpid(), Version: p.opts.Version, Asked: time.Now(), Began: p.began, Reloaded: p.reloaded, Config: p.opts.File,
 		Instances: []status.Instance{}, Services: []status.Service{},
 		Files: maps.Clone(p.numbers), Processes: maps.Clone(p.running),
 	}}
@@ -126,5 +86,8 @@ func (p *parent) answer(r *request) {
 	}
 	p.requests = slices.Delete(p.requests, i, i+1)
 	r.timer.Stop()
+	if err := stand(r.status.Instances); err != nil {
+		p.log.printf("status: %v", err)
+	}
 	r.done(&r.status)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"os"
 	"path/filepath"
@@ -86,6 +87,11 @@ func (l *logger) printf(format string, args ...any) {
 	case !told && l.file == nil: // so that none is lost
 		s.write(os.Stderr, l, now, time.ANSIC, line)
 	}
+}
+
+// std is a logger for what wants one of package log.
+func (l *logger) std(prefix string) *log.Logger {
+	return log.New(&lineWriter{log: l.printf}, prefix, 0)
 }
 
 // write writes a line with the time in front, or as JSON.

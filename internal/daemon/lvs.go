@@ -223,7 +223,7 @@ func (l *lvsLoop) perform(acts []lb.Action) {
 			l.up.send(fromChild{Log: a.Text})
 		case lb.ActNotify:
 			edge := a.Edge
-			l.up.send(fromChild{Server: &edge})
+			l.up.send(fromChild{Server: &edge, Why: a.Text})
 		}
 	}
 	for k, err := range l.plane.set(changed, removed) {

@@ -56,6 +56,7 @@ type fromChild struct {
 	Signal   unix.Signal  // the process got it, but the parent is who can obey
 	Edge     *notify.Edge // a state changed: run its scripts
 	Server   *lb.Edge     // a virtual or real server changed
+	Why      string       // with Edge or Server
 	Report   *status.Status
 	State    *lb.State // what a new LVS process would go on from
 }

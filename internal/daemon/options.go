@@ -58,7 +58,7 @@ type Options struct {
 	Control string // path of the control socket
 }
 
-const defaultControl = "/run/keepgo.sock"
+const defaultControl = "/run/keepgo/control.sock"
 
 // files are where the configuration is looked for without -f.
 var files = []string{"/etc/keepalived/keepalived.conf", "/usr/local/etc/keepalived/keepalived.conf"}

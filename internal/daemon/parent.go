@@ -16,6 +16,7 @@ import (
 	"keepgo/internal/ha"
 	"keepgo/internal/lb"
 	"keepgo/internal/notify"
+	"keepgo/internal/status"
 	"keepgo/internal/watch"
 	"keepgo/vip"
 )
@@ -53,6 +54,9 @@ type parent struct {
 	life     context.Context // of the notification scripts; ends when those of the stop have had their time
 	kill     context.CancelFunc
 	requests []*request
+	history  status.History // what happened lately
+	began    time.Time
+	reloaded *time.Time // nil before the first
 	soon     *appointment
 	readFile string     // the reload file, while it stands
 	saved    int        // configurations that were saved
@@ -68,6 +72,7 @@ type parent struct {
 func Run(o Options) int {
 	p := &parent{
 		opts:    o,
+		began:   time.Now(),
 		events:  make(chan func(), 16),
 		masters: map[string]bool{},
 		counted: map[string]uint32{},
@@ -141,6 +146,7 @@ func (p *parent) start() (err error) {
 	if err := p.pids.parent.write(os.Getpid()); err != nil {
 		return fmt.Errorf("pid file: %w", err)
 	}
+	p.noteDaemon("START", "%s", p.opts.Version)
 	tellStarted()
 	p.runOnce("startup_script", p.cfg.Global.StartupScript, p.cfg.Global.StartupTimeout)
 	p.doing = "Startup"
@@ -201,19 +207,25 @@ func (p *parent) reload() {
 	cfg, faults, err := p.load()
 	if err != nil {
 		p.log.printf("%v; the running configuration goes on", err)
+		p.noteDaemon("RELOAD_REFUSED", "%v", err)
 		return
 	}
 	if n := faults.news(p.known); n > 0 {
 		p.log.printf("Reload refused: %d new faults in %s; the running configuration goes on", n, p.opts.File)
+		p.noteDaemon("RELOAD_REFUSED", "%d new faults in %s; keepgo check tells them", n, p.opts.File)
 		return
 	}
 	if name := unchangeable(&p.cfg.Global, &cfg.Global); name != "" {
 		p.log.printf("Reload refused: %s cannot change while the daemon runs, restart it instead; the running configuration goes on", name)
+		p.noteDaemon("RELOAD_REFUSED", "%s cannot change while the daemon runs", name)
 		return
 	}
 	p.tellers = tellers(p.cfg, cfg)
 	p.cfg, p.known = cfg, faults.keys()
 	p.doing = "Reload"
+	now := time.Now()
+	p.reloaded = &now
+	p.noteDaemon("RELOAD", "%s was read anew", p.opts.File)
 	p.apply()
 }
 
@@ -329,8 +341,10 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.Sequence != nil:
 		p.counted[m.Sequence.Instance] = m.Sequence.Number
 	case m.Edge != nil:
+		p.noteEdge(m.Edge, m.Why)
 		p.edge(*m.Edge)
 	case m.Server != nil:
+		p.noteServer(m.Server, m.Why)
 		p.server(m.Server)
 	case m.Report != nil:
 		p.reported(c, m.Report)
@@ -367,61 +381,6 @@ func (p *parent) completed() {
 	p.manager.ready()
 }
 
-// takeNumbers notes what the tracked files say, and returns what is new.
-func (p *parent) takeNumbers() map[string]int {
-	news := p.files.Take()
-	maps.Copy(p.numbers, news)
-	return news
-}
-
-// trackedProcesses are the processes to count.
-func trackedProcesses(cfg *confparse.Config) []watch.Process {
-	var procs []watch.Process
-	for _, t := range cfg.TrackProcesses {
-		procs = append(procs, watch.Process{
-			Name: t.Name, Process: t.Process, Params: t.Params, Match: watch.Match(t.Match),
-			Quorum: t.Quorum, QuorumMax: t.QuorumMax, ForkDelay: t.ForkDelay,
-			TerminateDelay: t.TerminateDelay, FullCommand: t.FullCommand,
-		})
-	}
-	return procs
-}
-
-// filesSay lets both halves hear numbers in tracked files.
-func (p *parent) filesSay(numbers map[string]int) {
-	p.vrrp.tell(toChild{Files: numbers})
-	p.lvs.tell(toChild{Files: numbers})
-}
-
-// initFiles makes the tracked files that are to be made.
-func (p *parent) initFiles() {
-	for _, f := range p.cfg.TrackFiles {
-		if f.Init {
-			if err := watch.Init(f.Path, f.Value, f.Overwrite); err != nil {
-				p.log.printf("%s: %v", f.Pos, err)
-			}
-		}
-	}
-}
-
-// trackedFiles are the files to watch.
-func trackedFiles(cfg *confparse.Config) []watch.File {
-	var files []watch.File
-	for _, f := range cfg.TrackFiles {
-		files = append(files, watch.File{Name: f.Name, Path: f.Path})
-	}
-	return files
-}
-
-// scriptEnded passes a tracked script's result on.
-func (p *parent) scriptEnded(name string, ok bool, words string) {
-	for i, s := range p.cfg.Scripts {
-		if s.Name == name {
-			p.vrrp.tell(toChild{Script: &scriptResult{i, ok, words}})
-		}
-	}
-}
-
 // stop ends the children, and with them the parent. Told twice, it ends them at
 // once.
 func (p *parent) stop() {
@@ -433,6 +392,7 @@ func (p *parent) stop() {
 	}
 	p.stopping = true
 	p.log.printf("Stopping")
+	p.noteDaemon("STOP", "told to stop")
 	p.manager.tell("STOPPING=1")
 	p.tracked.set(nil)
 	p.scripts.Hurry()

@@ -173,6 +173,7 @@ func (c *child) exited(err error) {
 		return
 	}
 	c.parent.log.printf("%s child process(%d) died: %v; respawning", c.title(), pid, reason(err))
+	c.parent.noteDaemon("RESPAWN", "%s process %d died: %v", c.title(), pid, reason(err))
 	if lived >= longLife {
 		c.delay = 0
 	}

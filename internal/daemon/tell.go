@@ -1,10 +1,26 @@
 package daemon
 
 import (
+	"strings"
+
 	"keepgo/confparse"
 	"keepgo/internal/lb"
 	"keepgo/internal/notify"
+	"keepgo/internal/status"
 )
+
+// noteEdge keeps a change of an instance or a group.
+func (p *parent) noteEdge(e *notify.Edge, why string) {
+	p.note(status.Event{Kind: e.Kind, Name: e.Name, State: e.State, Priority: e.Priority, Why: why})
+}
+
+// noteServer keeps a change of a virtual or a real server.
+func (p *parent) noteServer(e *lb.Edge, why string) {
+	if kind, rest, told := strings.Cut(e.Line(), " "); told {
+		cut := strings.LastIndexByte(rest, ' ')
+		p.note(status.Event{Kind: kind, Name: rest[:cut], State: rest[cut+1:], Why: why})
+	}
+}
 
 // server tells of a change of a virtual or a real server.
 func (p *parent) server(e *lb.Edge) {

@@ -265,7 +265,7 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 		case ha.ActLog:
 			l.up.send(fromChild{Log: a.Text, Detail: a.Detail})
 		case ha.ActNotify:
-			l.up.send(fromChild{Edge: edge(a.Edge)})
+			l.up.send(fromChild{Edge: edge(a.Edge), Why: a.Text})
 		}
 	}
 }

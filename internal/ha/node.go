@@ -73,8 +73,8 @@ type Action struct {
 	ID       int
 	Priority uint8
 	Edge     Edge
-	Text     string
-	Detail   bool // with Text: of interest only to those who ask for details (-D)
+	Text     string // of ActLog; why, of ActNotify
+	Detail   bool   // with Text: of interest only to those who ask for details (-D)
 }
 
 // Edge is a change of state to tell scripts and people about.
@@ -109,6 +109,7 @@ type member struct {
 	since    vrrp.Time
 	reason   string
 	master   netip.Addr // whom it last heard as master
+	peers    peers
 	codec    vrrp.Codec
 	told     uint32 // packet faults logged since the state or the master changed
 	reserved uint32 // the highest sequence number that was told
@@ -368,12 +369,17 @@ func (n *Node) stop(now vrrp.Time, acts []Action) []Action {
 		}
 	}
 	for _, m := range n.members {
-		acts = append(acts, Action{Kind: ActNotify, Edge: m.edge("STOP")})
+		acts = append(acts, m.notify("STOP"))
 	}
 	for _, g := range n.groups {
 		acts = append(acts, Action{Kind: ActNotify, Edge: g.edge("STOP")})
 	}
 	return acts
+}
+
+// notify tells the member's state, and why it is in it.
+func (m *member) notify(state string) Action {
+	return Action{Kind: ActNotify, ID: m.id, Edge: m.edge(state), Text: m.reason}
 }
 
 // edge is a change of the member's state as scripts hear of it.

@@ -96,6 +96,7 @@ func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
 		return acts
 	}
 	advert, err := m.codec.Read(p.At, &p.Arrival, m.master)
+	m.peers.meet(now, p.Src, advert.Priority, err)
 	if err != nil {
 		m.stats.CountError(err)
 		acts = m.complain(err, &advert, p, acts)

@@ -118,7 +118,7 @@ func (n *Node) retire(now vrrp.Time, kept map[*member]*Instance, acts []Action) 
 			acts = append(acts, Action{Kind: ActDevice, ID: m.id})
 		}
 		if state := m.farewell(was); state != "" {
-			acts = append(acts, Action{Kind: ActNotify, Edge: m.edge(state)})
+			acts = append(acts, m.notify(state))
 		}
 	}
 	return acts

@@ -229,5 +229,7 @@ func (n *Node) split(m *member, over bool, acts []Action) []Action {
 	r.told = fmt.Sprintf("%s: %s", r.sign, m.why())
 	m.stats.SplitBrain++
 	acts = m.log(acts, "%s: %s", words, r.told)
-	return append(acts, Action{Kind: ActNotify, Edge: m.edge("SPLIT_BRAIN")})
+	acts = append(acts, m.notify("SPLIT_BRAIN"))
+	acts[len(acts)-1].Text = r.told
+	return acts
 }

@@ -12,6 +12,7 @@ func (n *Node) Status(now vrrp.Time, wall time.Time) []status.Instance {
 	out := make([]status.Instance, len(n.members))
 	for i, m := range n.members {
 		out[i] = m.status(now, wall)
+		out[i].Parts = n.parts(m)
 	}
 	return out
 }
@@ -60,6 +61,11 @@ func (m *member) status(now vrrp.Time, wall time.Time) status.Instance {
 		Down:      r.MasterDown().Seconds(),
 		Pending:   !m.started,
 		Counters:  m.stats,
+		Every:     m.plan.Router.Interval.Seconds(),
+		Peers:     m.tellPeers(now, wall),
+	}
+	if m.group != nil {
+		s.Group = m.group.name
 	}
 	if next := r.Next(); next != vrrp.Never {
 		at := wall.Add(next - now)
@@ -77,6 +83,9 @@ func (m *member) status(now vrrp.Time, wall time.Time) status.Instance {
 
 // places tells what stands while the instance is MASTER.
 func (m *member) places(s *status.Instance) {
+	for _, a := range m.placed().Addresses {
+		s.Places = append(s.Places, status.Place{Address: a.Prefix.String(), Link: a.Link})
+	}
 	for _, a := range m.plan.Addresses {
 		s.Addresses = append(s.Addresses, a.Prefix.String()+" dev "+a.Link)
 	}

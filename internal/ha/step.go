@@ -45,7 +45,7 @@ func (n *Node) translate(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.Stat
 		if m.yields(now, a.Peer.From) {
 			return acts
 		}
-		return append(acts, Action{Kind: ActNotify, Edge: m.edge("MASTER_RX_LOWER_PRI")})
+		return append(acts, m.notify("MASTER_RX_LOWER_PRI"))
 	case vrrp.ActDefer:
 		m.reason = fmt.Sprintf("no frame of another station has come in on %s since the boot: waiting for one, for %s at most", m.plan.Key.Link, (n.framesBy - now).Round(100*time.Millisecond))
 		return m.log(acts, "%s", m.reason)
@@ -91,7 +91,7 @@ func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, 
 		acts = m.log(acts, "%s", m.reason)
 	}
 	acts = m.log(acts, "Entering %s STATE%s", a.State, atStart(was, a.State))
-	return append(acts, Action{Kind: ActNotify, Edge: m.edge(a.State.String())})
+	return append(acts, m.notify(a.State.String()))
 }
 
 // words is why the router is where it is.

@@ -21,32 +21,48 @@ type verdict struct {
 func (n *Node) judge(m *member) verdict {
 	v := verdict{cause: m.plan.Unusable}
 	for _, t := range m.plan.Links {
-		v.weigh(t, n.links[t.Link].Up, "interface %s is down", t.Link)
+		n.judgeLink(t, &v)
 	}
 	n.judgeDevice(m, &v)
 	n.judgeExtra(m, &v)
 	for _, t := range m.plan.Scripts {
-		s := n.scripts[t.Index]
-		if !s.known {
-			v.pending = v.pending || t.Weight == 0
-			continue
-		}
-		v.weigh(t, s.count >= s.plan.Rise, "script %s fails", s.plan.Name)
+		n.judgeScript(t, &v)
 	}
 	for _, t := range m.plan.Files {
-		v.weighFile(t, n.files[n.plan.Files[t.Index]], n.plan.Files[t.Index])
+		n.judgeFile(t, &v)
 	}
 	for _, t := range m.plan.Processes {
-		running, known := n.processes[n.plan.Processes[t.Index]]
-		if !known {
-			v.pending = v.pending || t.Weight == 0
-			continue
-		}
-		v.weigh(t, running, "process %s is not as it should be", n.plan.Processes[t.Index])
+		n.judgeProcess(t, &v)
 	}
 	n.judgeGround(m, &v)
 	n.judgeSpeech(m, &v)
 	return v
+}
+
+func (n *Node) judgeLink(t Track, v *verdict) {
+	v.weigh(t, n.links[t.Link].Up, "interface %s is down", t.Link)
+}
+
+func (n *Node) judgeScript(t Track, v *verdict) {
+	s := &n.scripts[t.Index]
+	if !s.known {
+		v.pending = v.pending || t.Weight == 0
+		return
+	}
+	v.weigh(t, s.count >= s.plan.Rise, "script %s fails", s.plan.Name)
+}
+
+func (n *Node) judgeFile(t Track, v *verdict) {
+	v.weighFile(t, n.files[n.plan.Files[t.Index]], n.plan.Files[t.Index])
+}
+
+func (n *Node) judgeProcess(t Track, v *verdict) {
+	running, known := n.processes[n.plan.Processes[t.Index]]
+	if !known {
+		v.pending = v.pending || t.Weight == 0
+		return
+	}
+	v.weigh(t, running, "process %s is not as it should be", n.plan.Processes[t.Index])
 }
 
 // judgeDevice waits for a device that was never there, and faults without one
@@ -154,7 +170,7 @@ func (n *Node) reprioritise(now vrrp.Time, m *member, sum int, acts []Action) []
 	acts = m.log(acts, "Changing effective priority from %d to %d", m.router.Priority(), p)
 	acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventPriority, Priority: p}, acts)
 	if state := m.router.State(); m.plan.Priorities && (state == vrrp.Master || state == vrrp.Backup) {
-		acts = append(acts, Action{Kind: ActNotify, Edge: m.edge(state.String() + "_PRIORITY")})
+		acts = append(acts, m.notify(state.String()+"_PRIORITY"))
 	}
 	return acts
 }

@@ -1,12 +1,12 @@
 package lab
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +25,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepgo/internal/control"
 	"keepgo/internal/netlab"
 	"keepgo/internal/status"
 )
@@ -319,17 +320,13 @@ func (d *director) powerOn() error {
 
 // status asks the daemon how it is; nil while it does not answer.
 func (d *director) status() *status.Status {
-	c, err := net.DialTimeout("unix", d.socket, time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s, err := control.New(d.socket).Status(ctx)
 	if err != nil {
 		return nil
 	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Second))
-	var s status.Status
-	if err := json.NewDecoder(c).Decode(&s); err != nil {
-		return nil
-	}
-	return &s
+	return s
 }
 
 // closeServers ends what the real servers serve.

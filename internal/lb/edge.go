@@ -3,6 +3,7 @@ package lb
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"keepgo/checker"
 	"keepgo/confparse"
@@ -61,10 +62,23 @@ func (p *pool) tell(acts []Action, edges []ipvsctl.Edge, c cause) []Action {
 	for _, e := range edges {
 		acts = append(acts, Action{Kind: ActLog, Text: e.Text(p.plan.Name, p.plan.Protocol)})
 		if edge, ok := p.edge(e, c); ok && !c.quiet {
-			acts = append(acts, Action{Kind: ActNotify, Edge: edge})
+			acts = append(acts, Action{Kind: ActNotify, Edge: edge, Text: c.reason(e, p)})
 		}
 	}
 	return acts
+}
+
+// reason is why e came to pass, as far as that is known.
+func (c cause) reason(e ipvsctl.Edge, p *pool) string {
+	switch {
+	case e.Kind == ipvsctl.QuorumGained || e.Kind == ipvsctl.QuorumLost:
+		return e.Text(p.plan.Name, p.plan.Protocol)
+	case c.file:
+		return "the number in a tracked file"
+	case c.check == nil && e.Kind != ipvsctl.ServerUp:
+		return strings.Trim(c.body, "=>< ")
+	}
+	return c.why
 }
 
 // edge is what people are told of e, if anything.

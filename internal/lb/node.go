@@ -45,7 +45,7 @@ type Action struct {
 	Kind    ActionKind
 	Service int // index into Plan.Services
 	Key     ipvsctl.ServiceKey
-	Text    string
+	Text    string // of ActLog; why, of ActNotify
 	Edge    Edge
 }
 

@@ -23,10 +23,12 @@ func (n *Node) reasons(out []status.Service) {
 	failing := make(map[Owner]bool)
 	for i, v := range n.verdicts {
 		o := n.plan.Owners[i]
+		s := &out[o.Pool].Servers[o.Server]
+		s.Checks = append(s.Checks, status.Check{Kind: n.plan.Checks[i].Probe.Keyword(), Up: v.Up, Why: v.Why})
 		if v.Why == "" || failing[o] {
 			continue
 		}
-		out[o.Pool].Servers[o.Server].Why = v.Why
+		s.Why = v.Why
 		failing[o] = !v.Up
 	}
 }

@@ -1,5 +1,5 @@
 // Package status is what a running keepgo tells about itself over its control
-// socket: one JSON document per connection.
+// socket, as values that JSON carries.
 package status
 
 import (
@@ -11,8 +11,12 @@ import (
 // Status is the state of a whole daemon.
 type Status struct {
 	PID       int        `json:"pid"`
-	Config    string     `json:"config"`         // configuration file
-	IPVS      string     `json:"ipvs,omitempty"` // why IPVS is not programmed; "" where it is, or is not needed
+	Version   string     `json:"version,omitempty"`
+	Asked     time.Time  `json:"asked"` // when this was so
+	Began     time.Time  `json:"began"`
+	Reloaded  *time.Time `json:"reloaded,omitempty"` // the last reload that was put in force
+	Config    string     `json:"config"`             // configuration file
+	IPVS      string     `json:"ipvs,omitempty"`     // why IPVS is not programmed; "" where it is, or is not needed
 	Instances []Instance `json:"instances"`
 	Groups    []Group    `json:"groups,omitempty"`
 	Scripts   []Script   `json:"scripts,omitempty"`
@@ -51,6 +55,16 @@ type Instance struct {
 	Rival  string `json:"rival,omitempty"`
 	Splits uint64 `json:"split_brain"`
 
+	// Parts are what the effective priority is made of, the configured one first.
+	Parts []Part `json:"parts,omitempty"`
+	// Peers are the routers that were heard as masters, with those of unicast
+	// that never were.
+	Peers []Peer  `json:"peers,omitempty"`
+	Group string  `json:"group,omitempty"` // its sync group
+	Every float64 `json:"advert_interval"` // between its own adverts, in seconds
+	// Places are its addresses as the kernel has them.
+	Places []Place `json:"places,omitempty"`
+
 	Want     string     `json:"want"`               // state without its sync group
 	Source   string     `json:"source,omitempty"`   // what adverts are sent from
 	Standing bool       `json:"standing"`           // its addresses are meant to stand
@@ -61,6 +75,28 @@ type Instance struct {
 	Counters vrrp.Stats `json:"counters"`
 	Routes   []string   `json:"routes,omitempty"`
 	Rules    []string   `json:"rules,omitempty"`
+}
+
+// Part is what one thing contributes to the effective priority of an instance.
+type Part struct {
+	What  string `json:"what"`
+	Value int    `json:"value"`
+	Fault string `json:"fault,omitempty"` // it keeps the instance in FAULT, and why
+}
+
+// Peer is another router of the same virtual router.
+type Peer struct {
+	Address  string     `json:"address"`
+	Priority uint8      `json:"priority,omitempty"` // of its last advert
+	Heard    *time.Time `json:"heard,omitempty"`    // when; nil for never
+	Fault    string     `json:"fault,omitempty"`    // what was wrong with its last advert
+}
+
+// Place is a virtual address and where it belongs.
+type Place struct {
+	Address string `json:"address"` // with the length of its prefix
+	Link    string `json:"link"`    // "" while its interface is not there
+	Stands  bool   `json:"stands"`
 }
 
 // Device is an interface made for an instance: a VMAC or an ipvlan.
@@ -122,5 +158,14 @@ type Server struct {
 	Weight int    `json:"weight"`        // effective
 	Why    string `json:"why,omitempty"` // last verdict of its checks
 
+	Checks []Check `json:"checks,omitempty"`
+
 	Traffic *Traffic `json:"traffic,omitempty"` // nil while it does not stand in IPVS
+}
+
+// Check is one health check of a server.
+type Check struct {
+	Kind string `json:"kind"` // as the configuration names it
+	Up   bool   `json:"up"`
+	Why  string `json:"why,omitempty"` // its last answer; "" while there is none
 }

@@ -1,0 +1,109 @@
+// Package control speaks to a running daemon over its control socket: HTTP with
+// JSON, on a Unix socket of root and a group.
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"keepgo/internal/status"
+)
+
+// timeout bounds a whole exchange; a switchover is the longest.
+const timeout = 5 * time.Minute
+
+// Refusal is the body of an answer that is no success.
+type Refusal struct {
+	Error string `json:"error"`
+}
+
+// Client asks the daemon behind one socket.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// New makes a client for the control socket at path.
+func New(path string) *Client {
+	c := &Client{path: path, http: http.Client{Timeout: timeout}}
+	c.http.Transport = &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		},
+	}
+	return c
+}
+
+// Get asks for a resource, such as /status, and decodes the answer. The error
+// is for the operator: no daemon, no permission, or what the daemon refused.
+func (c *Client) Get(ctx context.Context, resource string, into any) error {
+	return c.exchange(ctx, http.MethodGet, resource, nil, into)
+}
+
+// Post hands over a value and decodes the answer, unless into is nil.
+func (c *Client) Post(ctx context.Context, resource string, value, into any) error {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return c.exchange(ctx, http.MethodPost, resource, bytes.NewReader(b), into)
+}
+
+// Status asks how the daemon is.
+func (c *Client) Status(ctx context.Context) (*status.Status, error) {
+	var s status.Status
+	if err := c.Get(ctx, "/status", &s); err != nil {
+		return nil, err
+	}
+	return &s, nil
+}
+
+func (c *Client) exchange(ctx context.Context, method, resource string, body io.Reader, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://keepgo"+resource, body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		var r Refusal
+		if err := json.NewDecoder(resp.Body).Decode(&r); err != nil || r.Error == "" {
+			return fmt.Errorf("the daemon answers %s", resp.Status)
+		}
+		return errors.New(r.Error)
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("the daemon's answer: %w", err)
+	}
+	return nil
+}
+
+// unreachable says what to do about a daemon that does not answer.
+func (c *Client) unreachable(err error) error {
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no daemon answers at %s: it does not run, or --control gave it another socket", c.path)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%s is for root and for the group that control_group names; join it, or use sudo", c.path)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the daemon at %s does not answer in time", c.path)
+	}
+	return err
+}
