@@ -15,6 +15,7 @@ import (
 	"keepgo/confparse/syntax"
 	"keepgo/internal/advice"
 	"keepgo/internal/daemon"
+	"keepgo/internal/lb"
 )
 
 // checkOptions are those of the verb check.
@@ -102,6 +103,9 @@ func (o checkOptions) checkFile(r *report) *advice.File {
 	tree := sync.OnceValue(func() *syntax.Tree { return daemon.Parse(o.Options) })
 	f := &advice.File{Label: o.File, Name: absolute(o.File), Config: cfg, Places: advice.NewPlaces(tree)}
 	r.add(ruleFile, list, f)
+	planned := unplannable(cfg, list)
+	r.add(ruleFile, planned, f)
+	list = append(list, planned...)
 	hints := advice.Check(f)
 	r.add(ruleAdvice, hints, f)
 	list = append(list, hints...)
@@ -110,11 +114,31 @@ func (o checkOptions) checkFile(r *report) *advice.File {
 		r.add(ruleHost, faults, f)
 		list = append(list, faults...)
 	}
-	if len(hints) > 0 || o.host { // else they are in the order of the text
+	if len(hints)+len(planned) > 0 || o.host { // else they are in the order of the text
 		list.Sort(order(tree().Files, f))
 	}
 	r.lists = append(r.lists, findings{o.File, list})
 	return f
+}
+
+// unplannable is what cannot be balanced as it is written, unless something was
+// found there already. Only with groups, or without IPVS, is there anything that
+// the text does not show, and planning takes longer than reading.
+func unplannable(cfg *confparse.Config, found syntax.ErrorList) (list syntax.ErrorList) {
+	if len(cfg.ServerGroups) == 0 && cfg.Global.DataPlane != confparse.PlaneNFTables {
+		return nil
+	}
+	told := map[syntax.Pos]bool{}
+	for _, e := range found {
+		told[e.Pos] = true
+	}
+	_, problems := lb.Build(cfg)
+	for _, e := range problems {
+		if !told[e.Pos] {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // order is the files of a configuration as they were read, by the names the user
