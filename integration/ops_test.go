@@ -68,3 +68,30 @@ func TestSeenFromOutside(t *testing.T) {
 		t.Errorf("explaining what is not there: %v %s", err, out)
 	}
 }
+
+// TestPlannedReload: plan tells what a reload then does, and does nothing.
+func TestPlannedReload(t *testing.T) {
+	w := newWorld(t, ours, ours)
+	w.a.configure(watchedConf("150"))
+	w.a.start()
+	w.a.tells("dev eth0  stands", "status")
+	if out := must(w.a.ask("plan", w.a.conf))(t); !strings.Contains(out, "changes nothing") {
+		t.Errorf("of the file that runs: %s", out)
+	}
+	w.a.configure(strings.Replace(watchedConf("140"), "10.0.0.100/24", "10.0.0.100/24\n 10.0.0.101/24", 1))
+	out := must(w.a.ask("plan", w.a.conf))(t)
+	for _, want := range []string{"priority 150 -> 140", "kernel   add address 10.0.0.101/24 dev eth0"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lacks %q: %s", want, out)
+		}
+	}
+	if out := must(w.a.ask("status"))(t); strings.Contains(out, "10.0.0.101") || !strings.Contains(out, "150 configured") {
+		t.Errorf("the plan was carried out: %s", out)
+	}
+	w.a.reload()
+	w.a.tells("10.0.0.101/24 dev eth0  stands", "status")
+	w.a.configure(strings.Replace(watched, "interface", "interfac", 1))
+	if out, err := w.a.ask("plan", w.a.conf); err == nil || !strings.Contains(out, "would be refused") {
+		t.Errorf("of a faulty file: %v %s", err, out)
+	}
+}

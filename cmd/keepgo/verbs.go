@@ -46,6 +46,8 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return eventsFlags(&steerOptions{}) }, runEvents},
 		{"explain", "NAME", "all about one instance or virtual server",
 			func() *pflag.FlagSet { return controlFlags("explain", &steerOptions{}) }, runExplain},
+		{"plan", "FILE", "what a reload with this file would change, and do to traffic",
+			func() *pflag.FlagSet { return controlFlags("plan", &steerOptions{}) }, runPlan},
 		{"completion", "bash|zsh|fish", "what a shell needs to complete these", nil, runCompletion},
 		{"version", "", "say which keepgo this is", nil, runVersion},
 		{"help", "", "say this", nil, runHelp},

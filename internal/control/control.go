@@ -26,6 +26,11 @@ type Refusal struct {
 	Error string `json:"error"`
 }
 
+// File is what a preview is asked with.
+type File struct {
+	Path string `json:"path"` // absolute
+}
+
 // Client asks the daemon behind one socket.
 type Client struct {
 	path string

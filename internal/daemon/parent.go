@@ -18,7 +18,6 @@ import (
 	"keepgo/internal/notify"
 	"keepgo/internal/status"
 	"keepgo/internal/watch"
-	"keepgo/vip"
 )
 
 // stopLimit is how long scripts told of the stop may take, as in keepalived.
@@ -294,9 +293,8 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 
 // planHA plans the VRRP half and logs what cannot be done.
 func (p *parent) planHA() *ha.Plan {
-	plan := ha.Build(p.cfg)
-	dirs := vip.NameDirs(p.cfg.Global.IPRouteEtcDir, p.cfg.Global.IPRouteUsrDir)
-	for _, problem := range plan.Route(p.cfg, vip.ReadNames(os.DirFS("/"), dirs...)) {
+	plan, problems := routed(p.cfg)
+	for _, problem := range problems {
 		p.log.printf("%v", problem)
 	}
 	return plan

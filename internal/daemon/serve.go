@@ -47,7 +47,7 @@ func (p *parent) listen() error {
 	}
 	server := &http.Server{
 		Handler: p.routes(), ReadTimeout: requestLimit, MaxHeaderBytes: requestHeader,
-		ErrorLog: p.log.std("control socket: "),
+		ConnContext: caller, ErrorLog: p.log.std("control socket: "),
 	}
 	go func() { _ = server.Serve(l) }()
 	return nil
@@ -72,6 +72,7 @@ func (p *parent) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", p.serveStatus)
 	mux.HandleFunc("GET /events", p.serveEvents)
+	mux.HandleFunc("POST /plan", p.servePreview)
 	mux.HandleFunc("GET /explain/{name...}", p.serveExplain)
 	return mux
 }
