@@ -50,11 +50,15 @@ func beyondService(k ServiceKey, s Service, no func(string, ...any)) {
 }
 
 func beyondServers(k ServiceKey, e Entry, no func(string, ...any)) {
-	ports := 0
+	ports, direct := 0, 0
 	for dk, d := range e.Destinations {
 		name := dk.Name(k.Protocol)
-		if d.Forward != ForwardNAT {
-			no("server %s: DR and TUN need the kernel's IPVS, use NAT or FULLNAT", name)
+		switch d.Forward {
+		case ForwardNAT:
+		case ForwardDirect:
+			direct++
+		default:
+			no("server %s: TUN needs the kernel's IPVS, use DR, NAT or FULLNAT", name)
 		}
 		if dk.Addr.Is6() != k.IPv6 {
 			no("server %s has another address family than its service", name)
@@ -66,7 +70,45 @@ func beyondServers(k ServiceKey, e Entry, no func(string, ...any)) {
 			ports++
 		}
 	}
+	if direct > 0 {
+		beyondDirect(k, e, direct, no)
+		return
+	}
 	if ports > 0 && ports < len(e.Destinations) {
 		no("servers with a port and servers without one in the same service")
 	}
+}
+
+// beyondDirect says what is not possible with direct routing: it is decided where
+// packets come in, before anything else sees them.
+func beyondDirect(k ServiceKey, e Entry, direct int, no func(string, ...any)) {
+	if k.FWMark != 0 {
+		no("DR of a firewall mark: the mark is not set yet where packets come in, name the service by address and port")
+	}
+	if direct < len(e.Destinations) {
+		no("servers with DR and servers without it in the same service (the sorry server counts): use one lvs_method for all")
+	}
+}
+
+// Direct reports whether packets are handed to the servers of e as they are, by
+// DR. A service without servers has no method.
+func (e Entry) Direct() bool {
+	for _, d := range e.Destinations {
+		return d.Forward == ForwardDirect
+	}
+	return false
+}
+
+// WithoutCounts is the scheduler that comes nearest to one that needs the
+// numbers of open connections; s itself if it needs none, or is not known.
+func WithoutCounts(s string) string {
+	switch s {
+	case "wlc", "sed", "nq":
+		return "wrr"
+	case "lc":
+		return "rr"
+	case "lblc", "lblcr":
+		return "dh"
+	}
+	return s
 }

@@ -46,6 +46,7 @@ var doors = map[string]string{
 	"vip/linkbeat":   "vip",
 	"ipvsctl/genl":   "ipvsctl",
 	"ipvsctl/nft":    "ipvsctl",
+	"ipvsctl/neigh":  "ipvsctl",
 	"checker/probe":  "checker",
 	"checker/script": "checker",
 }

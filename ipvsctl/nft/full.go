@@ -26,66 +26,88 @@ type translated struct {
 	port, asked uint16
 }
 
-// fullNATs are the connections of a family that get another source, and which.
-func (t *table) fullNATs(services ipvsctl.Table) map[translated]string {
-	list := map[translated]string{}
-	for k, e := range services {
-		if familyOf(k) != t.family || e.Service.Source == "" {
-			continue
+// translations are the connections of a service that get another source.
+func translations(k ipvsctl.ServiceKey, e ipvsctl.Entry) (list []translated) {
+	for dk := range e.Destinations {
+		c := translated{dk.Addr, k.Protocol, dk.Port, k.Port}
+		if c.asked != 0 && c.port == 0 {
+			c.port = c.asked
 		}
-		for dk := range e.Destinations {
-			c := translated{dk.Addr, k.Protocol, dk.Port, k.Port}
-			if c.asked != 0 && c.port == 0 {
-				c.port = c.asked
-			}
-			list[c] = max(list[c], e.Service.Source)
-		}
+		list = append(list, c)
 	}
 	return list
+}
+
+// lead adds n uses of the source of a service, and of each way to it.
+func (t *table) lead(k ipvsctl.ServiceKey, e ipvsctl.Entry, n int) {
+	source := e.Service.Source
+	if source == "" {
+		return
+	}
+	t.kept.sources.add(source, n)
+	for _, conn := range translations(k, e) {
+		list := t.kept.leads[conn]
+		if list == nil {
+			list = map[string]int{}
+			t.kept.leads[conn] = list
+		}
+		if list[source] += n; list[source] == 0 {
+			delete(list, source)
+		}
+		t.kept.touched[conn] = struct{}{}
+	}
 }
 
 // turnSources asks for what turns the choice of sources from what it is to what
 // it shall be.
-func (t *table) turnSources(c *nftables.Conn, have, want ipvsctl.Table) error {
-	had, has := t.fullNATs(have), t.fullNATs(want)
-	before, after := used(have, t.family), used(want, t.family)
-	for source := range after {
-		if !before[source] {
-			if err := t.addSource(c, source); err != nil {
-				return err
-			}
+func (t *table) turnSources(c *nftables.Conn) error {
+	came, went := t.kept.sources.turned()
+	for _, source := range came {
+		if err := t.addSource(c, source); err != nil {
+			return err
 		}
 	}
-	for conn, source := range had {
-		if has[conn] != source {
-			if err := c.SetDeleteElements(t.leads(conn, source)); err != nil {
-				return err
-			}
+	for conn := range t.kept.touched {
+		if err := t.turnLead(c, conn); err != nil {
+			return err
 		}
 	}
-	for conn, source := range has {
-		if had[conn] != source {
-			set, e := t.leads(conn, source)
-			t.addLater(set, e[0])
-		}
-	}
-	for source := range before {
-		if !after[source] {
-			t.removeSource(c, source)
-		}
+	clear(t.kept.touched)
+	for _, source := range went {
+		t.removeSource(c, source)
 	}
 	return nil
 }
 
-// used are the sources of a family's services.
-func used(services ipvsctl.Table, f family) map[string]bool {
-	list := map[string]bool{}
-	for k, e := range services {
-		if familyOf(k) == f && e.Service.Source != "" {
-			list[e.Service.Source] = true
+// last is the last of names, "" if there is none.
+func last(names map[string]int) (name string) {
+	for s := range names {
+		name = max(name, s)
+	}
+	return name
+}
+
+// turnLead has a connection led to the last of the sources that are asked for,
+// by name.
+func (t *table) turnLead(c *nftables.Conn, conn translated) error {
+	old, source := t.kept.led[conn], last(t.kept.leads[conn])
+	if source == old {
+		return nil
+	}
+	if old != "" {
+		if err := c.SetDeleteElements(t.leads(conn, old)); err != nil {
+			return err
 		}
 	}
-	return list
+	if source == "" {
+		delete(t.kept.led, conn)
+		delete(t.kept.leads, conn)
+		return nil
+	}
+	t.kept.led[conn] = source
+	set, e := t.leads(conn, source)
+	t.addLater(set, e[0])
+	return nil
 }
 
 // leads is the element that leads a connection to its source.

@@ -44,7 +44,8 @@ func (d *Door) run() {
 			if d.leave.Load() {
 				continue
 			}
-			d.damaged, d.built = true, [families]bool{}
+			d.damaged = true
+			d.forget()
 			if by != "" {
 				d.by = by
 			}
@@ -64,20 +65,19 @@ func (d *Door) run() {
 // settle makes the kernel agree with what is wanted, in one transaction, and
 // tells how that went. It reports whether nothing is left to do.
 func (d *Door) settle() bool {
-	want, dirty := d.take()
 	if d.adopt {
-		d.adoptStanding(dirty)
+		d.adoptStanding()
 	}
 	if d.damaged {
 		d.repaired = time.Now()
 	}
-	err := d.commit(want, dirty)
+	err := d.commit(d.take())
 	if err != nil && d.built != [families]bool{} { // it may have been changed a moment ago
-		d.built = [families]bool{}
-		err = d.commit(want, dirty)
+		d.forget()
+		err = d.commit(d.take())
 	}
 	if err != nil {
-		d.built = [families]bool{}
+		d.forget()
 		d.fail(err)
 		return false
 	}
@@ -85,26 +85,56 @@ func (d *Door) settle() bool {
 	return true
 }
 
-// take is what callers want now, with what changed since the last time.
+// take is what changed since the last time, and how callers want that now: all,
+// if nothing is known to stand.
 func (d *Door) take() (want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	dirty, d.dirty = d.dirty, map[ipvsctl.ServiceKey]struct{}{}
-	return maps.Clone(d.want), dirty
+	d.turnWays(dirty)
+	if d.built == [families]bool{} {
+		return maps.Clone(d.want), all(d.want)
+	}
+	want = make(ipvsctl.Table, len(dirty))
+	for k := range dirty {
+		if e, wanted := d.want[k]; wanted {
+			want[k] = e
+		}
+	}
+	return want, dirty
+}
+
+// forget goes on as if nothing was known about the kernel: all is built anew.
+func (d *Door) forget() {
+	d.have, d.built = ipvsctl.Table{}, [families]bool{}
+	for f := range families {
+		d.kept[f] = newKept()
+	}
 }
 
 // adoptStanding goes on with what an earlier life left, if it can be read. The
 // rules are written anew, whatever they are; memory and counters stay.
-func (d *Door) adoptStanding(dirty map[ipvsctl.ServiceKey]struct{}) {
+func (d *Door) adoptStanding() {
 	d.adopt = false
 	have, err := d.read()
 	if err != nil || len(have) == 0 || d.opt.SourcesOnly {
 		return
 	}
+	for f := range families {
+		if err := d.table(f).recall(d.conn); err != nil {
+			d.forget()
+			return
+		}
+	}
 	d.have = have
-	for k := range have {
-		d.built[familyOf(k)] = true
-		dirty[k] = struct{}{}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for k, e := range have {
+		t := d.table(home(k, e))
+		t.use(k, e, 1)
+		t.kept.settled()
+		d.built[t.family] = true
+		d.dirty[k] = struct{}{}
 	}
 }
 
@@ -129,49 +159,40 @@ func (d *Door) succeed() {
 // commit sends the difference between what stands and want.
 func (d *Door) commit(want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) error {
 	for f := range families {
-		if err := d.fill(d.opt.table(f), want, dirty); err != nil {
+		if err := d.fill(d.table(f), want, dirty); err != nil {
 			return errors.Join(err, d.dial()) // with an empty queue
 		}
 	}
 	if err := d.flush(); err != nil {
 		return err
 	}
-	d.have = want
-	for k := range want {
-		d.built[familyOf(k)] = true
+	for k := range dirty {
+		delete(d.have, k)
+	}
+	for k, e := range want {
+		d.have[k] = e
+		d.built[home(k, e)] = true
 	}
 	return nil
 }
 
-// fill asks for what a family lacks: everything, or what is dirty.
+// fill asks for what a family lacks of what is dirty, or for all of it.
 func (d *Door) fill(t *table, want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) error {
-	have := d.have
 	if !d.built[t.family] {
-		have, dirty = nil, all(want)
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(dirty)), func(k ipvsctl.ServiceKey) bool { return familyOf(k) == t.family }) {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(want)), func(k ipvsctl.ServiceKey) bool { return home(k, want[k]) == t.family }) {
 			return nil
 		}
 		if err := t.build(d.conn); err != nil {
 			return err
 		}
 	}
-	if len(dirty) == 0 {
-		return nil
-	}
 	for k := range dirty {
-		if familyOf(k) == t.family && !t.sources {
-			if err := t.turn(d.conn, k, have, want); err != nil {
-				return err
-			}
-		}
-	}
-	if err := t.turnSources(d.conn, have, want); err != nil {
-		return err
-	}
-	if !t.sources {
-		if err := t.turnCounters(d.conn, have, want); err != nil {
+		if err := t.turn(d.conn, k, d.have, want); err != nil {
 			return err
 		}
+	}
+	if err := t.turnShared(d.conn); err != nil {
+		return err
 	}
 	return t.addLate(d.conn)
 }
@@ -188,8 +209,16 @@ func all(t ipvsctl.Table) map[ipvsctl.ServiceKey]struct{} {
 func (t *table) turn(c *nftables.Conn, k ipvsctl.ServiceKey, have, want ipvsctl.Table) error {
 	old, stands := have[k]
 	e, stays := want[k]
+	stands = stands && home(k, old) == t.family
+	stays = stays && home(k, e) == t.family
+	if stands {
+		t.use(k, old, -1)
+	}
+	if stays {
+		t.use(k, e, 1)
+	}
 	switch {
-	case !stands && !stays:
+	case t.sources, !stands && !stays:
 		return nil
 	case !stays:
 		return t.service(k, old).remove(c)
@@ -199,16 +228,38 @@ func (t *table) turn(c *nftables.Conn, k ipvsctl.ServiceKey, have, want ipvsctl.
 	return t.service(k, e).change(c, t.service(k, old))
 }
 
+// use adds n uses of what a service shares with others.
+func (t *table) use(k ipvsctl.ServiceKey, e ipvsctl.Entry, n int) {
+	if t.direct() {
+		return
+	}
+	t.lead(k, e, n)
+	if !t.sources {
+		t.count(k, e, n)
+	}
+}
+
+// turnShared asks for what services share, as it is used now.
+func (t *table) turnShared(c *nftables.Conn) error {
+	if t.direct() {
+		return t.turnDirect(c)
+	}
+	if err := t.turnSources(c); err != nil {
+		return err
+	}
+	return t.turnCounters(c)
+}
+
 // raze deletes the tables, whoever built them.
 func (d *Door) raze() error {
 	for f := range families {
-		d.opt.table(f).remove(d.conn)
+		d.table(f).remove(d.conn)
 		if err := d.flush(); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EAFNOSUPPORT) {
 			return explain(err)
 		}
-		d.built[f] = false
 	}
-	d.have, d.adopt = ipvsctl.Table{}, false
+	d.forget()
+	d.adopt = false
 	return nil
 }
 

@@ -1,6 +1,6 @@
 // Package nft is the same table of services as package genl keeps in IPVS, kept
 // in nftables, for kernels that have no IPVS: one table of each address family,
-// with a chain for each service. Connections are tracked by the kernel, so what
+// and two for direct routing, with a chain for each service. Connections are tracked by the kernel, so what
 // stands is not disturbed by what changes. Tables of other names are never
 // touched.
 package nft
@@ -71,10 +71,13 @@ type Door struct {
 	mu    sync.Mutex
 	want  ipvsctl.Table                   // canonical, and possible
 	dirty map[ipvsctl.ServiceKey]struct{} // Set since they were last applied
+	heard *ipvsctl.Ways                   // SetWays since they were last applied
 
 	// Of the goroutine alone.
 	have     ipvsctl.Table
+	ways     ipvsctl.Ways
 	built    [families]bool
+	kept     [families]*kept
 	adopt    bool // what stands has not been looked at yet
 	failed   string
 	damaged  bool
@@ -94,6 +97,7 @@ func Open(opt Options) (*Door, error) {
 		closing: make(chan struct{}), gone: make(chan struct{}), adopt: true,
 		want: ipvsctl.Table{}, dirty: map[ipvsctl.ServiceKey]struct{}{},
 	}
+	d.forget()
 	if err := d.open(); err != nil {
 		d.release()
 		return nil, explain(err)
@@ -127,11 +131,43 @@ func (d *Door) Set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) (refused
 		d.want[k] = e
 		d.dirty[k] = struct{}{}
 	}
+	d.nudge()
+	return refused
+}
+
+// SetWays gives the newest ways to servers of direct routing (see package neigh).
+// A server takes connections once there is one. It never blocks, and keeps w.
+func (d *Door) SetWays(w ipvsctl.Ways) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.heard = &w
+	d.nudge()
+}
+
+// nudge has the goroutine look.
+func (d *Door) nudge() {
 	select {
 	case d.wake <- struct{}{}:
 	default:
 	}
-	return refused
+}
+
+// turnWays takes in the newest ways: services whose servers are reached in another
+// way are dirty. d.mu is held.
+func (d *Door) turnWays(dirty map[ipvsctl.ServiceKey]struct{}) {
+	if d.heard == nil {
+		return
+	}
+	old := d.ways.Hops
+	d.ways, d.heard = *d.heard, nil
+	d.kept[directFour].rewire, d.kept[directSix].rewire = true, true
+	for k, e := range d.want {
+		for dk := range e.Destinations {
+			if e.Direct() && old[dk.Addr] != d.ways.Hops[dk.Addr] {
+				dirty[k] = struct{}{}
+			}
+		}
+	}
 }
 
 // beyond says what of a service is not possible. Of sources only, marks are not.

@@ -205,14 +205,14 @@ func TestAdopts(t *testing.T) {
 func TestRefuses(t *testing.T) {
 	w := newWorld(t)
 	bad := entry("wlc", "10.1.0.11:80")
-	bad.Destinations[destination("10.1.0.11:80")] = ipvsctl.Destination{Forward: ipvsctl.ForwardDirect, Upper: 5}
+	bad.Destinations[destination("10.1.0.11:80")] = ipvsctl.Destination{Forward: ipvsctl.ForwardTunnel, Upper: 5}
 	w.set(key(vip), entry("rr", "10.1.0.11:80"))
 	err := w.door.Set(ipvsctl.Table{key(vip): bad}, nil)[key(vip)]
 	if err == nil {
 		t.Fatal("not refused")
 	}
 	w.must(w.door.Sync())
-	for _, word := range []string{"wlc", "use wrr", "DR", "uthreshold"} {
+	for _, word := range []string{"wlc", "use wrr", "TUN", "uthreshold"} {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("%q is not in: %v", word, err)
 		}
@@ -300,13 +300,17 @@ func anyEntry(t *rapid.T, k ipvsctl.ServiceKey) ipvsctl.Entry {
 		}
 		e.Service.Source = rapid.SampledFrom(sources).Draw(t, "source")
 	}
+	forward := ipvsctl.ForwardNAT
+	if k.FWMark == 0 && e.Service.Source == "" && rapid.Bool().Draw(t, "direct") {
+		forward = ipvsctl.ForwardDirect
+	}
 	port := rapid.SampledFrom([]uint16{0, 80}).Draw(t, "server port")
 	for i := range rapid.IntRange(0, 3).Draw(t, "servers") {
 		a := netip.MustParseAddr(fmt.Sprintf("10.1.0.1%d", i))
 		if k.IPv6 {
 			a = netip.MustParseAddr(fmt.Sprintf("fd00::1%d", i))
 		}
-		e.Destinations[ipvsctl.DestKey{Addr: a, Port: port}] = ipvsctl.Destination{Weight: rapid.Uint32Range(0, 5).Draw(t, "weight")}
+		e.Destinations[ipvsctl.DestKey{Addr: a, Port: port}] = ipvsctl.Destination{Weight: rapid.Uint32Range(0, 5).Draw(t, "weight"), Forward: forward}
 	}
 	return e
 }

@@ -2,13 +2,11 @@ package nft
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"golang.org/x/sys/unix"
 
 	"keepgo/ipvsctl"
 )
@@ -18,12 +16,11 @@ import (
 func (d *Door) read() (ipvsctl.Table, error) {
 	all := ipvsctl.Table{}
 	for f := range families {
-		t := d.opt.table(f)
-		switch _, err := d.conn.ListTableOfFamily(t.Name, t.Family); {
-		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EOPNOTSUPP):
+		t := d.table(f)
+		if there, err := t.stands(d.conn); err != nil {
+			return nil, err
+		} else if !there {
 			continue
-		case err != nil:
-			return nil, fmt.Errorf("reading nftables: %w", err)
 		}
 		if err := t.read(d.conn, all); err != nil {
 			return nil, fmt.Errorf("reading nftables: %w", err)
@@ -33,7 +30,11 @@ func (d *Door) read() (ipvsctl.Table, error) {
 }
 
 func (t *table) read(c *nftables.Conn, all ipvsctl.Table) error {
-	for _, set := range []*nftables.Set{t.services, t.anyPort, t.marks} {
+	sets := []*nftables.Set{t.services, t.anyPort, t.marks}
+	if t.direct() {
+		sets = sets[:2]
+	}
+	for _, set := range sets {
 		elements, err := c.GetSetElements(set)
 		if err != nil {
 			return err
@@ -52,7 +53,7 @@ func (t *table) read(c *nftables.Conn, all ipvsctl.Table) error {
 }
 
 func (t *table) serviceKey(set *nftables.Set, key []byte) (k ipvsctl.ServiceKey, err error) {
-	k.IPv6 = t.family == six
+	k.IPv6 = t.family.six()
 	n := int(t.words) * 4
 	switch {
 	case set == t.marks && len(key) == 4:
@@ -84,6 +85,9 @@ func (t *table) readService(c *nftables.Conn, k ipvsctl.ServiceKey, comment stri
 	servers, err := c.GetSetElements(set)
 	for _, el := range servers {
 		d := ipvsctl.Destination{Forward: ipvsctl.ForwardNAT}
+		if t.direct() {
+			d.Forward = ipvsctl.ForwardDirect
+		}
 		_, err := fmt.Sscanf(el.Comment, "weight %d", &d.Weight)
 		dk, bad := t.destKey(el.Key)
 		if err != nil || bad != nil {
@@ -113,7 +117,7 @@ func (d *Door) usage() (map[ipvsctl.ServiceKey]ipvsctl.Usage, error) {
 		if !d.built[f] {
 			continue
 		}
-		if err := d.familyUsage(d.opt.table(f), all); err != nil {
+		if err := d.familyUsage(d.table(f), all); err != nil {
 			return nil, fmt.Errorf("reading the counters of nftables: %w", err)
 		}
 	}
@@ -121,22 +125,28 @@ func (d *Door) usage() (map[ipvsctl.ServiceKey]ipvsctl.Usage, error) {
 }
 
 func (d *Door) familyUsage(t *table, all map[ipvsctl.ServiceKey]ipvsctl.Usage) error {
-	connections, err := t.connections(d.conn)
+	counters, err := t.named(d.conn)
 	if err != nil {
 		return err
 	}
-	traffic, err := t.traffic(d.conn)
-	if err != nil {
-		return err
+	traffic := map[string]ipvsctl.Counters{}
+	if !t.direct() {
+		if traffic, err = t.traffic(d.conn); err != nil {
+			return err
+		}
 	}
 	for k, e := range d.have {
-		if familyOf(k) != t.family {
+		if home(k, e) != t.family {
 			continue
 		}
 		s, sum := t.service(k, e), ipvsctl.Usage{Servers: map[ipvsctl.DestKey]ipvsctl.Load{}}
 		for dk, dest := range e.Destinations {
-			n := traffic[string(trioKey(dk.Addr, k.Protocol, dk.Port))]
-			n.Connections = connections[s.server(dk, dest).counter.Name]
+			n, m := traffic[string(trioKey(dk.Addr, k.Protocol, dk.Port))], s.server(dk, dest)
+			if t.direct() {
+				to := counters[m.packetsChain().Name]
+				n = ipvsctl.Counters{PacketsIn: to.Packets, BytesIn: to.Bytes}
+			}
+			n.Connections = counters[m.counter.Name].Packets
 			sum.Servers[dk] = ipvsctl.Load{Counters: n}
 			sum.Connections += n.Connections
 			sum.PacketsIn, sum.BytesIn = sum.PacketsIn+n.PacketsIn, sum.BytesIn+n.BytesIn
@@ -147,14 +157,14 @@ func (d *Door) familyUsage(t *table, all map[ipvsctl.ServiceKey]ipvsctl.Usage) e
 	return nil
 }
 
-// connections are the connections begun to each server, by the name of its
-// counter.
-func (t *table) connections(c *nftables.Conn) (map[string]uint64, error) {
+// named are the named counters, which count connections, and with direct routing
+// packets too.
+func (t *table) named(c *nftables.Conn) (map[string]expr.Counter, error) {
 	objects, err := c.GetNamedObjects(t.Table)
-	list := map[string]uint64{}
+	list := map[string]expr.Counter{}
 	for _, o := range objects {
 		if o, ok := o.(*nftables.NamedObj); ok && o.Type == nftables.ObjTypeCounter {
-			list[o.Name] = o.Obj.(*expr.Counter).Packets
+			list[o.Name] = *o.Obj.(*expr.Counter)
 		}
 	}
 	return list, err

@@ -76,6 +76,11 @@ func (s *service) add(c *nftables.Conn) error {
 	if err := c.AddSet(s.servers, nil); err != nil {
 		return err
 	}
+	if s.direct() {
+		if err := c.AddSet(s.connectionsOf(s.name), nil); err != nil {
+			return err
+		}
+	}
 	return s.fill(c, nil)
 }
 
@@ -90,7 +95,9 @@ func (s *service) remove(c *nftables.Conn) error {
 			return err
 		}
 	}
-	s.empties(c)
+	if err := s.empties(c); err != nil {
+		return err
+	}
 	c.DelChain(s.chain)
 	for dk, d := range s.entry.Destinations {
 		if err := s.server(dk, d).remove(c); err != nil {
@@ -98,6 +105,9 @@ func (s *service) remove(c *nftables.Conn) error {
 		}
 	}
 	c.DelSet(s.servers)
+	if s.direct() {
+		return s.dismissAll(c)
+	}
 	return nil
 }
 
@@ -110,7 +120,9 @@ func (s *service) change(c *nftables.Conn, old *service) error {
 		}
 		return s.add(c)
 	}
-	old.empties(c)
+	if err := old.empties(c); err != nil {
+		return err
+	}
 	for dk, d := range old.entry.Destinations {
 		if _, stays := s.entry.Destinations[dk]; stays {
 			continue
@@ -145,7 +157,7 @@ func to(kind expr.VerdictKind, chain *nftables.Chain) *expr.Verdict {
 // refuses reports whether new connections are answered with an error: there is
 // no server for them. Clients that persistence knows may still have one.
 func (s *service) refuses() bool {
-	return s.key.FWMark == 0 && s.key.Port != 0 && !s.persistent() && len(takers(s.entry)) == 0
+	return !s.direct() && s.key.FWMark == 0 && s.key.Port != 0 && !s.persistent() && len(takers(s.entry)) == 0
 }
 
 // fill asks for everything that may change while a service stands: its elements,
@@ -190,18 +202,24 @@ func (s *service) announce(c *nftables.Conn, old *service) error {
 	return nil
 }
 
-// rules asks for the rules of a service's chain: a client that is remembered
-// goes where it went, others to the next slot.
+// rules asks for the rules of a service's chain: a connection or client that is
+// remembered goes where it went, others to the next slot.
 func (s *service) rules(c *nftables.Conn) error {
+	if s.direct() {
+		s.rule(c, s.chain, s.remembered())
+	}
 	if s.persistent() {
 		for _, dk := range sortedServers(s.entry) {
+			if s.direct() && !s.ways.Hops[dk.Addr].Reaches() {
+				continue
+			}
 			server := s.server(dk, ipvsctl.Destination{})
 			s.rule(c, s.chain, s.client(), []expr.Any{among(server.clients, r0), to(expr.VerdictGoto, server.chain)})
 		}
 	}
-	list := takers(s.entry)
+	list := s.takers()
 	if len(list) == 0 {
-		s.rule(c, s.chain, []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}})
+		s.rule(c, s.chain, s.rulesWithoutServer())
 		return nil
 	}
 	slots := s.slots(list)
@@ -212,6 +230,14 @@ func (s *service) rules(c *nftables.Conn) error {
 	how := schedulers[s.entry.Service.Scheduler].choose
 	s.rule(c, s.chain, s.number(how, uint32(len(slots))), []expr.Any{jump(m, r0)})
 	return nil
+}
+
+// takers are the servers that new connections can go to.
+func (s *service) takers() []server {
+	if s.direct() {
+		return s.reachable(takers(s.entry))
+	}
+	return takers(s.entry)
 }
 
 // client reads the client's address into r0, as far as persistence looks at it.
@@ -227,9 +253,9 @@ func (s *service) client() []expr.Any {
 func (s *service) mask() []byte {
 	svc := s.entry.Service
 	switch {
-	case s.family == four && svc.Netmask4 != [4]byte{}:
+	case !s.family.six() && svc.Netmask4 != [4]byte{}:
 		return svc.Netmask4[:]
-	case s.family == six && svc.PrefixLen != 0:
+	case s.family.six() && svc.PrefixLen != 0:
 		mask := make([]byte, 16)
 		for i := range int(svc.PrefixLen) {
 			mask[i/8] |= 0x80 >> (i % 8)
@@ -276,12 +302,22 @@ func (s *service) addSlots(c *nftables.Conn, list []server, slots []int) (*nftab
 	return set, inParts(elements, func(e []nftables.SetElement) error { return c.SetAddElements(set, e) })
 }
 
-// empties asks for the end of the chain's rules, and of the slots they use.
-func (s *service) empties(c *nftables.Conn) {
+// empties asks for the end of the chain's rules, and of the slots they use. Nobody
+// knows any more which servers of direct routing were reachable, so their set is
+// added first.
+func (s *service) empties(c *nftables.Conn) error {
 	c.FlushChain(s.chain)
-	if set := s.slotSet(s.slots(takers(s.entry))); !set.Anonymous {
+	set := s.slotSet(s.slots(s.takers()))
+	if s.direct() {
+		set.Anonymous, set.Constant = false, false
+		if err := c.AddSet(set, nil); err != nil {
+			return err
+		}
+	}
+	if !set.Anonymous {
 		c.DelSet(set)
 	}
+	return nil
 }
 
 // number puts the number of a slot into r0.
@@ -320,7 +356,7 @@ func (s *service) server(at ipvsctl.DestKey, d ipvsctl.Destination) *member {
 	}
 	m := &member{
 		service: s, at: at, weight: d.Weight, chain: &nftables.Chain{Table: s.Table, Name: name},
-		counter: &nftables.NamedObj{Table: s.Table, Name: name, Type: nftables.ObjTypeCounter, Obj: &expr.Counter{}},
+		counter: s.counter(name),
 		clients: s.set("clients_"+name, s.addr),
 	}
 	m.clients.Dynamic, m.clients.HasTimeout, m.clients.Size = true, true, maxClients
@@ -338,7 +374,9 @@ func (m *member) put(c *nftables.Conn, stands bool) error {
 	}
 	c.AddObj(m.counter)
 	c.AddChain(m.chain)
-	count := []expr.Any{&expr.Objref{Type: int(nftables.ObjTypeCounter), Name: m.counter.Name}}
+	if m.direct() {
+		m.putDirect(c)
+	}
 	if m.persistent() {
 		if err := c.AddSet(m.clients, nil); err != nil {
 			return err
@@ -348,7 +386,7 @@ func (m *member) put(c *nftables.Conn, stands bool) error {
 			Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: m.entry.Service.Timeout,
 		}})
 	}
-	m.rule(c, m.chain, count, m.translate())
+	m.rule(c, m.chain, objref(m.counter), m.translate())
 	m.addLater(m.servers, m.element()[0])
 	return nil
 }
@@ -363,6 +401,9 @@ func (m *member) remove(c *nftables.Conn) error {
 		c.DelSet(m.clients)
 	}
 	c.DeleteObject(m.counter)
+	if m.direct() {
+		return m.removeDirect(c)
+	}
 	return nil
 }
 
@@ -374,8 +415,12 @@ func (m *member) element() []nftables.SetElement {
 	return []nftables.SetElement{{Key: key, VerdictData: to(expr.VerdictGoto, m.chain), Comment: fmt.Sprintf("weight %d", m.weight)}}
 }
 
-// translate gives the connection its new destination.
+// translate gives the connection its new destination; with direct routing, each
+// packet.
 func (m *member) translate() []expr.Any {
+	if m.direct() {
+		return []expr.Any{to(expr.VerdictGoto, m.packetsChain())}
+	}
 	nat := &expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(m.Family), RegAddrMin: r0}
 	rule := []expr.Any{&expr.Immediate{Register: r0, Data: m.at.Addr.AsSlice()}}
 	if m.at.Port != 0 {

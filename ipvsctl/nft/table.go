@@ -2,6 +2,8 @@ package nft
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/google/nftables"
@@ -11,20 +13,31 @@ import (
 	"keepgo/ipvsctl"
 )
 
-// family is one of the two tables.
+// family is one of the four tables.
 type family uint8
 
 const (
 	four family = iota
 	six
+	directFour // services of direct routing
+	directSix
 	families
 )
 
-func familyOf(k ipvsctl.ServiceKey) family {
+func (f family) six() bool { return f == six || f == directSix }
+
+func (f family) direct() bool { return f == directFour || f == directSix }
+
+// home is the table that a service stands in.
+func home(k ipvsctl.ServiceKey, e ipvsctl.Entry) family {
+	f := four
 	if k.IPv6 {
-		return six
+		f = six
 	}
-	return four
+	if e.Direct() {
+		f += directFour
+	}
+	return f
 }
 
 // Registers of linux/netfilter/nf_tables.h, four bytes each: a concatenation
@@ -57,7 +70,43 @@ type table struct {
 	fullNAT  *nftables.Set        // server's address, protocol and port, and the port asked for, to the chain that chooses a source
 	fullAny  *nftables.Set        // server's address and protocol to the same
 	in, out  *nftables.Set        // server's address, protocol and port, with counters
+	numbers  *nftables.Set        // of direct routing: a server's number to its chain
 	late     []late               // elements to add when everything they lead to stands
+	kept     *kept
+	ways     *ipvsctl.Ways // of direct routing
+}
+
+// kept is what is known about a table between changes.
+type kept struct {
+	counted tally[counted]
+	sources tally[string]
+	leads   map[translated]map[string]int // sources that are asked for, with the number of services
+	led     map[translated]string         // the one it has
+	touched map[translated]struct{}
+
+	// Of direct routing.
+	standing map[string]map[string]*standing // by service and chain
+	next     uint32                          // the last number given
+	recalled uint32                          // those up to here are of an earlier life
+	links    []ipvsctl.Link                  // that have a chain
+	rewire   bool                            // ways may have changed
+}
+
+func newKept() *kept {
+	return &kept{
+		counted: newTally[counted](), sources: newTally[string](), leads: map[translated]map[string]int{},
+		led: map[translated]string{}, touched: map[translated]struct{}{}, standing: map[string]map[string]*standing{},
+	}
+}
+
+// settled says that what is in use stands already.
+func (k *kept) settled() {
+	k.counted.turned()
+	k.sources.turned()
+	for conn := range k.touched {
+		k.led[conn] = last(k.leads[conn])
+	}
+	clear(k.touched)
 }
 
 type late struct {
@@ -65,13 +114,18 @@ type late struct {
 	element nftables.SetElement
 }
 
-func (o *Options) table(f family) *table {
+// table is one of the door's tables, with what is known about it.
+func (d *Door) table(f family) *table {
 	t := &table{
 		Table:  &nftables.Table{Name: TableName, Family: nftables.TableFamilyIPv4},
-		family: f, addr: nftables.TypeIPAddr, words: 1, sources: o.SourcesOnly,
+		family: f, addr: nftables.TypeIPAddr, words: 1, sources: d.opt.SourcesOnly,
+		kept: d.kept[f], ways: &d.ways,
 	}
-	if f == six {
+	if f.six() {
 		t.Family, t.addr, t.words = nftables.TableFamilyIPv6, nftables.TypeIP6Addr, 4
+	}
+	if f.direct() {
+		t.Name, t.Family = directNames[f-directFour], nftables.TableFamilyNetdev
 	}
 	trio := concat(t.addr, nftables.TypeInetProto, nftables.TypeInetService)
 	t.services = t.verdicts("services", trio)
@@ -82,7 +136,25 @@ func (o *Options) table(f family) *table {
 	t.fullAny = t.verdicts("full_nat_any_port", concat(t.addr, nftables.TypeInetProto))
 	t.in, t.out = t.set("to_server", trio), t.set("from_server", trio)
 	t.in.Counter, t.out.Counter = true, true
+	t.numbers = t.verdicts("server_numbers", nftables.TypeMark)
 	return t
+}
+
+// directNames are the tables of direct routing: a netdev table has no address
+// family.
+var directNames = [2]string{TableName + "_direct4", TableName + "_direct6"}
+
+func (t *table) direct() bool { return t.family.direct() }
+
+// stands reports whether the table is there.
+func (t *table) stands(c *nftables.Conn) (bool, error) {
+	switch _, err := c.ListTableOfFamily(t.Name, t.Family); {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EOPNOTSUPP):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading nftables: %w", err)
+	}
+	return true, nil
 }
 
 func concat(types ...nftables.SetDatatype) nftables.SetDatatype {
@@ -109,10 +181,18 @@ func (t *table) verdicts(name string, key nftables.SetDatatype) *nftables.Set {
 func (t *table) build(c *nftables.Conn) error {
 	t.remove(c)
 	c.AddTable(t.Table)
-	for _, s := range []*nftables.Set{t.services, t.anyPort, t.marks, t.empty, t.fullNAT, t.fullAny, t.in, t.out} {
+	sets := []*nftables.Set{t.services, t.anyPort, t.marks, t.empty, t.fullNAT, t.fullAny, t.in, t.out}
+	if t.direct() {
+		sets = []*nftables.Set{t.services, t.anyPort, t.numbers}
+	}
+	for _, s := range sets {
 		if err := c.AddSet(s, nil); err != nil {
 			return err
 		}
+	}
+	if t.direct() {
+		t.entering(c)
+		return nil
 	}
 	t.leaving(c)
 	if t.sources {
@@ -168,11 +248,7 @@ func inParts(list []nftables.SetElement, do func([]nftables.SetElement) error) e
 func (t *table) refusing(c *nftables.Conn) {
 	const before = -101 // just before the destination is chosen, NF_IP_PRI_NAT_DST - 1
 	chain := t.base(c, "refuse", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, before)
-	reject := &expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: 3} // port unreachable, RFC 792
-	if t.family == six {
-		reject.Code = 4 // RFC 4443 section 3.1
-	}
-	t.rule(c, chain, t.trioOf(t.destination(), destinationPort), []expr.Any{among(t.empty, r0), reject})
+	t.rule(c, chain, t.trioOf(t.destination(), destinationPort), []expr.Any{among(t.empty, r0), t.reject()})
 }
 
 // choosing sends the first packet of a connection to the chain of its service.
@@ -244,7 +320,7 @@ func (t *table) source() expr.Any { return t.network(source4, source6, r0) }
 
 func (t *table) network(offset4, offset6, reg uint32) expr.Any {
 	p := &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: offset4, Len: 4}
-	if t.family == six {
+	if t.family.six() {
 		p.Offset, p.Len = offset6, 16
 	}
 	return p

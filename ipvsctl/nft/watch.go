@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -132,10 +133,13 @@ func (d *Door) harms(m netlink.Message) bool {
 	default:
 		return false
 	}
-	if f := m.Data[0]; f != unix.NFPROTO_IPV4 && f != unix.NFPROTO_IPV6 {
-		return false
+	switch name := text(attribute(m, tableAttribute)); m.Data[0] {
+	case unix.NFPROTO_IPV4, unix.NFPROTO_IPV6:
+		return name == TableName
+	case unix.NFPROTO_NETDEV:
+		return slices.Contains(directNames[:], name)
 	}
-	return text(attribute(m, tableAttribute)) == TableName
+	return false
 }
 
 // author is the program that made a transaction, with its process number as the

@@ -27,6 +27,7 @@ type world struct {
 	t                testing.TB
 	director, client *netlab.Host
 	server           [2]*netlab.Host
+	outside          *netlab.Switch
 	door             *Door
 
 	mu     sync.Mutex
@@ -49,6 +50,7 @@ func newWorld(t testing.TB) *world {
 	}
 	outside, err := lab.Switch("outside")
 	w.must(err)
+	w.outside = outside
 	inside, err := lab.Switch("inside")
 	w.must(err)
 	w.director, w.client = host("director"), host("client")
