@@ -55,7 +55,7 @@ func (p *parent) reported(c *child, s *status.Status) {
 			r.status.Groups, r.status.Scripts = s.Groups, s.Scripts
 		} else {
 			r.status.Services = append(r.status.Services, s.Services...)
-			r.status.IPVS, r.status.Probes = s.IPVS, s.Probes
+			r.status.IPVS, r.status.DataPlane, r.status.Probes = s.IPVS, s.DataPlane, s.Probes
 		}
 	}
 	p.settle()

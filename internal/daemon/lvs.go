@@ -107,7 +107,7 @@ func (l *lvsLoop) report() {
 		l.up.send(fromChild{Report: s})
 		return
 	}
-	s.IPVS, s.Services = l.plane.lack, l.node.Status()
+	s.IPVS, s.DataPlane, s.Services = l.plane.lack, l.plane.name(), l.node.Status()
 	plan, plane := l.node.Plan(), l.plane
 	go func() {
 		if usage, err := plane.usage(); err == nil {

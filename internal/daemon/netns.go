@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepgo/ipvsctl/genl"
+	"keepgo/ipvsctl/neigh"
 	"keepgo/ipvsctl/nft"
 )
 
@@ -109,6 +110,15 @@ func openIPVS(opt genl.Options) (door *genl.Door, err error) {
 func openNFTables(opt nft.Options) (door *nft.Door, err error) {
 	err = within(os.Getenv(ipvsVar), func() error {
 		door, err = nft.Open(opt)
+		return err
+	})
+	return door, err
+}
+
+// openNeigh follows servers there.
+func openNeigh(opt neigh.Options) (door *neigh.Door, err error) {
+	err = within(os.Getenv(ipvsVar), func() error {
+		door, err = neigh.Open(opt)
 		return err
 	})
 	return door, err

@@ -9,6 +9,7 @@ import (
 	"keepgo/internal/lb"
 	"keepgo/ipvsctl"
 	"keepgo/ipvsctl/genl"
+	"keepgo/ipvsctl/neigh"
 	"keepgo/ipvsctl/nft"
 )
 
@@ -19,12 +20,16 @@ type plane struct {
 	ipvs *genl.Door
 	nft  *nft.Door // of all services without ipvs, else of those with FULLNAT; nil until needed
 	lack string    // why there is neither
+	auto bool      // nobody asked for the one that it is
+
+	neigh *neigh.Door                   // with nft, of servers by DR; nil until needed
+	told  map[ipvsctl.ServiceKey]string // schedulers that another one stands in for
 }
 
 // newPlane opens what the configuration asks for. That a kernel can do nothing
 // is no error: checks are useful without.
 func newPlane(kind confparse.DataPlane, log func(string, ...any)) (*plane, error) {
-	p := &plane{log: log}
+	p := &plane{log: log, auto: kind == confparse.PlaneAuto, told: map[ipvsctl.ServiceKey]string{}}
 	if kind != confparse.PlaneNFTables {
 		var err error
 		p.ipvs, err = openIPVS(genl.Options{Report: func(ev genl.Event) { log("%s", ev) }})
@@ -79,6 +84,17 @@ func (p *plane) nftables(ev nft.Event) {
 // balances reports whether all is done by nftables.
 func (p *plane) balances() bool { return p.ipvs == nil && p.nft != nil }
 
+// name is what balances, "" if nothing does.
+func (p *plane) name() string {
+	switch {
+	case p.ipvs != nil:
+		return "ipvs"
+	case p.nft != nil:
+		return "nftables"
+	}
+	return ""
+}
+
 // set gives the newest want of services, as a door's Set, and returns what is
 // not possible.
 func (p *plane) set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) map[ipvsctl.ServiceKey]error {
@@ -86,7 +102,7 @@ func (p *plane) set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) map[ipv
 	case p.ipvs == nil && p.nft == nil, len(changed)+len(removed) == 0:
 		return nil
 	case p.ipvs == nil:
-		return p.nft.Set(changed, removed)
+		return p.balance(changed, removed)
 	}
 	full := ipvsctl.Table{}
 	for k, e := range changed {
@@ -110,6 +126,44 @@ func (p *plane) set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) map[ipv
 		}
 	}
 	return p.nft.Set(full, removed)
+}
+
+// balance gives services to nftables. Where nobody asked for it, a scheduler that
+// needs IPVS is replaced.
+func (p *plane) balance(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) map[ipvsctl.ServiceKey]error {
+	for k, e := range changed {
+		if p.auto {
+			e.Service.Scheduler = p.without(k, e.Service.Scheduler)
+			changed[k] = e
+		}
+		if e.Direct() && p.neigh == nil {
+			p.follow()
+		}
+	}
+	if p.neigh != nil {
+		p.neigh.Set(changed, removed)
+	}
+	return p.nft.Set(changed, removed)
+}
+
+// without is the scheduler that stands in for one that counts connections, which
+// is told once.
+func (p *plane) without(k ipvsctl.ServiceKey, asked string) string {
+	s := ipvsctl.WithoutCounts(asked)
+	if s != asked && p.told[k] != asked {
+		p.told[k] = asked
+		p.log("virtual server %s: scheduler %s needs IPVS, which this kernel does not have: %s stands in for it", k, asked, s)
+	}
+	return s
+}
+
+// follow has the ways to servers by DR followed.
+func (p *plane) follow() {
+	var err error
+	p.neigh, err = openNeigh(neigh.Options{Report: p.nft.SetWays, Trouble: func(err error) { p.log("%v", err) }})
+	if err != nil {
+		p.log("servers by DR get nothing: %v", err)
+	}
 }
 
 // track prepares FULLNAT beside IPVS, whose connections must be tracked for it.
@@ -188,6 +242,9 @@ func (p *plane) clear(whole bool) (err error) {
 }
 
 func (p *plane) close() {
+	if p.neigh != nil {
+		p.neigh.Close()
+	}
 	if p.ipvs != nil {
 		p.ipvs.Close()
 	}

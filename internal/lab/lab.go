@@ -33,12 +33,12 @@ type Options struct {
 
 // Report is the outcome of a lab.
 type Report struct {
-	File   string   `json:"file"`
-	OK     bool     `json:"ok"`   // every scene went as it should
-	IPVS   bool     `json:"ipvs"` // the kernel balances, not only VRRP and checks are real
-	Notes  []string `json:"notes,omitempty"`
-	Scenes []Scene  `json:"scenes"`
-	HTTP   *Answers `json:"http,omitempty"` // asked through the virtual address, where there is IPVS
+	File      string     `json:"file"`
+	OK        bool       `json:"ok"`                   // every scene went as it should
+	DataPlane string     `json:"data_plane,omitempty"` // what balances: ipvs or nftables; "" where nothing does
+	Notes     []string   `json:"notes,omitempty"`
+	Scenes    []Scene    `json:"scenes"`
+	HTTP      []*Answers `json:"http,omitempty"` // asked through the virtual addresses, by service
 }
 
 // Answers is what a client got that asked a virtual server over and over.
@@ -56,6 +56,8 @@ type Scene struct {
 	Master string `json:"took_over_by,omitempty"` // who held the address in the end
 	TookMS int64  `json:"took_ms"`                // from the deed to the settled end
 	Why    string `json:"why,omitempty"`          // what was missing where it failed, or why it was left out
+	// HTTP is what the client got meanwhile through the virtual addresses.
+	HTTP []*Answers `json:"http,omitempty"`
 }
 
 // ErrFailed says that at least one scene did not go as it should.

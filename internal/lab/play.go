@@ -26,7 +26,7 @@ type play struct {
 	holds  [2][]bool // by director and vip
 	told   map[string]string
 
-	web   *web   // nil while nothing is asked through the virtual address
+	webs  []*web // of the services that are asked through the virtual address
 	scene string // what is being played
 	// leftOut says that the last scene was not played for want of time.
 	leftOut bool
@@ -61,9 +61,9 @@ func (p *play) run() error {
 			return err
 		}
 	}
-	if p.web != nil {
-		p.report.HTTP = p.web.soFar()
-		p.view.say(p.clock() + "  " + p.report.HTTP.String())
+	p.report.HTTP = p.answers()
+	for _, a := range p.report.HTTP {
+		p.view.say(p.clock() + "  " + a.String())
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func (p *play) act(d deed) error {
 		p.finish(s)
 		return nil
 	}
-	begin := time.Now()
+	begin, before := time.Now(), p.answers()
 	if err := d.do(); err != nil {
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
@@ -43,6 +43,7 @@ func (p *play) act(d deed) error {
 		return err
 	}
 	s.OK, s.GapMS, s.TookMS = ok, p.gap(begin).Milliseconds(), time.Since(begin).Milliseconds()
+	s.HTTP = since(before, p.answers())
 	if d.first {
 		s.GapMS = 0
 	}
@@ -127,18 +128,31 @@ func (p *play) services() error {
 	}
 	for _, s := range p.status {
 		if s != nil && s.IPVS != "" {
-			p.note("this kernel has no IPVS: VRRP, addresses, ARP and health checks are real, balancing is not")
+			p.note("nothing balances here (%s): VRRP, addresses, ARP and health checks are real", s.IPVS)
 			return nil
 		}
+		if s != nil {
+			p.report.DataPlane = s.DataPlane
+		}
 	}
-	p.report.IPVS = true
 	for _, vs := range p.cfg.VirtualServers {
-		if vs.Addr.IsValid() && vs.Protocol == confparse.TCP && vs.Port != 0 {
-			p.web = ask(p.ctx, p.stage.client, vs.Addr, vs.Port)
-			return nil
+		if vs.Addr.IsValid() && vs.Protocol == confparse.TCP && vs.Port != 0 && len(p.webs) < mostAsked {
+			p.webs = append(p.webs, ask(p.ctx, p.stage.client, vs.Addr, vs.Port))
 		}
 	}
 	return nil
+}
+
+// mostAsked bounds the services that are asked, for the machine's sake.
+const mostAsked = 8
+
+// answers is what the client got so far, by service.
+func (p *play) answers() []*Answers {
+	list := make([]*Answers, len(p.webs))
+	for i, w := range p.webs {
+		list[i] = w.soFar()
+	}
+	return list
 }
 
 // bothAnswer says whether both daemons answer on their control sockets.

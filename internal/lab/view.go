@@ -191,8 +191,8 @@ func (p *play) clientLines() []string {
 		}
 		lines = append(lines, fmt.Sprintf("  client: ping %s, %s", p.stage.net.vips[i].addr, answer))
 	}
-	if p.web != nil {
-		lines = append(lines, "  "+p.web.soFar().String())
+	for _, w := range p.webs {
+		lines = append(lines, "  "+w.soFar().String())
 	}
 	return lines
 }

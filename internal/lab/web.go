@@ -89,3 +89,17 @@ func (a *Answers) String() string {
 	}
 	return fmt.Sprintf("%s  failed %d", line, a.Failed)
 }
+
+// since is what came between two looks at the same services.
+func since(before, now []*Answers) (list []*Answers) {
+	for i, old := range before {
+		a := &Answers{Target: old.Target, Servers: map[string]int{}, Failed: now[i].Failed - old.Failed}
+		for name, n := range now[i].Servers {
+			if n -= old.Servers[name]; n > 0 {
+				a.Servers[name] = n
+			}
+		}
+		list = append(list, a)
+	}
+	return list
+}

@@ -144,6 +144,9 @@ func (b *builder) beyond(p *Pool, vs *confparse.VirtualServer, path string) {
 	for _, s := range p.Config.Servers {
 		e.Destinations[s.Key] = s.Destination
 	}
+	if s := p.Config.Sorry; s != nil {
+		e.Destinations[s.Key] = s.Destination
+	}
 	for _, i := range p.Services[:min(1, len(p.Services))] {
 		if err := ipvsctl.BeyondNFTables(b.plan.Services[i].Key, e); err != nil {
 			b.note(vs.Pos, path, syntax.Failure, "it is left out; with 'lvs_data_plane ipvs' the kernel's IPVS does it", "nftables cannot do it: %w", err)

@@ -14,9 +14,10 @@ type Status struct {
 	Version   string     `json:"version,omitempty"`
 	Asked     time.Time  `json:"asked"` // when this was so
 	Began     time.Time  `json:"began"`
-	Reloaded  *time.Time `json:"reloaded,omitempty"` // the last reload that was put in force
-	Config    string     `json:"config"`             // configuration file
-	IPVS      string     `json:"ipvs,omitempty"`     // why IPVS is not programmed; "" where it is, or is not needed
+	Reloaded  *time.Time `json:"reloaded,omitempty"`   // the last reload that was put in force
+	Config    string     `json:"config"`               // configuration file
+	IPVS      string     `json:"ipvs,omitempty"`       // why IPVS is not programmed; "" where it is, or is not needed
+	DataPlane string     `json:"data_plane,omitempty"` // what balances connections: ipvs or nftables
 	Instances []Instance `json:"instances"`
 	Groups    []Group    `json:"groups,omitempty"`
 	Scripts   []Script   `json:"scripts,omitempty"`

@@ -28,6 +28,8 @@ const (
 	unresolved = time.Second
 	// pause gathers changes that come together.
 	pause = 20 * time.Millisecond
+	// busy bounds the time spent on looking, where much changes: a twentieth.
+	busy = 20
 )
 
 // Options say who hears of what was found.
@@ -130,20 +132,27 @@ func (d *Door) run() {
 	defer d.gone.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	soon, last := false, time.Duration(0)
 	for {
 		select {
 		case <-d.done:
 			return
 		case <-d.wake:
-			timer.Reset(pause)
+			if !soon {
+				timer.Reset(max(pause, busy*last))
+			}
+			soon = true
 			continue
 		case <-timer.C:
 		}
+		begin := time.Now()
+		soon = false
 		next := every
 		if !d.look() {
 			next = unresolved
 		}
-		timer.Reset(next)
+		last = time.Since(begin)
+		timer.Reset(max(next, busy*last))
 	}
 }
 
