@@ -58,6 +58,35 @@ func TestLabPlaysTheExample(t *testing.T) {
 			t.Errorf("scene %+v, want %+v", s, w)
 		}
 	}
+	if r.DataPlane != "ipvs" { // a kernel with IPVS needs no other
+		balanced(t, &r, "nftables")
+	}
+}
+
+// balanced checks who answered the client of the example's two services.
+func balanced(t *testing.T, r *lab.Report, plane string) {
+	t.Helper()
+	if r.DataPlane != plane || len(r.HTTP) != 2 {
+		t.Fatalf("asked of %q: %v", r.DataPlane, r.HTTP)
+	}
+	light, heavy, lost := 0, 0, 0
+	for i, s := range r.Scenes {
+		if i == 0 {
+			continue // nobody asked yet
+		}
+		byNAT, byDR := s.HTTP[0], s.HTTP[1]
+		t.Logf("%s: %v, %v", s.Name, byNAT, byDR)
+		if i > 2 { // both servers are in
+			light, heavy, lost = light+byNAT.Servers["198.51.100.21"], heavy+byNAT.Servers["198.51.100.22"], lost+byNAT.Failed
+		}
+		if clients := byDR.Servers; strings.Contains(s.Name, "return") && (len(clients) != 1 || clients["192.0.2.31"]+clients["192.0.2.32"] == 0) {
+			t.Errorf("%s: one client with persistence was served by %v", s.Name, clients)
+		}
+	}
+	// Each director begins its turns anew, and what was lost counts as well.
+	if off := heavy - 3*light; light == 0 || off > 4*lost+24 || -off > 4*lost+24 {
+		t.Errorf("weights 1 and 3 got %d and %d", light, heavy)
+	}
 }
 
 func TestLabEndsWhenInterrupted(t *testing.T) {
