@@ -97,7 +97,9 @@ type Global struct {
 	UsePIDDir     bool
 	InstanceName  string // instance
 
-	ControlGroup string // control_group: beside root it may use the control socket; "" for root alone
+	MetricsListen    netip.AddrPort // metrics_listen; not valid for none
+	MetricsExporters bool           // metrics_exporters: the names of the exporters for keepalived too
+	ControlGroup     string         // control_group: beside root it may use the control socket; "" for root alone
 
 	Umask        *uint32 // nil means 0177
 	RandomSeed   *uint64 // nil means one of the time

@@ -1,6 +1,9 @@
 package confparse
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Ours is Keyword.Since of a keyword that keepalived does not have. It warns of
 // one, as of any that it does not know, and goes on behind its line: so each of
@@ -41,6 +44,8 @@ func betterRows() []row[globals] {
 		field("vrrp_vip_loss", loss().or("restore; release with like_keepalived"), func(g *G) *bool { return &g.better.release }, lossDoc).ours(),
 		field("vrrp_vip_mismatch", mismatch().or("tolerate"), func(g *G) *bool { return &g.better.drop }, mismatchDoc).ours(),
 		field("vrrp_frames_first", seconds(0, 300).or("30; 0 with like_keepalived"), func(g *G) *time.Duration { return &g.better.frames }, "After the machine's boot, how long nobody becomes master for the first time before a frame has come in on its interface; 0 for not at all.").ours(),
+		field("metrics_listen", addrPort().or("none"), func(g *G) *netip.AddrPort { return &g.MetricsListen }, "Where Prometheus finds /metrics; anybody who reaches the address may read them.").ours(),
+		field("metrics_exporters", boolean(), func(g *G) *bool { return &g.MetricsExporters }, "Metrics have the names of both exporters for keepalived as well, so that dashboards and alerts go on.").ours(),
 		field("control_group", text("group").or("root alone"), func(g *G) *string { return &g.ControlGroup }, "A group whose members may use the control socket: see all, and steer.").ours(),
 		field("lvs_repair", boolean().or("on; off with like_keepalived"), func(g *G) *bool { return &g.better.repair }, "What another program changes in our IPVS services, timeouts and sync daemons is put back within two seconds.").ours(),
 	}
@@ -63,6 +68,22 @@ const (
 	lossDoc       = "What a master does when another hand removes an address, route or rule of it: put it back, or give up mastership as keepalived."
 	mismatchDoc   = "What becomes of adverts with other virtual addresses than ours: they count and the difference is told, or they are dropped as before keepalived 2.3.3."
 )
+
+// addrPort is an address and a port, as 127.0.0.1:9650 or [::1]:9650.
+func addrPort() kind[netip.AddrPort] {
+	const rng = "an address and a port, as 127.0.0.1:9650 or [::1]:9650"
+	return kind[netip.AddrPort]{args: "<ADDRESS>:<PORT>", rng: rng, read: func(s *stmt) (netip.AddrPort, bool) {
+		w, ok := s.value(rng)
+		if !ok {
+			return netip.AddrPort{}, false
+		}
+		a, err := netip.ParseAddrPort(w.Text)
+		if err != nil {
+			s.fail(w, rng, "%s: '%s' is not an address with a port", s.name(), clip(w.Text))
+		}
+		return a, err == nil
+	}}
+}
 
 func loss() kind[bool] {
 	return choice("vip_loss", []string{"restore", "release"}, []bool{false, true})

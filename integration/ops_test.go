@@ -2,9 +2,12 @@ package integration
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"keepgo/internal/status"
 )
@@ -94,4 +97,39 @@ func TestPlannedReload(t *testing.T) {
 	if out, err := w.a.ask("plan", w.a.conf); err == nil || !strings.Contains(out, "would be refused") {
 		t.Errorf("of a faulty file: %v %s", err, out)
 	}
+}
+
+// TestMetrics: nothing listens unasked; with metrics_listen a page is there, and
+// a reload moves it.
+func TestMetrics(t *testing.T) {
+	w := newWorld(t, ours, ours)
+	page := func(port string) string {
+		client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: w.client.Dial, DisableKeepAlives: true}}
+		r, err := client.Get("http://10.0.0.1:" + port + "/metrics")
+		if err != nil {
+			return ""
+		}
+		defer r.Body.Close()
+		b, _ := io.ReadAll(r.Body)
+		return string(b)
+	}
+	asks := func(what, port, text string) {
+		t.Helper()
+		w.eventually(what, func() bool { return strings.Contains(page(port), text) })
+	}
+	w.a.configure("global_defs {\n metrics_listen 10.0.0.1:9650\n}\n" + watchedConf("150"))
+	w.a.start()
+	asks("a page", "9650", `keepgo_vrrp_state{instance="VI_1",interface="eth0",vrid="51"} 2`)
+	if strings.Contains(page("9650"), "keepalived_") {
+		t.Error("the exporters' names are there unasked")
+	}
+	w.a.configure("global_defs {\n metrics_listen 10.0.0.1:9651\n metrics_exporters\n}\n" + watchedConf("150"))
+	w.a.reload()
+	asks("the page at its new place", "9651", `keepalived_vrrp_state{iname="VI_1",intf="eth0",vrid="51",ip_address="10.0.0.100/24"} 2`)
+	if page("9650") != "" {
+		t.Error("the old address still answers")
+	}
+	w.a.configure(watchedConf("150"))
+	w.a.reload()
+	w.eventually("nothing listens", func() bool { return page("9651") == "" })
 }

@@ -56,6 +56,7 @@ type parent struct {
 	history  status.History // what happened lately
 	began    time.Time
 	reloaded *time.Time // nil before the first
+	exporter exporter
 	soon     *appointment
 	readFile string     // the reload file, while it stands
 	saved    int        // configurations that were saved
@@ -249,6 +250,7 @@ func (p *parent) apply() {
 	}
 	p.procs.Set(trackedProcesses(p.cfg))
 	p.outlet.Apply(notify.OptionsOf(&p.cfg.Global, p.umask()))
+	p.export()
 	p.vrrp.need(vrrp)
 	p.lvs.need(lvs)
 	if !lvs {

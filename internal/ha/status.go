@@ -63,6 +63,7 @@ func (m *member) status(now vrrp.Time, wall time.Time) status.Instance {
 		Counters:  m.stats,
 		Every:     m.plan.Router.Interval.Seconds(),
 		Peers:     m.tellPeers(now, wall),
+		ARPDelay:  m.plan.Announce.Delay.Seconds(),
 	}
 	if m.group != nil {
 		s.Group = m.group.name

@@ -30,6 +30,7 @@ var pure = map[string][]string{
 	"internal/ha":      {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status"},
 	"internal/advice":  {"confparse", "confparse/syntax"},
 	"internal/manual":  {"confparse"},
+	"internal/metrics": {"internal/status"},
 	"internal/show":    {"internal/status"},
 	"internal/sim":     {"confparse", "confparse/syntax", "internal/ha", "internal/status", "vip", "vrrp"},
 	"internal/lb":      {"confparse", "confparse/syntax", "ipvsctl", "checker", "checker/pcre", "internal/status"},

@@ -63,6 +63,8 @@ type Instance struct {
 	Peers []Peer  `json:"peers,omitempty"`
 	Group string  `json:"group,omitempty"` // its sync group
 	Every float64 `json:"advert_interval"` // between its own adverts, in seconds
+	// ARPDelay is garp_master_delay, in seconds.
+	ARPDelay float64 `json:"garp_delay"`
 	// Places are its addresses as the kernel has them.
 	Places []Place `json:"places,omitempty"`
 
