@@ -9,8 +9,9 @@ PACKAGES = keepalived ipvsadm iproute2 nftables kmod qemu-system-x86 linux-image
 
 .PHONY: build man deb test tools vet
 
+# Without cgo: static, and able to give privileges away.
 build:
-	$(GO) build -o keepgo ./cmd/keepgo
+	CGO_ENABLED=0 $(GO) build -o keepgo ./cmd/keepgo
 
 # The man page is made of the table of keywords.
 man:

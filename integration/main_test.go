@@ -45,7 +45,9 @@ func run(m *testing.M) int {
 		return m.Run()
 	}
 	defer os.Remove(keepgo)
-	if out, err := exec.Command("go", "build", "-o", keepgo, "keepgo/cmd/keepgo").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", keepgo, "keepgo/cmd/keepgo")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is packaged
+	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build keepgo: %v\n%s", err, out)
 		return 1
 	}

@@ -137,9 +137,17 @@ func (l *lvsLoop) adopt(m toChild) error {
 		l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB}, nil))
 	}
 	l.plane.configure(l.node.Plan())
+	l.confine()
 	l.watch()
 	l.fresh = false
 	return nil
+}
+
+// confine gives away what the plan does not take, once all is open. The parent
+// replaces this process when a plan takes more.
+func (l *lvsLoop) confine() {
+	programs := slices.ContainsFunc(l.node.Plan().Checks, func(c checker.Check) bool { return c.Probe.Program != nil })
+	lvsRights(programs).confined(l.log)
 }
 
 // watch follows the addresses that ha_suspend depends on, where there are any,

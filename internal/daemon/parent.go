@@ -91,6 +91,7 @@ func Run(o Options) int {
 		return code
 	}
 	defer p.takeCores()()
+	parentRights().confined(p.log.printf)
 	p.run()
 	return p.code
 }
@@ -251,6 +252,7 @@ func (p *parent) apply() {
 	p.procs.Set(trackedProcesses(p.cfg))
 	p.outlet.Apply(notify.OptionsOf(&p.cfg.Global, p.umask()))
 	p.export()
+	loadIPVS(p.cfg, vrrp)
 	p.vrrp.need(vrrp)
 	p.lvs.need(lvs)
 	if !lvs {

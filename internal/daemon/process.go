@@ -28,6 +28,7 @@ type child struct {
 	needed  bool
 	ready   bool
 	leaving bool // it was told to stop
+	scripts bool // it may run programs
 	cmd     *exec.Cmd
 	link    *link[toChild, fromChild]
 	started time.Time
@@ -51,6 +52,8 @@ func (c *child) need(needed bool) {
 	switch {
 	case needed && c.leaving:
 		c.ready = false // it is started anew once it has gone
+	case needed && c.running() && !c.scripts && c.startsPrograms():
+		c.replace()
 	case needed && c.running():
 		c.plan(false)
 	case needed && c.timer == nil:
@@ -60,11 +63,21 @@ func (c *child) need(needed bool) {
 	}
 }
 
+// startsPrograms says whether the process is to run any.
+func (c *child) startsPrograms() bool { return c.name == LVSProcess && startsPrograms(c.parent.cfg) }
+
+// replace puts a new process in the place of one that has given away what the
+// configuration takes now. What stands in the kernel goes on standing.
+func (c *child) replace() {
+	c.stop(true)
+	c.needed, c.ready = true, false
+}
+
 // plan hands the configuration over; replaced says that it goes to a process
 // that takes a dead one's place.
 func (c *child) plan(replaced bool) {
 	messages := c.parent.plan(c, replaced)
-	c.ready = false
+	c.ready, c.scripts = false, c.startsPrograms()
 	m := mannerOf(&c.parent.cfg.Global, c.name)
 	c.tell(toChild{Manner: &m})
 	for _, m := range messages {

@@ -64,6 +64,7 @@ type wire struct {
 
 // runVRRP is the main function of the VRRP process.
 func runVRRP(up *link[fromChild, toChild]) error {
+	vrrpRights().confined(logTo(up))
 	// A quiet process: what little garbage state changes make can wait.
 	debug.SetGCPercent(400)
 	l := &vrrpLoop{

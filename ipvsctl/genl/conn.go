@@ -87,6 +87,10 @@ func noIPVS(loading error) error {
 	return fmt.Errorf("%w: %s; load ip_vs on the host, or use a kernel built with CONFIG_IP_VS", ErrNoIPVS, why)
 }
 
+// Load loads the module of IPVS, for a process that may not do so itself. Where
+// there is none, Open of that process says so.
+func Load() { _ = modprobe("ip_vs") }
+
 // modprobe loads a kernel module; the error says what modprobe said.
 func modprobe(module string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), modprobeTime)
