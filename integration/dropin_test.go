@@ -20,7 +20,7 @@ func TestDropIn(t *testing.T) {
 		t.Skip("needs Debian's keepalived: apt-get install keepalived")
 	}
 	want, got := dropIn(t, program), dropIn(t, keepgo)
-	if !strings.HasSuffix(want, " STOP 150\n") || strings.Contains(want, "does not happen") {
+	if !strings.Contains(want, "\nINSTANCE VI_1 STOP 150\n") || strings.Contains(want, "does not happen") {
 		t.Fatalf("the script does not work with keepalived:\n%s", want)
 	}
 	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {

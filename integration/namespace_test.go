@@ -40,7 +40,7 @@ func TestNamespaceAndInstance(t *testing.T) {
 		b, _ := os.ReadFile(filepath.Join(w.lab.Dir, "k_vrrp_blue_one.log"))
 		return strings.Contains(string(b), "(VI_1) Entering MASTER STATE")
 	})
-	if _, err := os.Stat(run + "keepgo_blue_one.sock"); err != nil {
+	if _, err := os.Stat(run + "keepgo/control_blue_one.sock"); err != nil {
 		t.Error(err)
 	}
 	if text := string(must(os.ReadFile(filepath.Join(w.lab.Dir, "k_blue_one.log")))(t)); strings.Count(text, "Starting Keepalived") != 1 {
