@@ -309,11 +309,28 @@ func (s *service) dismissAll(c *nftables.Conn) error {
 	return nil
 }
 
-// recall finds out what an earlier life left of a table of direct routing.
+// recall finds out what an earlier life left that cannot be told from the services:
+// their slots, and what direct routing has.
 func (t *table) recall(c *nftables.Conn) error {
-	if there, err := t.stands(c); err != nil || !there || !t.direct() {
+	if there, err := t.stands(c); err != nil || !there {
 		return err
 	}
+	sets, err := c.GetSets(t.Table)
+	if err != nil {
+		return err
+	}
+	for _, s := range sets {
+		if service, is := strings.CutPrefix(s.Name, "slots_"); is {
+			t.kept.slotted[service] = true
+		}
+	}
+	if !t.direct() {
+		return nil
+	}
+	return t.recallDirect(c)
+}
+
+func (t *table) recallDirect(c *nftables.Conn) error {
 	chains, err := c.ListChainsOfTableFamily(t.Family)
 	if err != nil {
 		return err

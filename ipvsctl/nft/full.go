@@ -141,7 +141,7 @@ func (t *table) sourceChain(source string) *nftables.Chain {
 
 // sourceSet has the addresses of a source, by slot.
 func (t *table) sourceSet(name string) *nftables.Set {
-	s := t.set(name+"_list", nftables.TypeInteger)
+	s := t.set(name+"_list", nftables.TypeMark)
 	s.IsMap, s.DataType = true, t.addr
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"keepgo/ipvsctl"
@@ -160,7 +161,7 @@ func (d *Door) succeed() {
 func (d *Door) commit(want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) error {
 	for f := range families {
 		if err := d.fill(d.table(f), want, dirty); err != nil {
-			return errors.Join(err, d.dial()) // with an empty queue
+			return errors.Join(err, d.dial()) // with an empty draft
 		}
 	}
 	if err := d.flush(); err != nil {
@@ -182,19 +183,19 @@ func (d *Door) fill(t *table, want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]s
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(want)), func(k ipvsctl.ServiceKey) bool { return home(k, want[k]) == t.family }) {
 			return nil
 		}
-		if err := t.build(d.conn); err != nil {
+		if err := t.build(d.draft); err != nil {
 			return err
 		}
 	}
 	for k := range dirty {
-		if err := t.turn(d.conn, k, d.have, want); err != nil {
+		if err := t.turn(d.draft, k, d.have, want); err != nil {
 			return err
 		}
 	}
-	if err := t.turnShared(d.conn); err != nil {
+	if err := t.turnShared(d.draft); err != nil {
 		return err
 	}
-	return t.addLate(d.conn)
+	return t.addLate(d.draft)
 }
 
 func all(t ipvsctl.Table) map[ipvsctl.ServiceKey]struct{} {
@@ -253,7 +254,7 @@ func (t *table) turnShared(c *nftables.Conn) error {
 // raze deletes the tables, whoever built them.
 func (d *Door) raze() error {
 	for f := range families {
-		d.table(f).remove(d.conn)
+		d.table(f).remove(d.draft)
 		if err := d.flush(); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EAFNOSUPPORT) {
 			return explain(err)
 		}
@@ -263,19 +264,51 @@ func (d *Door) raze() error {
 	return nil
 }
 
-// flush sends a transaction. After a failure nobody can tell which answers are
-// still to come, so the socket is opened anew.
+// flush sends what was drafted in one transaction. After a failure nobody can tell
+// which answers are still to come, so the socket is opened anew.
 func (d *Door) flush() error {
-	err := d.socket.SetDeadline(time.Now().Add(answer))
+	err := d.draft.Flush()
 	if err == nil {
-		err = d.conn.Flush()
+		err = d.send(d.drafted)
 	}
+	d.drafted = nil
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("the kernel gave no answer within %v", answer)
 	}
 	if err != nil {
 		if again := d.dial(); again != nil {
 			return again
+		}
+	}
+	return err
+}
+
+// send sends a transaction and waits for the answer. Only its last message, before
+// that which ends it, is to be acknowledged: errors are told in any case.
+func (d *Door) send(messages []netlink.Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	last := len(messages) - 2
+	for i := range messages {
+		h := &messages[i].Header
+		h.Sequence, h.PID = 0, 0
+		h.Flags &^= netlink.Acknowledge | netlink.Echo
+		if i == last {
+			h.Flags |= netlink.Acknowledge
+		}
+	}
+	if err := d.socket.SetDeadline(time.Now().Add(answer)); err != nil {
+		return err
+	}
+	sent, err := d.socket.SendMessages(messages)
+	for err == nil {
+		var answers []netlink.Message
+		answers, err = d.socket.Receive()
+		for _, m := range answers {
+			if m.Header.Sequence == sent[last].Header.Sequence {
+				return err
+			}
 		}
 	}
 	return err

@@ -55,9 +55,11 @@ type Options struct {
 // Door holds services in nftables. Its methods are safe for concurrent use.
 type Door struct {
 	opt     Options
-	conn    *nftables.Conn
-	socket  *netlink.Conn // under conn
-	port    atomic.Uint32 // conn's address: its changes are our own
+	conn    *nftables.Conn    // for reading
+	draft   *nftables.Conn    // for writing: what it flushes is drafted
+	drafted []netlink.Message // and sent by socket
+	socket  *netlink.Conn     // under conn
+	port    atomic.Uint32     // its address: its changes are our own
 	events  *netlink.Conn
 	leave   atomic.Bool
 	space   *os.File // the namespace

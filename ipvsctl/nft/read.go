@@ -2,6 +2,7 @@ package nft
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -30,9 +31,9 @@ func (d *Door) read() (ipvsctl.Table, error) {
 }
 
 func (t *table) read(c *nftables.Conn, all ipvsctl.Table) error {
-	sets := []*nftables.Set{t.services, t.anyPort, t.marks}
+	sets, servers := []*nftables.Set{t.services, t.anyPort, t.marks}, []*nftables.Set{t.servers, t.marked}
 	if t.direct() {
-		sets = sets[:2]
+		sets, servers = sets[:2], servers[:1]
 	}
 	for _, set := range sets {
 		elements, err := c.GetSetElements(set)
@@ -40,11 +41,18 @@ func (t *table) read(c *nftables.Conn, all ipvsctl.Table) error {
 			return err
 		}
 		for _, e := range elements {
-			k, err := t.serviceKey(set, e.Key)
-			if err != nil {
+			if err := t.readService(c, set, e, all); err != nil {
 				return err
 			}
-			if all[k], err = t.readService(c, k, e.Comment); err != nil {
+		}
+	}
+	for _, set := range servers {
+		elements, err := c.GetSetElements(set)
+		if err != nil {
+			return err
+		}
+		for _, e := range elements {
+			if err := t.readServer(set, e, all); err != nil {
 				return err
 			}
 		}
@@ -52,62 +60,64 @@ func (t *table) read(c *nftables.Conn, all ipvsctl.Table) error {
 	return nil
 }
 
-func (t *table) serviceKey(set *nftables.Set, key []byte) (k ipvsctl.ServiceKey, err error) {
+func (t *table) readService(c *nftables.Conn, set *nftables.Set, el nftables.SetElement, all ipvsctl.Table) error {
+	k, rest, err := t.serviceKey(set, el.Key)
+	if err != nil || len(rest) > 0 {
+		return errors.Join(err, foreign(set))
+	}
+	service, source, err := described(el.Comment)
+	if err == nil {
+		service.Source, err = t.readSource(c, source)
+	}
+	all[k] = ipvsctl.Entry{Service: service, Destinations: map[ipvsctl.DestKey]ipvsctl.Destination{}}
+	return err
+}
+
+// foreign says that a set has something else in it than what we put there.
+func foreign(set *nftables.Set) error {
+	return fmt.Errorf("set %s has an element that is not ours", set.Name)
+}
+
+// serviceKey is the service that a key begins with, and the rest of the key.
+func (t *table) serviceKey(set *nftables.Set, key []byte) (k ipvsctl.ServiceKey, rest []byte, err error) {
 	k.IPv6 = t.family.six()
 	n := int(t.words) * 4
 	switch {
-	case set == t.marks && len(key) == 4:
+	case (set == t.marks || set == t.marked) && len(key) >= 4:
 		k.FWMark = binary.NativeEndian.Uint32(key)
-		return k, nil
-	case set == t.anyPort && len(key) == n+4, set == t.services && len(key) == n+8:
-		k.Addr, _ = netip.AddrFromSlice(key[:n])
-		k.Protocol = key[n]
-	default:
-		return k, fmt.Errorf("set %s has keys of %d bytes", set.Name, len(key))
-	}
-	if set == t.services {
+		return k, key[4:], nil
+	case set == t.anyPort && len(key) == n+4:
+	case (set == t.services || set == t.servers) && len(key) >= n+8:
 		k.Port = binary.BigEndian.Uint16(key[n+4:])
+		rest = key[n+8:]
+	default:
+		return k, nil, foreign(set)
 	}
-	return k, nil
+	k.Addr, _ = netip.AddrFromSlice(key[:n])
+	k.Protocol = key[n]
+	return k, rest, nil
 }
 
-func (t *table) readService(c *nftables.Conn, k ipvsctl.ServiceKey, comment string) (ipvsctl.Entry, error) {
-	e := ipvsctl.Entry{Destinations: map[ipvsctl.DestKey]ipvsctl.Destination{}}
-	service, source, err := described(comment)
-	if err != nil {
-		return e, err
-	}
-	e.Service = service
-	if e.Service.Source, err = t.readSource(c, source); err != nil {
-		return e, err
-	}
-	set := t.service(k, e).servers
-	servers, err := c.GetSetElements(set)
-	for _, el := range servers {
-		d := ipvsctl.Destination{Forward: ipvsctl.ForwardNAT}
-		if t.direct() {
-			d.Forward = ipvsctl.ForwardDirect
-		}
-		_, err := fmt.Sscanf(el.Comment, "weight %d", &d.Weight)
-		dk, bad := t.destKey(el.Key)
-		if err != nil || bad != nil {
-			return e, fmt.Errorf("set %s has an element that is not ours", set.Name)
-		}
-		e.Destinations[dk] = d
-	}
-	return e, err
-}
-
-func (t *table) destKey(b []byte) (dk ipvsctl.DestKey, err error) {
+func (t *table) readServer(set *nftables.Set, el nftables.SetElement, all ipvsctl.Table) error {
+	k, rest, err := t.serviceKey(set, el.Key)
 	n := int(t.words) * 4
-	if len(b) != n && len(b) != n+4 {
-		return dk, fmt.Errorf("a server of %d bytes", len(b))
+	if err != nil || len(rest) != n+4 {
+		return errors.Join(err, foreign(set))
 	}
-	dk.Addr, _ = netip.AddrFromSlice(b[:n])
-	if len(b) > n {
-		dk.Port = binary.BigEndian.Uint16(b[n:])
+	e, stands := all[k]
+	if !stands {
+		return nil // another hand took the service out
 	}
-	return dk, nil
+	d := ipvsctl.Destination{Forward: ipvsctl.ForwardNAT}
+	if t.direct() {
+		d.Forward = ipvsctl.ForwardDirect
+	}
+	if _, err := fmt.Sscanf(el.Comment, "weight %d", &d.Weight); err != nil {
+		return foreign(set)
+	}
+	a, _ := netip.AddrFromSlice(rest[:n])
+	e.Destinations[ipvsctl.DestKey{Addr: a, Port: binary.BigEndian.Uint16(rest[n:])}] = d
+	return nil
 }
 
 // usage reads all counters.

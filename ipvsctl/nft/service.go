@@ -25,30 +25,16 @@ const (
 // all share: a chain that chooses the server, and a chain for each server.
 type service struct {
 	*table
-	key     ipvsctl.ServiceKey
-	entry   ipvsctl.Entry
-	name    string
-	chain   *nftables.Chain
-	servers *nftables.Set // server to chain, with its weight as a comment: for reading back
+	key   ipvsctl.ServiceKey
+	entry ipvsctl.Entry
+	name  string
+	chain *nftables.Chain
 }
 
 func (t *table) service(k ipvsctl.ServiceKey, e ipvsctl.Entry) *service {
 	s := &service{table: t, key: k, entry: e, name: nameOf(k)}
-	server := t.addr
-	if hasPorts(e) {
-		server = concat(t.addr, nftables.TypeInetService)
-	}
 	s.chain = &nftables.Chain{Table: t.Table, Name: s.name}
-	s.servers = t.verdicts("servers_"+s.name, server)
 	return s
-}
-
-// hasPorts reports whether servers have ports: all have, or none, as ipvsctl.BeyondNFTables saw.
-func hasPorts(e ipvsctl.Entry) bool {
-	for dk := range e.Destinations {
-		return dk.Port != 0
-	}
-	return true
 }
 
 // nameOf is a service's name, as nft(8) can read it: tcp-192.0.2.1-80.
@@ -65,17 +51,14 @@ func (s *service) persistent() bool { return s.entry.Service.Timeout > 0 }
 
 // layout is what decides the shape of a service: what differs in it is built
 // anew.
-func (s *service) layout() [4]any {
+func (s *service) layout() [3]any {
 	svc := s.entry.Service
-	return [4]any{hasPorts(s.entry), svc.Timeout, svc.Netmask4, svc.PrefixLen}
+	return [3]any{svc.Timeout, svc.Netmask4, svc.PrefixLen}
 }
 
 // add asks for a service that does not stand.
 func (s *service) add(c *nftables.Conn) error {
 	c.AddChain(s.chain)
-	if err := c.AddSet(s.servers, nil); err != nil {
-		return err
-	}
 	if s.direct() {
 		if err := c.AddSet(s.connectionsOf(s.name), nil); err != nil {
 			return err
@@ -95,16 +78,13 @@ func (s *service) remove(c *nftables.Conn) error {
 			return err
 		}
 	}
-	if err := s.empties(c); err != nil {
-		return err
-	}
+	s.empties(c)
 	c.DelChain(s.chain)
 	for dk, d := range s.entry.Destinations {
 		if err := s.server(dk, d).remove(c); err != nil {
 			return err
 		}
 	}
-	c.DelSet(s.servers)
 	if s.direct() {
 		return s.dismissAll(c)
 	}
@@ -120,9 +100,7 @@ func (s *service) change(c *nftables.Conn, old *service) error {
 		}
 		return s.add(c)
 	}
-	if err := old.empties(c); err != nil {
-		return err
-	}
+	old.empties(c)
 	for dk, d := range old.entry.Destinations {
 		if _, stays := s.entry.Destinations[dk]; stays {
 			continue
@@ -273,19 +251,12 @@ func (s *service) slots(list []server) []int {
 	return schedulers[s.entry.Service.Scheduler].spread(list)
 }
 
-// maxAnonymous is how many elements an anonymous map may have: they must fit
-// into one message, whose attributes hold 64 KiB.
-const maxAnonymous = 400
-
-// slotSet is the map of slots to the chains of servers.
-func (s *service) slotSet(slots []int) *nftables.Set {
-	set := s.verdicts("slots_"+s.name, nftables.TypeInteger)
-	set.Anonymous, set.Constant = len(slots) <= maxAnonymous, len(slots) <= maxAnonymous
-	return set
-}
+// slotSet is the map of slots to the chains of servers. It has a name of its own:
+// for an anonymous one the kernel goes through all there are.
+func (s *service) slotSet() *nftables.Set { return s.verdicts("slots_"+s.name, nftables.TypeMark) }
 
 func (s *service) addSlots(c *nftables.Conn, list []server, slots []int) (*nftables.Set, error) {
-	set := s.slotSet(slots)
+	set := s.slotSet()
 	elements := make([]nftables.SetElement, len(slots))
 	for slot, i := range slots {
 		elements[slot] = nftables.SetElement{
@@ -293,31 +264,20 @@ func (s *service) addSlots(c *nftables.Conn, list []server, slots []int) (*nftab
 			VerdictData: to(expr.VerdictGoto, s.server(list[i].key, ipvsctl.Destination{}).chain),
 		}
 	}
-	if set.Anonymous {
-		return set, c.AddSet(set, elements)
-	}
+	s.kept.slotted[s.name] = true
 	if err := c.AddSet(set, nil); err != nil {
 		return nil, err
 	}
 	return set, inParts(elements, func(e []nftables.SetElement) error { return c.SetAddElements(set, e) })
 }
 
-// empties asks for the end of the chain's rules, and of the slots they use. Nobody
-// knows any more which servers of direct routing were reachable, so their set is
-// added first.
-func (s *service) empties(c *nftables.Conn) error {
+// empties asks for the end of the chain's rules, and of the slots they use.
+func (s *service) empties(c *nftables.Conn) {
 	c.FlushChain(s.chain)
-	set := s.slotSet(s.slots(s.takers()))
-	if s.direct() {
-		set.Anonymous, set.Constant = false, false
-		if err := c.AddSet(set, nil); err != nil {
-			return err
-		}
+	if s.kept.slotted[s.name] {
+		c.DelSet(s.slotSet())
+		delete(s.kept.slotted, s.name)
 	}
-	if !set.Anonymous {
-		c.DelSet(set)
-	}
-	return nil
 }
 
 // number puts the number of a slot into r0.
@@ -365,11 +325,12 @@ func (s *service) server(at ipvsctl.DestKey, d ipvsctl.Destination) *member {
 
 // put asks for a server, or for another weight of one that stands.
 func (m *member) put(c *nftables.Conn, stands bool) error {
+	set, e := m.listed()
 	if stands {
-		if err := c.SetDeleteElements(m.servers, m.element()); err != nil {
+		if err := c.SetDeleteElements(set, e); err != nil {
 			return err
 		}
-		m.addLater(m.servers, m.element()[0])
+		m.addLater(set, e[0])
 		return nil
 	}
 	c.AddObj(m.counter)
@@ -387,12 +348,12 @@ func (m *member) put(c *nftables.Conn, stands bool) error {
 		}})
 	}
 	m.rule(c, m.chain, objref(m.counter), m.translate())
-	m.addLater(m.servers, m.element()[0])
+	m.addLater(set, e[0])
 	return nil
 }
 
 func (m *member) remove(c *nftables.Conn) error {
-	if err := c.SetDeleteElements(m.servers, m.element()); err != nil {
+	if err := c.SetDeleteElements(m.listed()); err != nil {
 		return err
 	}
 	c.FlushChain(m.chain)
@@ -407,12 +368,16 @@ func (m *member) remove(c *nftables.Conn) error {
 	return nil
 }
 
-func (m *member) element() []nftables.SetElement {
-	key := m.at.Addr.AsSlice()
-	if m.at.Port != 0 {
-		key = append(key, portKey(m.at.Port)...)
+// listed is the server's element in the set it is read back from.
+func (m *member) listed() (*nftables.Set, []nftables.SetElement) {
+	set, key := m.servers, []byte(nil)
+	if m.key.FWMark != 0 {
+		set, key = m.marked, markKey(m.key.FWMark)
+	} else {
+		key = trioKey(m.key.Addr, m.key.Protocol, m.key.Port)
 	}
-	return []nftables.SetElement{{Key: key, VerdictData: to(expr.VerdictGoto, m.chain), Comment: fmt.Sprintf("weight %d", m.weight)}}
+	key = append(append(key, m.at.Addr.AsSlice()...), portKey(m.at.Port)...)
+	return set, []nftables.SetElement{{Key: key, VerdictData: to(expr.VerdictGoto, m.chain), Comment: fmt.Sprintf("weight %d", m.weight)}}
 }
 
 // translate gives the connection its new destination; with direct routing, each

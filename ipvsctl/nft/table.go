@@ -70,6 +70,8 @@ type table struct {
 	fullNAT  *nftables.Set        // server's address, protocol and port, and the port asked for, to the chain that chooses a source
 	fullAny  *nftables.Set        // server's address and protocol to the same
 	in, out  *nftables.Set        // server's address, protocol and port, with counters
+	servers  *nftables.Set        // service's address, protocol and port, server's address and port, to its chain, with its weight as a comment: for reading back
+	marked   *nftables.Set        // firewall mark, server's address and port, to the same
 	numbers  *nftables.Set        // of direct routing: a server's number to its chain
 	late     []late               // elements to add when everything they lead to stands
 	kept     *kept
@@ -83,6 +85,7 @@ type kept struct {
 	leads   map[translated]map[string]int // sources that are asked for, with the number of services
 	led     map[translated]string         // the one it has
 	touched map[translated]struct{}
+	slotted map[string]bool // services that have slots
 
 	// Of direct routing.
 	standing map[string]map[string]*standing // by service and chain
@@ -95,7 +98,7 @@ type kept struct {
 func newKept() *kept {
 	return &kept{
 		counted: newTally[counted](), sources: newTally[string](), leads: map[translated]map[string]int{},
-		led: map[translated]string{}, touched: map[translated]struct{}{}, standing: map[string]map[string]*standing{},
+		slotted: map[string]bool{}, led: map[translated]string{}, touched: map[translated]struct{}{}, standing: map[string]map[string]*standing{},
 	}
 }
 
@@ -136,6 +139,8 @@ func (d *Door) table(f family) *table {
 	t.fullAny = t.verdicts("full_nat_any_port", concat(t.addr, nftables.TypeInetProto))
 	t.in, t.out = t.set("to_server", trio), t.set("from_server", trio)
 	t.in.Counter, t.out.Counter = true, true
+	t.servers = t.verdicts("servers", concat(t.addr, nftables.TypeInetProto, nftables.TypeInetService, t.addr, nftables.TypeInetService))
+	t.marked = t.verdicts("servers_mark", concat(nftables.TypeMark, t.addr, nftables.TypeInetService))
 	t.numbers = t.verdicts("server_numbers", nftables.TypeMark)
 	return t
 }
@@ -181,9 +186,9 @@ func (t *table) verdicts(name string, key nftables.SetDatatype) *nftables.Set {
 func (t *table) build(c *nftables.Conn) error {
 	t.remove(c)
 	c.AddTable(t.Table)
-	sets := []*nftables.Set{t.services, t.anyPort, t.marks, t.empty, t.fullNAT, t.fullAny, t.in, t.out}
+	sets := []*nftables.Set{t.services, t.anyPort, t.servers, t.marks, t.marked, t.empty, t.fullNAT, t.fullAny, t.in, t.out}
 	if t.direct() {
-		sets = []*nftables.Set{t.services, t.anyPort, t.numbers}
+		sets = []*nftables.Set{t.services, t.anyPort, t.servers, t.numbers}
 	}
 	for _, s := range sets {
 		if err := c.AddSet(s, nil); err != nil {

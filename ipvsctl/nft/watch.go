@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,6 +37,7 @@ func (d *Door) open() (err error) {
 	if d.events, err = netlink.Dial(unix.NETLINK_NETFILTER, config); err != nil {
 		return fmt.Errorf("opening a netfilter socket: %w", err)
 	}
+	_ = d.events.SetReadBuffer(buffer) // what others change may be much
 	return d.dial()
 }
 
@@ -53,15 +57,44 @@ func (d *Door) dial() error {
 		return fmt.Errorf("opening a netfilter socket: %w", err)
 	}
 	d.conn = conn
+	// The library asks for an acknowledgement of every message, which takes longer
+	// than the rest. So it writes to us, and we send.
+	d.draft, err = nftables.New(nftables.AsLasting(), nftables.WithTestDial(func(m []netlink.Message) ([]netlink.Message, error) {
+		d.drafted = append(d.drafted, m...)
+		return nil, io.EOF // no answer
+	}))
+	if err != nil {
+		return err
+	}
 	raw, err := d.socket.SyscallConn()
 	if err != nil {
 		return err
 	}
-	return raw.Control(func(fd uintptr) {
+	if err := raw.Control(func(fd uintptr) {
 		if sa, err := unix.Getsockname(int(fd)); err == nil {
 			d.port.Store(sa.(*unix.SockaddrNetlink).Pid)
 		}
+	}); err != nil {
+		return err
+	}
+	return d.ignoreOwn()
+}
+
+// ignoreOwn keeps notifications of our own changes from the events socket: with
+// thousands of services nobody could read them as fast as they come.
+func (d *Door) ignoreOwn() error {
+	const author = 12 // offset of nlmsg_pid in struct nlmsghdr, linux/netlink.h
+	port := binary.BigEndian.Uint32(binary.NativeEndian.AppendUint32(nil, d.port.Load()))
+	filter, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: author, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: port, SkipFalse: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.RetConstant{Val: math.MaxUint32},
 	})
+	if err != nil {
+		return err
+	}
+	return d.events.SetBPF(filter)
 }
 
 // release closes what open opened.
