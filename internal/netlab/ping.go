@@ -25,6 +25,13 @@ type Pinger struct {
 	mu      sync.Mutex
 	started time.Time
 	answers []time.Time
+	sent    []request
+}
+
+// request is one echo request and what became of it.
+type request struct {
+	at       time.Time
+	answered bool
 }
 
 // Ping starts to ping an address from the host, one request every interval.
@@ -66,6 +73,9 @@ func (p *Pinger) send(every time.Duration) {
 	}
 	for seq := 0; ; seq++ {
 		m := icmp.Message{Type: kind, Body: &icmp.Echo{ID: p.id, Seq: seq & 0xffff}}
+		p.mu.Lock()
+		p.sent = append(p.sent, request{at: time.Now()})
+		p.mu.Unlock()
 		if b, err := m.Marshal(nil); err == nil {
 			p.conn.WriteTo(b, &net.IPAddr{IP: p.dst.AsSlice()}) // unreachable is an answer that did not come
 		}
@@ -89,26 +99,42 @@ func (p *Pinger) receive() {
 				continue
 			}
 		}
-		if src, ok := from.(*net.IPAddr); ok && p.ours(src, buf[:n]) {
-			p.mu.Lock()
-			p.answers = append(p.answers, time.Now())
-			p.mu.Unlock()
+		src, ok := from.(*net.IPAddr)
+		if !ok {
+			continue
+		}
+		if seq, ok := p.ours(src, buf[:n]); ok {
+			p.answered(seq)
 		}
 	}
 }
 
-// ours says whether a packet answers one of our requests.
-func (p *Pinger) ours(src *net.IPAddr, b []byte) bool {
+// answered notes an answer to the newest request with a sequence number.
+func (p *Pinger) answered(seq int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers = append(p.answers, time.Now())
+	last := len(p.sent) - 1
+	if i := last - (last-seq)&0xffff; i >= 0 {
+		p.sent[i].answered = true
+	}
+}
+
+// ours says whether a packet answers one of our requests, and which.
+func (p *Pinger) ours(src *net.IPAddr, b []byte) (seq int, ok bool) {
 	proto := ipv4.ICMPTypeEchoReply.Protocol()
 	if p.dst.Is6() {
 		proto = ipv6.ICMPTypeEchoReply.Protocol()
 	}
 	m, err := icmp.ParseMessage(proto, b)
 	if err != nil || m.Type != ipv4.ICMPTypeEchoReply && m.Type != ipv6.ICMPTypeEchoReply {
-		return false
+		return 0, false
 	}
 	echo, ok := m.Body.(*icmp.Echo)
-	return ok && echo.ID == p.id && src.IP.Equal(p.dst.AsSlice())
+	if !ok || echo.ID != p.id || !src.IP.Equal(p.dst.AsSlice()) {
+		return 0, false
+	}
+	return echo.Seq, true
 }
 
 // AnsweredSince says whether an answer came after an instant.
@@ -129,14 +155,44 @@ func (p *Pinger) Last() time.Time {
 // Gap is the longest time without an answer between an instant and now. A
 // silence that had begun before the instant counts from its beginning.
 func (p *Pinger) Gap(since time.Time) time.Duration {
+	from, to := p.Silence(since)
+	return to.Sub(from)
+}
+
+// Silence is when the longest time without an answer between an instant and now
+// began and ended. One that lasts ends now.
+func (p *Pinger) Silence(since time.Time) (from, to time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	last, gap := p.started, time.Duration(0)
+	last := p.started
+	note := func(t time.Time) {
+		if from.IsZero() || t.Sub(last) > to.Sub(from) {
+			from, to = last, t
+		}
+	}
 	for _, t := range p.answers {
 		if t.After(since) {
-			gap = max(gap, t.Sub(last))
+			note(t)
 		}
 		last = t
 	}
-	return max(gap, time.Since(last))
+	note(time.Now())
+	return from, to
+}
+
+// Lost counts the requests that went out between two instants, and those of
+// them that no answer has come to.
+func (p *Pinger) Lost(from, to time.Time) (sent, lost int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.sent {
+		if r.at.Before(from) || r.at.After(to) {
+			continue
+		}
+		sent++
+		if !r.answered {
+			lost++
+		}
+	}
+	return sent, lost
 }
