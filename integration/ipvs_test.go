@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"keepgo/internal/guest"
-	"keepgo/internal/lab"
+	"keepgo/internal/lab/drill"
 	"keepgo/internal/netlab"
 )
 
@@ -200,7 +200,7 @@ func TestIPVSLab(t *testing.T) {
 	needsIPVS(t)
 	cmd, out, errs, _ := labCommand(t, "--json", example)
 	err := cmd.Run()
-	var r lab.Report
+	var r drill.Report
 	if json.Unmarshal(out.Bytes(), &r) != nil {
 		t.Fatalf("%v\n%s%s", err, out, errs)
 	}

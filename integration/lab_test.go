@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"keepgo/internal/lab"
+	"keepgo/internal/lab/drill"
 	"keepgo/internal/netlab"
 )
 
@@ -36,7 +37,7 @@ func TestLabPlaysTheExample(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Errorf("%v\n%s", err, errs)
 	}
-	var r lab.Report
+	var r drill.Report
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
@@ -64,7 +65,7 @@ func TestLabPlaysTheExample(t *testing.T) {
 }
 
 // balanced checks who answered the client of the example's two services.
-func balanced(t *testing.T, r *lab.Report, plane string) {
+func balanced(t *testing.T, r *drill.Report, plane string) {
 	t.Helper()
 	if r.DataPlane != plane || len(r.HTTP) != 2 {
 		t.Fatalf("asked of %q: %v", r.DataPlane, r.HTTP)

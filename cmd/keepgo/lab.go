@@ -20,11 +20,11 @@ func runLab(args []string, out, errs io.Writer) int {
 	if code, done := parse(f, args, errs); done {
 		return code
 	}
-	if f.NArg() != 1 {
-		fmt.Fprintln(errs, "usage: keepgo lab FILE [--json]")
+	if f.NArg() < 1 || f.NArg() > 2 {
+		fmt.Fprintln(errs, "usage: keepgo lab FILE [FILE_OF_THE_OTHER] [--drills] [--json]")
 		return exitUsage
 	}
-	o.File = f.Arg(0)
+	o.File, o.Other = f.Arg(0), f.Arg(1)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := lab.Run(ctx, o); err != nil {
@@ -37,6 +37,11 @@ func runLab(args []string, out, errs io.Writer) int {
 func labFlags(o *lab.Options) *pflag.FlagSet {
 	f := newFlags("lab")
 	f.BoolVar(&o.JSON, "json", false, "print the outcome as one JSON document")
+	f.BoolVar(&o.Drills, "drills", false, "play every drill of the book, which takes some minutes")
+	f.StringVar(&o.Limits, "limits", "", "drill `file`: what each drill may cost (etc/drill.example)")
+	f.StringVar(&o.JUnit, "junit", "", "write the outcome to a `file` as JUnit XML")
+	f.StringVar(&o.HTML, "html", "", "write the outcome to a `file` as a page with time lines")
+	f.StringVar(&o.Beside, "daemon", "", "play it with another `program` too, keepalived for one, and put both side by side")
 	f.StringVarP(&o.ConfigID, "config-id", "i", "", "`id` for @id lines (default: the host's name)")
 	return f
 }

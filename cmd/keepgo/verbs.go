@@ -30,7 +30,7 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return daemonFlags(&daemon.Options{}) }, runDaemon},
 		{"check", "[FILE...]", "say what is wrong with a configuration",
 			func() *pflag.FlagSet { return checkFlags(&checkOptions{}) }, runCheck},
-		{"lab", "FILE [--json]", "rehearse it: two directors on this machine (root)",
+		{"lab", "FILE [FILE2] [--drills]", "rehearse it: two directors on this machine (root)",
 			func() *pflag.FlagSet { return labFlags(&lab.Options{}) }, runLab},
 		{"fmt", "[-d|-w] FILE...", "put the text of files in order",
 			func() *pflag.FlagSet { return fmtFlags(&fmtOptions{}) }, runFmt},

@@ -16,6 +16,10 @@ type side struct {
 	second  bool                        // state BACKUP, lower priority, addresses exchanged
 	partner func(netip.Addr) netip.Addr // the other director's address for one of either
 	config  *confparse.Config
+	flag    func(script string) string // the file whose being there makes a vrrp_script fail
+	added   []more                     // to the instance called first
+	first   string
+	block   string // name of the block being written
 }
 
 // leftOut are the statements that reach out of the lab: scripts that act on the
@@ -33,9 +37,12 @@ var leftOut = map[string]bool{
 	"regex_max_offset": true, "regex_stack": true,
 }
 
-// succeeds is what check scripts are replaced by: what they look at is not in
-// the lab.
-const succeeds = "/bin/true"
+// Check scripts are replaced, for what they look at is not in the lab: by one
+// that succeeds, those of vrrp_script until the lab makes a file of the name.
+const (
+	succeeds = "/bin/true"
+	unless   = "/usr/bin/test ! -e "
+)
 
 // derive writes one director's file. Everything is kept but what would act on
 // the machine outside; the second director's differs as the two files of a pair
@@ -67,13 +74,27 @@ func (s side) write(b *strings.Builder, nodes []*syntax.Node, path []string, ind
 		b.WriteString(indent + line)
 		if n.Braces {
 			b.WriteString(" {\n")
-			s.write(b, body, append(path[:len(path):len(path)], key), indent+"    ")
+			inner := s
+			if len(n.Words) > 1 {
+				inner.block = n.Words[1].Text
+			}
+			inner.write(b, body, append(path[:len(path):len(path)], key), indent+"    ")
+			if key == "vrrp_instance" && inner.block == s.first {
+				s.add(b, indent+"    ")
+			}
 			if key == "vrrp_instance" && s.second {
 				fmt.Fprintf(b, "%s    state BACKUP\n%[1]s    priority %d\n", indent, s.priority(n))
 			}
 			b.WriteString(indent + "}")
 		}
 		b.WriteString("\n")
+	}
+}
+
+// add writes the addresses that the user's file does not have.
+func (s side) add(b *strings.Builder, indent string) {
+	for _, m := range s.added {
+		fmt.Fprintf(b, "%s%s {\n%[1]s    %[3]s/%[4]d\n%[1]s}\n", indent, m.block, m.addr, m.addr.BitLen())
 	}
 }
 
@@ -89,6 +110,8 @@ func keyword(n *syntax.Node) string {
 func (s side) replace(n *syntax.Node, path []string) (string, bool) {
 	block, key := innermost(path), keyword(n)
 	switch {
+	case key == "script" && block == "vrrp_script" && s.flag != nil:
+		return fmt.Sprintf(`script "%s%s"`, unless, s.flag(s.block)), true
 	case key == "script" && block == "vrrp_script", key == "misc_path":
 		return key + " " + succeeds, true
 	case block != "vrrp_instance" || !s.second || len(n.Words) < 2:
@@ -136,6 +159,11 @@ func (s side) priority(n *syntax.Node) uint8 {
 			p = in.Priority
 		}
 	}
+	return lower(p)
+}
+
+// lower is a priority for the partner of a director that has p.
+func lower(p uint8) uint8 {
 	if p > lowered {
 		return p - lowered
 	}

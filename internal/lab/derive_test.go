@@ -55,7 +55,7 @@ func derived(t *testing.T, second bool) string {
 		return a
 	}
 	config := &confparse.Config{Instances: []*confparse.Instance{{Name: "VI_1", Priority: 150}}}
-	return derive(tree.Nodes, side{"lb9", second, partner, config})
+	return derive(tree.Nodes, side{name: "lb9", second: second, partner: partner, config: config})
 }
 
 func wants(t *testing.T, text string, has, lacks []string) {
@@ -94,7 +94,7 @@ func TestDerivedFileParsesToTheSame(t *testing.T) {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	again := derive(tree.Nodes, side{"lb9", false, func(a netip.Addr) netip.Addr { return a }, nil})
+	again := derive(tree.Nodes, side{name: "lb9", partner: func(a netip.Addr) netip.Addr { return a }})
 	head := "global_defs {\n    router_id lb9\n    script_user root\n}\nglobal_defs {\n}\n"
 	if want := strings.Replace(once, "global_defs {\n    router_id lb9\n    script_user root\n}\n", head, 1); again != want {
 		t.Errorf("derived twice:\n%s\nwant\n%s", again, want)

@@ -12,60 +12,40 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"keepgo/confparse"
-	"keepgo/confparse/syntax"
+	"keepgo/internal/lab/drill"
 	"keepgo/internal/netlab"
 )
 
 // Options say what to play and how to tell.
 type Options struct {
 	File     string
+	Other    string    // the other director's file; "" has it derived
 	ConfigID string    // option -i: decides @id conditions
+	Drills   bool      // the whole book, and not what fits in a minute
+	Limits   string    // file of what the drills may cost; "" for none
 	JSON     bool      // one document at the end instead of the play-by-play
+	JUnit    string    // file for the outcome as JUnit XML; "" for none
+	HTML     string    // file for the outcome as a page; "" for none
 	Out      io.Writer // nil means standard output
 	// Daemon is the program and its first arguments that run a director; nil
 	// means this program's run verb.
 	Daemon []string
-}
-
-// Report is the outcome of a lab.
-type Report struct {
-	File      string     `json:"file"`
-	OK        bool       `json:"ok"`                   // every scene went as it should
-	DataPlane string     `json:"data_plane,omitempty"` // what balances: ipvs or nftables; "" where nothing does
-	Notes     []string   `json:"notes,omitempty"`
-	Scenes    []Scene    `json:"scenes"`
-	HTTP      []*Answers `json:"http,omitempty"` // asked through the virtual addresses, by service
-}
-
-// Answers is what a client got that asked a virtual server over and over.
-type Answers struct {
-	Target  string         `json:"target"`
-	Servers map[string]int `json:"servers"` // answers by the address of the real server
-	Failed  int            `json:"failed"`
-}
-
-// Scene is one thing that was done to the pair, and what came of it.
-type Scene struct {
-	Name   string `json:"name"`
-	OK     bool   `json:"ok"`
-	GapMS  int64  `json:"gap_ms"`                 // longest time the client went without an answer
-	Master string `json:"took_over_by,omitempty"` // who held the address in the end
-	TookMS int64  `json:"took_ms"`                // from the deed to the settled end
-	Why    string `json:"why,omitempty"`          // what was missing where it failed, or why it was left out
-	// HTTP is what the client got meanwhile through the virtual addresses.
-	HTTP []*Answers `json:"http,omitempty"`
+	// Beside is another program with keepalived's options that plays the same
+	// book after it; "" for none.
+	Beside string
 }
 
 // ErrFailed says that at least one scene did not go as it should.
 var ErrFailed = errors.New("the lab failed")
 
-// budget is the longest a whole lab may take. Scenes that would not fit are
-// left out.
-const budget = 58 * time.Second
+// The longest a lab may take, without and with all drills. Scenes that would
+// not fit are left out.
+const (
+	shortBudget = 58 * time.Second
+	longBudget  = 15 * time.Minute
+)
 
 // Run plays the lab and tells of it. It returns ErrFailed when a scene failed,
 // and another error when the lab could not be played to its end. Whatever it
@@ -77,13 +57,9 @@ func Run(ctx context.Context, o Options) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("the lab makes network namespaces, which needs root: sudo keepgo lab %s", o.File)
 	}
-	src, err := load(o)
+	limits, err := readLimits(o.Limits)
 	if err != nil {
 		return err
-	}
-	plan, err := planNetwork(src.Config)
-	if err != nil {
-		return fmt.Errorf("%s: %w", o.File, err)
 	}
 	if o.Daemon == nil {
 		self, err := os.Executable()
@@ -92,72 +68,113 @@ func Run(ctx context.Context, o Options) error {
 		}
 		o.Daemon = []string{self, "run"}
 	}
-	net, err := netlab.New()
+	r, err := rehearse(ctx, o, limits, o.Daemon, false)
 	if err != nil {
 		return err
 	}
-	defer net.Close()
-	ctx, cancel := context.WithTimeout(ctx, budget)
-	defer cancel()
-	stage, err := build(net, plan, src, o.Daemon)
-	if err != nil {
-		return err
-	}
-	defer stage.closeServers()
-	return perform(ctx, o, src, stage)
-}
-
-// source is the file as a meaning, as text to derive from, and what is wrong
-// with it.
-type source struct {
-	*confparse.Config
-	tree   *syntax.Tree
-	faults int
-}
-
-// load reads the file as the daemon does, which goes on past what it does not
-// understand.
-func load(o Options) (*source, error) {
-	name, err := filepath.Abs(o.File)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(name); err != nil {
-		return nil, err
-	}
-	if o.ConfigID == "" {
-		host, _ := os.Hostname()
-		o.ConfigID, _, _ = strings.Cut(host, ".")
-	}
-	env := syntax.Env{ConfigID: o.ConfigID, Getenv: os.Getenv}
-	root := os.DirFS("/")
-	cfg, found := confparse.Load(root, name, env)
-	tree, _ := syntax.Parse(root, name, env)
-	return &source{cfg, tree, found.Count(syntax.Failure)}, nil
-}
-
-// perform plays the scenes and writes the outcome.
-func perform(ctx context.Context, o Options, src *source, s *stage) error {
-	view := newView(o)
-	p := newPlay(ctx, src.Config, s, view)
-	defer p.tick.Stop()
-	p.report.File = o.File
-	if src.faults > 0 {
-		p.note("%d errors in the file, see keepgo check %s", src.faults, o.File)
-	}
-	err := p.run()
-	if err != nil {
-		return err
-	}
-	if o.JSON {
-		enc := json.NewEncoder(o.Out)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(p.report); err != nil {
-			return err
+	reports := []drill.Report{*r}
+	if o.Beside != "" {
+		if r, err = rehearse(ctx, o, limits, []string{o.Beside}, true); err != nil {
+			return fmt.Errorf("with %s: %w", o.Beside, err)
 		}
+		reports = append(reports, *r)
 	}
-	if !p.report.OK {
+	if err := tell(o, reports); err != nil {
+		return err
+	}
+	if !reports[0].OK {
 		return ErrFailed
 	}
 	return nil
+}
+
+// readLimits reads the drill file.
+func readLimits(name string) (drill.Limits, error) {
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return drill.ReadLimits(f, name, Keys())
+}
+
+// rehearse plays the book with one daemon. A foreign one is not keepgo.
+func rehearse(ctx context.Context, o Options, limits drill.Limits, daemon []string, foreign bool) (*drill.Report, error) {
+	src, err := loadPair(o)
+	if err != nil {
+		return nil, err
+	}
+	if src.net, err = planNetwork(src); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.File, err)
+	}
+	net, err := netlab.New()
+	if err != nil {
+		return nil, err
+	}
+	defer net.Close()
+	chapters, budget := short, shortBudget
+	if o.Drills {
+		chapters, budget = book, longBudget
+	}
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	stage, err := build(net, src, daemon, foreign)
+	if err != nil {
+		return nil, err
+	}
+	defer stage.closeServers()
+	p := newPlay(ctx, src, stage, newView(o), budget)
+	defer p.tick.Stop()
+	p.limits, p.foreign = limits, foreign
+	p.report.File, p.report.Other = o.File, o.Other
+	if o.Beside != "" {
+		p.report.Daemon = filepath.Base(daemon[0])
+	}
+	if src.faults > 0 {
+		p.note("%d errors in the file, see keepgo check %s", src.faults, o.File)
+	}
+	err = p.run(chapters)
+	return &p.report, err
+}
+
+// tell writes the outcome in every form that is asked for.
+func tell(o Options, reports []drill.Report) error {
+	for name, write := range map[string]func(io.Writer, []drill.Report) error{o.JUnit: drill.WriteJUnit, o.HTML: drill.WriteHTML} {
+		if name == "" {
+			continue
+		}
+		if err := toFile(name, reports, write); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.JSON && o.Beside != "":
+		return encode(o.Out, reports)
+	case o.JSON:
+		return encode(o.Out, reports[0])
+	case o.Drills:
+		fmt.Fprintln(o.Out)
+		return drill.WriteTable(o.Out, reports)
+	}
+	for _, a := range reports[0].HTTP {
+		fmt.Fprintln(o.Out, a)
+	}
+	return nil
+}
+
+func encode(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func toFile(name string, reports []drill.Report, write func(io.Writer, []drill.Report) error) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f, reports), f.Close())
 }

@@ -11,6 +11,7 @@ type loss struct {
 	take, give func(*director) error
 	moves      func(vip int) bool // nil means every address
 	startup    time.Duration      // until the director can take part again
+	want       string             // what is missing while the partner is not master; "" for just that
 }
 
 // powerCut ends the master's machine and brings it back.
@@ -25,27 +26,19 @@ func (p *play) stopping() error {
 		take: (*director).stop, give: (*director).start, startup: startTime})
 }
 
-// linkDown pulls the cable of the first instance's interface.
-func (p *play) linkDown() error {
-	first := p.stage.net.vips[0].instance
-	plug := func(in bool) func(*director) error {
-		return func(d *director) error { return d.Cable(first.Interface, in) }
-	}
-	return p.lose(loss{gone: "%s loses its link " + first.Interface, back: "the link of %s is back",
-		take: plug(false), give: plug(true),
-		moves: func(v int) bool { return p.stage.net.vips[v].instance.Interface == first.Interface }})
-}
-
 // lose plays a loss of the current master and its return.
 func (p *play) lose(l loss) error {
 	m, o := p.current()
 	d := p.stage.directors[m]
 	takes := 2*p.takeover() + l.startup
+	if l.want == "" {
+		l.want = p.stage.directors[o].Name + " is master"
+	}
 	err := p.act(deed{
 		name: fmt.Sprintf(l.gone, d.Name), heir: true, takes: takes, limit: p.takeover() + slack,
 		do:   func() error { return l.take(d) },
 		done: func() bool { return p.heirHolds(o, l.moves) && (!d.ending || d.ended()) },
-		want: p.stage.directors[o].Name + " is master",
+		want: l.want,
 	})
 	if err != nil || p.leftOut {
 		return err
@@ -53,7 +46,7 @@ func (p *play) lose(l loss) error {
 	return p.act(deed{
 		name: fmt.Sprintf(l.back, d.Name), heir: true, limit: p.takeover() + l.startup + slack,
 		do:   func() error { return l.give(d) },
-		done: func() bool { return p.status[m] != nil && p.settledAfterReturn(m) },
+		done: func() bool { return p.alive(m) && p.settledAfterReturn(m) },
 		want: "the address is where it belongs",
 	})
 }
@@ -74,17 +67,17 @@ func (p *play) heirHolds(o int, moves func(int) bool) bool {
 func (p *play) settledAfterReturn(back int) bool {
 	for v := range p.stage.net.vips {
 		m := p.master(v)
-		if m < 0 || p.takesBack(v, back) && m != 0 {
+		if m < 0 || p.takesBack(v, back) && m != back {
 			return false
 		}
 	}
 	return true
 }
 
-// takesBack says whether the preferred director, coming back, takes an address
-// within the lab's time.
+// takesBack says whether a director that comes back takes an address within the
+// lab's time: it is preferred.
 func (p *play) takesBack(v, back int) bool {
-	return back == 0 && p.preempts(v)
+	return back == p.stage.net.vips[v].preferred && p.preempts(v)
 }
 
 // preempts says whether the preferred director takes an address from a running

@@ -16,11 +16,13 @@ type network struct {
 	vips    []vip // one of each instance: what the client pings
 	servers []*server
 	used    map[netip.Addr]bool
+	extra   netip.Addr // a free one beside the first vip; the zero Addr if there is none
 }
 
 // lan is the switch an interface of the directors is plugged into.
 type lan struct {
-	link    string
+	link    string    // as the first director calls it
+	links   [2]string // as each director calls it
 	subnets []subnet
 	sw      *netlab.Switch // once the stage is set
 }
@@ -34,8 +36,9 @@ type subnet struct {
 
 // vip is the virtual address by which an instance is judged.
 type vip struct {
-	instance *confparse.Instance
-	addr     netip.Addr
+	instance  *confparse.Instance
+	addr      netip.Addr
+	preferred int // the director whose priority is higher
 }
 
 // server is the machine of one or more real_server blocks.
@@ -55,7 +58,8 @@ type site struct {
 }
 
 // planNetwork derives lans, addresses and servers from what a file says.
-func planNetwork(c *confparse.Config) (*network, error) {
+func planNetwork(src *source) (*network, error) {
+	c := src.Config
 	n := &network{used: map[netip.Addr]bool{}}
 	for _, in := range c.Instances {
 		n.instance(in)
@@ -69,9 +73,10 @@ func planNetwork(c *confparse.Config) (*network, error) {
 	for _, vs := range c.VirtualServers {
 		n.service(vs)
 	}
+	n.other(src)
 	for _, l := range n.lans {
 		for i := range l.subnets {
-			if err := n.assign(&l.subnets[i], c.Instances); err != nil {
+			if err := n.assign(&l.subnets[i], src); err != nil {
 				return nil, fmt.Errorf("interface %s: %w", l.link, err)
 			}
 		}
@@ -79,7 +84,57 @@ func planNetwork(c *confparse.Config) (*network, error) {
 	for _, s := range n.servers {
 		s.subnet = s.lan.find(s.addr)
 	}
+	n.spare()
 	return n, nil
+}
+
+// spare finds an address for the changes that are played.
+func (n *network) spare() {
+	for _, l := range n.lans {
+		if s := l.find(n.vips[0].addr); s != nil {
+			n.extra = n.free(s.Prefix)
+			return
+		}
+	}
+}
+
+// other takes in what only the other director's file says: what it calls its
+// interfaces, and where its priority is the higher.
+func (n *network) other(src *source) {
+	for v := range n.vips {
+		if t := src.twin(n.vips[v].instance); t != nil {
+			if t.Priority > n.vips[v].instance.Priority {
+				n.vips[v].preferred = 1
+			}
+			if t.Interface != "" {
+				n.lan(n.vips[v].instance.Interface).links[1] = t.Interface
+			}
+		}
+	}
+	if !src.paired() {
+		return
+	}
+	for _, in := range src.other.Instances {
+		if in.Interface != "" {
+			n.otherLan(in.Interface)
+		}
+		for _, a := range slices.Concat(in.Addresses, in.Excluded) {
+			n.used[a.Prefix.Addr()] = true
+			if a.Interface != "" {
+				n.otherLan(a.Interface)
+			}
+		}
+		for _, t := range in.TrackInterfaces {
+			n.otherLan(t.Name)
+		}
+	}
+}
+
+// otherLan makes sure that the other director has an interface.
+func (n *network) otherLan(link string) {
+	if !slices.ContainsFunc(n.lans, func(l *lan) bool { return l.links[1] == link }) {
+		n.lan(link)
+	}
 }
 
 // instance takes in the interfaces and addresses of a vrrp_instance.
@@ -96,7 +151,7 @@ func (n *network) instance(in *confparse.Instance) {
 		}
 		n.address(a, link)
 		if !judged && !a.Prefix.Addr().IsLinkLocalUnicast() {
-			n.vips = append(n.vips, vip{in, a.Prefix.Addr()})
+			n.vips = append(n.vips, vip{instance: in, addr: a.Prefix.Addr()})
 			judged = true
 		}
 	}
@@ -190,7 +245,7 @@ func (s *server) check(c *confparse.Checker) {
 func (n *network) lan(link string) *lan {
 	i := slices.IndexFunc(n.lans, func(l *lan) bool { return l.link == link })
 	if i < 0 {
-		n.lans = append(n.lans, &lan{link: link})
+		n.lans = append(n.lans, &lan{link: link, links: [2]string{link, link}})
 		i = len(n.lans) - 1
 	}
 	return n.lans[i]
@@ -220,9 +275,17 @@ func (l *lan) cover(a netip.Addr) {
 }
 
 // assign gives the directors and the client their addresses in a subnet: those
-// the file names for unicast, else free ones.
-func (n *network) assign(s *subnet, instances []*confparse.Instance) error {
-	for _, in := range instances {
+// the files name for unicast, else free ones.
+func (n *network) assign(s *subnet, src *source) error {
+	if src.paired() {
+		for _, in := range src.other.Instances {
+			if s.Contains(in.Source) {
+				s.lb2 = in.Source
+				n.used[in.Source] = true
+			}
+		}
+	}
+	for _, in := range src.Instances {
 		if s.Contains(in.Source) {
 			s.lb1 = in.Source
 			n.used[in.Source] = true

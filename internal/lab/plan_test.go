@@ -36,7 +36,7 @@ func pairConfig() *confparse.Config {
 }
 
 func TestPlanNetwork(t *testing.T) {
-	n, err := planNetwork(pairConfig())
+	n, err := planNetwork(&source{Config: pairConfig()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestPlanTakesUnicastAddresses(t *testing.T) {
 	c := pairConfig()
 	c.Instances[0].Source = addr("192.0.2.12")
 	c.Instances[0].Peers = []confparse.Peer{{Addr: addr("192.0.2.13")}}
-	n, err := planNetwork(c)
+	n, err := planNetwork(&source{Config: c})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestPlanGuessesSubnetOfSingleAddress(t *testing.T) {
 	c.VirtualServers = nil
 	c.Instances[0].Excluded = nil
 	c.Instances[0].Addresses = []confparse.Address{vipOf("10.1.2.3/32", ""), vipOf("2001:db8::5/128", "")}
-	n, err := planNetwork(c)
+	n, err := planNetwork(&source{Config: c})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,12 +97,12 @@ func TestPlanGuessesSubnetOfSingleAddress(t *testing.T) {
 }
 
 func TestPlanSaysWhatIsMissing(t *testing.T) {
-	if _, err := planNetwork(&confparse.Config{}); err == nil || !strings.Contains(err.Error(), "nothing to play") {
+	if _, err := planNetwork(&source{Config: &confparse.Config{}}); err == nil || !strings.Contains(err.Error(), "nothing to play") {
 		t.Errorf("an empty file: %v", err)
 	}
 	c := pairConfig()
 	c.Instances[0].Addresses[0] = vipOf("192.0.2.101/30", "")
-	if _, err := planNetwork(c); err == nil || !strings.Contains(err.Error(), "no room") {
+	if _, err := planNetwork(&source{Config: c}); err == nil || !strings.Contains(err.Error(), "no room") {
 		t.Errorf("a subnet of two addresses: %v", err)
 	}
 }

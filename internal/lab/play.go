@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"keepgo/confparse"
+	"keepgo/internal/lab/drill"
 	"keepgo/internal/netlab"
 	"keepgo/internal/status"
 )
@@ -14,10 +15,11 @@ import (
 // play is a lab being played.
 type play struct {
 	ctx     context.Context
+	src     *source
 	cfg     *confparse.Config
 	stage   *stage
 	view    view
-	report  Report
+	report  drill.Report
 	started time.Time
 	tick    *time.Ticker
 
@@ -30,6 +32,14 @@ type play struct {
 	scene string // what is being played
 	// leftOut says that the last scene was not played for want of time.
 	leftOut bool
+
+	budget  time.Duration // the longest it may take
+	key     string        // of the drill that is played
+	limits  drill.Limits
+	held    []*held
+	foreign bool // the daemon is not keepgo: nothing is known but what is seen
+	// hopeless says that the pair did not even start well.
+	hopeless bool
 }
 
 // lookEvery is how often the play looks around; it also bounds how much later
@@ -39,13 +49,13 @@ const lookEvery = 50 * time.Millisecond
 // pingEvery is how often the client asks the virtual address.
 const pingEvery = 10 * time.Millisecond
 
-func newPlay(ctx context.Context, cfg *confparse.Config, s *stage, v view) *play {
-	return &play{ctx: ctx, cfg: cfg, stage: s, view: v, started: time.Now(),
-		tick: time.NewTicker(lookEvery), told: map[string]string{}, report: Report{OK: true}}
+func newPlay(ctx context.Context, src *source, s *stage, v view, budget time.Duration) *play {
+	return &play{ctx: ctx, src: src, cfg: src.Config, stage: s, view: v, started: time.Now(), budget: budget,
+		tick: time.NewTicker(lookEvery), told: map[string]string{}, report: drill.Report{OK: true}}
 }
 
-// run plays from the first start to the last scene.
-func (p *play) run() error {
+// run plays the drills of a book, from the first start to the last scene.
+func (p *play) run(book []chapter) error {
 	for _, v := range p.stage.net.vips {
 		ping, err := p.stage.client.Ping(v.addr, pingEvery)
 		if err != nil {
@@ -53,18 +63,22 @@ func (p *play) run() error {
 		}
 		p.stage.pings = append(p.stage.pings, ping)
 	}
-	if err := p.start(); err != nil {
-		return err
-	}
-	for _, scene := range []func() error{p.realServer, p.powerCut, p.stopping, p.linkDown} {
-		if err := scene(); err != nil {
+	defer func() { p.held = drop(p.held) }()
+	for _, c := range book {
+		if p.key = c.key; p.limits.For(c.key).Skip {
+			p.leave(c.about, "the drill file says so")
+			continue
+		}
+		if p.hopeless {
+			p.leave(c.about, "the pair never came to rest")
+			continue
+		}
+		if err := c.play(p); err != nil {
 			return err
 		}
 	}
 	p.report.HTTP = p.answers()
-	for _, a := range p.report.HTTP {
-		p.view.say(p.clock() + "  " + a.String())
-	}
+	p.report.TookMS = time.Since(p.started).Milliseconds()
 	return nil
 }
 
@@ -73,11 +87,14 @@ func (p *play) run() error {
 func (p *play) look() error {
 	for i, d := range p.stage.directors {
 		p.status[i] = nil
-		if d.proc == nil {
+		if d.proc == nil || d.frozen {
 			continue
 		}
 		if d.ended() && !d.ending {
 			return fmt.Errorf("%s: the daemon ended (%v). Its last words:\n%s", d.Name, d.proc.Err(), d.proc.LogTail(15))
+		}
+		if p.foreign {
+			continue
 		}
 		p.status[i] = d.status()
 		p.tell(d.Name, p.status[i])
@@ -118,7 +135,7 @@ func (p *play) wait(limit time.Duration, ok func() bool) (bool, error) {
 		case <-p.tick.C:
 		case <-p.ctx.Done():
 			if errors.Is(p.ctx.Err(), context.DeadlineExceeded) {
-				return false, fmt.Errorf("the lab took longer than %v", budget)
+				return false, fmt.Errorf("the lab took longer than %v", p.budget)
 			}
 			return false, errors.New("interrupted")
 		}

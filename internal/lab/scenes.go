@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"keepgo/confparse"
+	"keepgo/internal/lab/drill"
 )
 
 // deed is one scene: what is done, what must come of it, and how long that may
@@ -20,6 +21,10 @@ type deed struct {
 	takes time.Duration // usual length; 0 means that it is never left out
 	heir  bool          // the virtual address may move
 	first bool          // nothing answered before: there is no gap to measure
+
+	least  time.Duration // how long it is watched at least
+	silent bool          // no answer is asked for
+	remark string        // what there is to know of it when all went well
 }
 
 // act plays a scene and keeps its outcome. A scene for which no time is left is
@@ -27,40 +32,56 @@ type deed struct {
 func (p *play) act(d deed) error {
 	p.scene = d.name
 	defer func() { p.scene = "" }()
-	s := Scene{Name: d.name}
-	p.leftOut = d.takes > budget-time.Since(p.started)
+	p.leftOut = d.takes > p.budget-time.Since(p.started)
 	if p.leftOut {
-		s.OK, s.Why = true, fmt.Sprintf("left out: takes about %v, and a lab takes less than a minute", d.takes)
-		p.finish(s)
+		p.leave(d.name, "takes about %v, and this lab takes less than %v", d.takes, p.budget.Round(time.Second))
 		return nil
 	}
+	p.held = hold(p.held, p.webs)
 	begin, before := time.Now(), p.answers()
 	if err := d.do(); err != nil {
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
-	ok, err := p.wait(d.limit, func() bool { return d.done() && p.answered(begin) })
+	settled := func() bool {
+		return time.Since(begin) >= d.least && d.done() && (d.silent || p.answered(begin))
+	}
+	ok, err := p.wait(d.limit, settled)
 	if err != nil {
 		return err
 	}
-	s.OK, s.GapMS, s.TookMS = ok, p.gap(begin).Milliseconds(), time.Since(begin).Milliseconds()
-	s.HTTP = since(before, p.answers())
+	s := drill.Scene{Key: p.key, Name: d.name, OK: ok}
+	p.measure(&s, begin)
+	s.HTTP = drill.Since(before, p.answers())
 	if d.first {
-		s.GapMS = 0
+		s.GapMS, s.Asked, s.Lost = 0, 0, 0
 	}
 	if d.heir {
 		s.Master = p.masterName()
 	}
-	switch {
-	case !ok && !d.done():
-		s.Why = fmt.Sprintf("not within %v: %s", d.limit.Round(time.Second), d.want)
-	case !ok:
-		s.Why = "the client gets no answer"
-	}
+	s.Why = p.reason(d, ok)
 	p.finish(s)
 	return nil
 }
 
-func (p *play) finish(s Scene) {
+// reason says what a scene lacks, or what there is to know of one that went
+// well.
+func (p *play) reason(d deed, ok bool) string {
+	if ok {
+		return d.remark
+	}
+	if !d.done() {
+		return fmt.Sprintf("not within %v: %s%s", d.limit.Round(time.Second), d.want, p.diagnosis())
+	}
+	return "the client gets no answer"
+}
+
+// leave keeps a scene that is not played, and why.
+func (p *play) leave(name, why string, args ...any) {
+	p.finish(drill.Scene{Key: p.key, Name: name, OK: true, Skipped: true, Why: "left out: " + fmt.Sprintf(why, args...)})
+}
+
+func (p *play) finish(s drill.Scene) {
+	drill.Judge(&s, p.limits.For(p.key))
 	p.report.Scenes = append(p.report.Scenes, s)
 	p.report.OK = p.report.OK && s.OK
 	p.view.say(sceneLine(p.clock(), s))
@@ -108,7 +129,7 @@ func (p *play) start() error {
 			return nil
 		},
 		done:  func() bool { return p.begun() && p.bothAnswer() && (len(p.pings()) > 0 || p.unpingable()) },
-		want:  "lb1 is master of every instance",
+		want:  "every address is with the director of the higher priority, and with no other",
 		limit: p.takeover() + startTime + slack,
 	})
 	if err != nil {
@@ -135,8 +156,11 @@ func (p *play) services() error {
 			p.report.DataPlane = s.DataPlane
 		}
 	}
+	if p.report.DataPlane == "" {
+		p.report.DataPlane = p.stage.directors[0].dataPlane()
+	}
 	for _, vs := range p.cfg.VirtualServers {
-		if vs.Addr.IsValid() && vs.Protocol == confparse.TCP && vs.Port != 0 && len(p.webs) < mostAsked {
+		if vs.Addr.IsValid() && vs.Protocol == confparse.TCP && vs.Port != 0 && len(p.webs) < mostAsked && !p.encrypted(vs) {
 			p.webs = append(p.webs, ask(p.ctx, p.stage.client, vs.Addr, vs.Port))
 		}
 	}
@@ -146,9 +170,17 @@ func (p *play) services() error {
 // mostAsked bounds the services that are asked, for the machine's sake.
 const mostAsked = 8
 
+// encrypted says whether the servers of a service speak TLS.
+func (p *play) encrypted(vs *confparse.VirtualServer) bool {
+	return slices.ContainsFunc(vs.Servers, func(rs *confparse.RealServer) bool {
+		m := p.stage.servers[rs.Addr]
+		return m != nil && m.ports[rs.Port] != nil && m.ports[rs.Port].tls
+	})
+}
+
 // answers is what the client got so far, by service.
-func (p *play) answers() []*Answers {
-	list := make([]*Answers, len(p.webs))
+func (p *play) answers() []*drill.Answers {
+	list := make([]*drill.Answers, len(p.webs))
 	for i, w := range p.webs {
 		list[i] = w.soFar()
 	}
@@ -156,7 +188,15 @@ func (p *play) answers() []*Answers {
 }
 
 // bothAnswer says whether both daemons answer on their control sockets.
-func (p *play) bothAnswer() bool { return p.status[0] != nil && p.status[1] != nil }
+func (p *play) bothAnswer() bool { return p.alive(0) && p.alive(1) }
+
+// alive says whether a director's daemon runs, and answers if it is ours.
+func (p *play) alive(i int) bool {
+	if p.foreign {
+		return !p.stage.directors[i].ended()
+	}
+	return p.status[i] != nil
+}
 
 // unpingable says whether every instance forbids its address to answer.
 func (p *play) unpingable() bool {
@@ -167,7 +207,7 @@ func (p *play) unpingable() bool {
 // will do where the file says that the first one stays.
 func (p *play) begun() bool {
 	for v := range p.stage.net.vips {
-		if m := p.master(v); m < 0 || m != 0 && p.preempts(v) {
+		if m := p.master(v); m < 0 || m != p.stage.net.vips[v].preferred && p.preempts(v) {
 			return false
 		}
 	}

@@ -20,6 +20,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,6 +41,7 @@ type stage struct {
 	servers   map[netip.Addr]*machine
 	sniff     *netlab.Sniffer
 	pings     []*netlab.Pinger // by net.vips
+	witness   *witness
 }
 
 // director is a machine that runs the daemon.
@@ -50,6 +53,8 @@ type director struct {
 	socket string
 	proc   *netlab.Process
 	ending bool // its end is part of the scene
+	frozen bool // it cannot answer
+	plain  bool // the daemon has no control socket
 }
 
 // machine is a real server.
@@ -57,23 +62,31 @@ type machine struct {
 	*server
 	host *netlab.Host // nil for one that lives on a director
 	open []io.Closer
+	mood atomic.Int32
 }
 
+// Moods of a machine.
+const (
+	well  = iota
+	slow  // it answers, but not in time
+	wrong // it answers, but not as it should
+)
+
 // build sets the stage. What it has made is in Lab, also when it fails.
-func build(lab *netlab.Lab, n *network, src *source, daemon []string) (*stage, error) {
+func build(lab *netlab.Lab, src *source, daemon []string, foreign bool) (*stage, error) {
+	n := src.net
 	s := &stage{Lab: lab, net: n, servers: map[netip.Addr]*machine{}}
 	for i, name := range []string{"lb1", "lb2"} {
 		h, err := lab.Host(name)
 		if err != nil {
 			return nil, err
 		}
-		d := &director{Host: h, stage: s, argv: daemon}
+		d := &director{Host: h, stage: s, argv: daemon, plain: foreign}
+		s.directors[i] = d
 		d.file, d.socket = filepath.Join(lab.Dir, name+".conf"), filepath.Join(lab.Dir, name+".sock")
-		text := derive(src.tree.Nodes, side{name, i == 1, n.partner, src.Config})
-		if err := os.WriteFile(d.file, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(d.file, []byte(src.text(d)), 0o600); err != nil {
 			return nil, err
 		}
-		s.directors[i] = d
 	}
 	var err error
 	if s.client, err = lab.Host("client"); err != nil {
@@ -87,8 +100,24 @@ func build(lab *netlab.Lab, n *network, src *source, daemon []string) (*stage, e
 			return nil, err
 		}
 	}
-	s.sniff, err = lab.Sniff()
+	if s.sniff, err = lab.Sniff(); err != nil {
+		return nil, err
+	}
+	s.witness, err = s.watch()
 	return s, err
+}
+
+// scriptFlag is the file that makes a vrrp_script fail on the director.
+func (d *director) scriptFlag(script string) string {
+	return filepath.Join(d.stage.Dir, d.Name+"."+strings.Map(wordly, script)+".bad")
+}
+
+// wordly keeps of a name what needs no quoting.
+func wordly(r rune) rune {
+	if r == '-' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+		return r
+	}
+	return '_'
 }
 
 // partner exchanges the addresses of the two directors.
@@ -120,10 +149,10 @@ func (s *stage) cable() error {
 			lb2 = append(lb2, netip.PrefixFrom(sub.lb2, sub.Bits()))
 			client = append(client, netip.PrefixFrom(sub.client, sub.Bits()))
 		}
-		if err := s.directors[0].Attach(l.link, sw, lb1...); err != nil {
+		if err := s.directors[0].Attach(l.links[0], sw, lb1...); err != nil {
 			return err
 		}
-		if err := s.directors[1].Attach(l.link, sw, lb2...); err != nil {
+		if err := s.directors[1].Attach(l.links[1], sw, lb2...); err != nil {
 			return err
 		}
 		if err := s.client.Attach(fmt.Sprintf("eth%d", i), sw, client...); err != nil {
@@ -223,7 +252,15 @@ func (t *site) serve(ln net.Listener, m *machine) error {
 	}
 	srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if code := t.pages[r.URL.RequestURI()]; code >= 200 {
+		code := t.pages[r.URL.RequestURI()]
+		switch m.mood.Load() {
+		case slow:
+			<-r.Context().Done() // until the client goes, or the machine
+			return
+		case wrong:
+			code = wrongCode(code)
+		}
+		if code >= 200 {
 			w.WriteHeader(code)
 		}
 		io.WriteString(w, m.addr.String())
@@ -231,6 +268,14 @@ func (t *site) serve(ln net.Listener, m *machine) error {
 	m.open = append(m.open, srv)
 	go srv.Serve(ln) // ends with the server's Close
 	return nil
+}
+
+// wrongCode is a status that a page does not have.
+func wrongCode(right int) int {
+	if right == http.StatusServiceUnavailable {
+		return http.StatusInternalServerError
+	}
+	return http.StatusServiceUnavailable
 }
 
 // close ends everything the server serves, with its connections.
@@ -254,9 +299,12 @@ func certificate() (tls.Certificate, error) {
 
 // start runs the director's daemon.
 func (d *director) start() error {
-	base := filepath.Join(d.stage.Dir, d.Name)
-	argv := append(slices.Clone(d.argv), "-n", "-l", "-D", "-f", d.file, "--control", d.socket,
-		"-p", base+".pid", "-r", base+"_vrrp.pid", "-c", base+"_checkers.pid")
+	base := d.base()
+	argv := append(slices.Clone(d.argv), "-n", "-l", "-D", "-f", d.file)
+	if !d.plain {
+		argv = append(argv, "--control", d.socket)
+	}
+	argv = append(argv, "-p", base+".pid", "-r", base+"_vrrp.pid", "-c", base+"_checkers.pid")
 	var err error
 	d.proc, err = d.Start(argv...)
 	d.ending = false
@@ -274,7 +322,7 @@ func (d *director) stop() error {
 func (d *director) powerCut() error {
 	d.ending = true
 	for _, l := range d.stage.net.lans {
-		if err := d.Cable(l.link, false); err != nil {
+		if err := d.Cable(l.links[d.index()], false); err != nil {
 			return err
 		}
 	}
@@ -291,7 +339,7 @@ func (d *director) powerCut() error {
 // forget takes every address off that the machine would not have after a boot.
 func (d *director) forget() error {
 	for _, l := range d.stage.net.lans {
-		addrs, err := d.Addrs(l.link)
+		addrs, err := d.Addrs(l.links[d.index()])
 		if err != nil {
 			return err
 		}
@@ -300,7 +348,7 @@ func (d *director) forget() error {
 				continue
 			}
 			// Some go by themselves with the first address of their subnet.
-			if err := d.DelAddr(l.link, a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			if err := d.DelAddr(l.links[d.index()], a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 				return err
 			}
 		}
@@ -311,7 +359,7 @@ func (d *director) forget() error {
 // powerOn brings the machine back.
 func (d *director) powerOn() error {
 	for _, l := range d.stage.net.lans {
-		if err := d.Cable(l.link, true); err != nil {
+		if err := d.Cable(l.links[d.index()], true); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepgo/internal/lab/drill"
 	"keepgo/internal/status"
 )
 
@@ -85,7 +86,7 @@ func (v *screen) print() {
 }
 
 // sceneLine is a scene's outcome in one line.
-func sceneLine(clock string, s Scene) string {
+func sceneLine(clock string, s drill.Scene) string {
 	line := fmt.Sprintf("%s  %s %s", clock, map[bool]string{true: "ok    ", false: "FAILED"}[s.OK], s.Name)
 	if s.Why != "" {
 		return line + ": " + s.Why

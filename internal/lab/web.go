@@ -2,24 +2,24 @@ package lab
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"keepgo/internal/lab/drill"
 	"keepgo/internal/netlab"
 )
 
 // web is a client that asks a virtual server over and over.
 type web struct {
+	client  *netlab.Host
 	mu      sync.Mutex
-	answers Answers
+	answers drill.Answers
 }
 
 // askEvery is the pause between two questions.
@@ -27,7 +27,7 @@ const askEvery = 50 * time.Millisecond
 
 // ask starts to ask until ctx ends.
 func ask(ctx context.Context, client *netlab.Host, addr netip.Addr, port uint16) *web {
-	w := &web{answers: Answers{Servers: map[string]int{}}}
+	w := &web{client: client, answers: drill.Answers{Servers: map[string]int{}}}
 	w.answers.Target = net.JoinHostPort(addr.String(), strconv.Itoa(int(port)))
 	get := http.Client{Transport: &http.Transport{DialContext: client.Dial, DisableKeepAlives: true}, Timeout: time.Second}
 	go func() {
@@ -73,33 +73,10 @@ func fetch(ctx context.Context, client *http.Client, url string) (string, error)
 }
 
 // soFar is what the client got until now.
-func (w *web) soFar() *Answers {
+func (w *web) soFar() *drill.Answers {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := w.answers
 	a.Servers = maps.Clone(a.Servers)
 	return &a
-}
-
-// String tells who answered how often.
-func (a *Answers) String() string {
-	line := fmt.Sprintf("client: http %s:", a.Target)
-	for _, name := range slices.Sorted(maps.Keys(a.Servers)) {
-		line += fmt.Sprintf("  %s %d", name, a.Servers[name])
-	}
-	return fmt.Sprintf("%s  failed %d", line, a.Failed)
-}
-
-// since is what came between two looks at the same services.
-func since(before, now []*Answers) (list []*Answers) {
-	for i, old := range before {
-		a := &Answers{Target: old.Target, Servers: map[string]int{}, Failed: now[i].Failed - old.Failed}
-		for name, n := range now[i].Servers {
-			if n -= old.Servers[name]; n > 0 {
-				a.Servers[name] = n
-			}
-		}
-		list = append(list, a)
-	}
-	return list
 }

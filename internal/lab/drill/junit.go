@@ -1,0 +1,75 @@
+package drill
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+)
+
+// The elements of a JUnit report, as its consumers agree on them.
+type (
+	junitSuites struct {
+		XMLName xml.Name     `xml:"testsuites"`
+		Suites  []junitSuite `xml:"testsuite"`
+	}
+	junitSuite struct {
+		Name     string      `xml:"name,attr"`
+		Tests    int         `xml:"tests,attr"`
+		Failures int         `xml:"failures,attr"`
+		Skipped  int         `xml:"skipped,attr"`
+		Time     string      `xml:"time,attr"` // seconds
+		Cases    []junitCase `xml:"testcase"`
+	}
+	junitCase struct {
+		Name    string        `xml:"name,attr"`
+		Class   string        `xml:"classname,attr"`
+		Time    string        `xml:"time,attr"`
+		Failure *junitMessage `xml:"failure"`
+		Skipped *junitMessage `xml:"skipped"`
+		Out     string        `xml:"system-out,omitempty"`
+	}
+	junitMessage struct {
+		Message string `xml:"message,attr"`
+	}
+)
+
+// WriteJUnit writes a suite for each report, a case for each scene.
+func WriteJUnit(w io.Writer, reports []Report) error {
+	var all junitSuites
+	for _, r := range reports {
+		failed, skipped := r.Count()
+		s := junitSuite{Name: r.title(), Tests: len(r.Scenes), Failures: failed, Skipped: skipped, Time: inSeconds(r.TookMS)}
+		for i := range r.Scenes {
+			s.Cases = append(s.Cases, junitOf(&r.Scenes[i]))
+		}
+		all.Suites = append(all.Suites, s)
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	enc := xml.NewEncoder(w)
+	enc.Indent("", "  ")
+	if err := enc.Encode(all); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func junitOf(s *Scene) junitCase {
+	c := junitCase{Name: s.Name, Class: "keepgo.lab." + s.Key, Time: inSeconds(s.TookMS)}
+	switch {
+	case s.Skipped:
+		c.Skipped = &junitMessage{s.Why}
+		return c
+	case !s.OK:
+		c.Failure = &junitMessage{s.Why}
+	}
+	c.Out = fmt.Sprintf("gap %d ms, lost %d of %d, two masters %d ms", s.GapMS, s.Lost, s.Asked, s.TwoMS)
+	if s.Stages != nil {
+		c.Out += ", " + s.Stages.String()
+	}
+	return c
+}
+
+func inSeconds(ms int64) string { return fmt.Sprintf("%.3f", float64(ms)/1000) }

@@ -1,0 +1,74 @@
+package lab
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"keepgo/confparse/syntax"
+	"keepgo/internal/advice"
+	"keepgo/internal/lab/drill"
+)
+
+// pair holds the two files against each other before anything runs.
+func (p *play) pair() error {
+	if !p.src.paired() {
+		return nil // the partner is derived: it fits
+	}
+	s := drill.Scene{Key: p.key, Name: "the two files fit together", OK: true}
+	faults := append(p.misfits(), p.ties()...)
+	if len(faults) > 0 {
+		s.OK, s.Why = false, strings.Join(faults, "; ")
+	}
+	p.finish(s)
+	return nil
+}
+
+// misfits are what the two files do together and should not.
+func (p *play) misfits() []string {
+	files := [2]*advice.File{}
+	for i, s := range []*source{p.src, p.src.other} {
+		files[i] = &advice.File{Label: s.name, Name: s.path, Config: s.Config,
+			Places: advice.NewPlaces(func() *syntax.Tree { return s.tree })}
+	}
+	var faults []string
+	for _, f := range advice.Compare(files[0], files[1]).Findings {
+		if f.Severity < syntax.Warning {
+			continue
+		}
+		line := f.Err.Error()
+		if f.Hint != "" {
+			line += " (" + f.Hint + ")"
+		}
+		faults = append(faults, line)
+	}
+	return faults
+}
+
+// ties are the instances in which no director is preferred.
+func (p *play) ties() []string {
+	var faults []string
+	for _, in := range p.src.Instances {
+		if t := p.src.twin(in); t != nil && t.Priority == in.Priority {
+			faults = append(faults, fmt.Sprintf("%s has priority %d in both files: who is master is left to chance, give one of them a higher priority", in.Name, in.Priority))
+		}
+	}
+	return faults
+}
+
+// diagnosis is what the wire tells about two masters, "" if there is nothing.
+func (p *play) diagnosis() string {
+	v := p.stage.net.vips[0]
+	if !p.holds[0][0] || !p.holds[1][0] {
+		return ""
+	}
+	said := [2]string{"nothing", "nothing"}
+	for _, a := range p.stage.sniff.Adverts(time.Now().Add(-2 * p.takeover())) {
+		for i, d := range p.stage.directors {
+			if a.From == d.Host {
+				said[i] = fmt.Sprintf("virtual_router_id %d with priority %d", a.VRID, a.Priority)
+			}
+		}
+	}
+	return fmt.Sprintf(". Both directors have %s: lb1 sends %s, lb2 sends %s", v.addr, said[0], said[1])
+}

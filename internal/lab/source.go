@@ -1,0 +1,102 @@
+package lab
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"keepgo/confparse"
+	"keepgo/confparse/syntax"
+)
+
+// source is what is rehearsed: one director's file, from which the other's is
+// derived, or both.
+type source struct {
+	*confparse.Config
+	name   string // as the user gave it
+	path   string
+	tree   *syntax.Tree
+	faults int
+	other  *source // nil where it is derived
+	net    *network
+}
+
+// paired says whether both files are the user's.
+func (s *source) paired() bool { return s.other != nil }
+
+// load reads a file as the daemon does, which goes on past what it does not
+// understand.
+func load(o Options, file string) (*source, error) {
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	if o.ConfigID == "" {
+		host, _ := os.Hostname()
+		o.ConfigID, _, _ = strings.Cut(host, ".")
+	}
+	env := syntax.Env{ConfigID: o.ConfigID, Getenv: os.Getenv}
+	root := os.DirFS("/")
+	cfg, found := confparse.Load(root, path, env)
+	tree, _ := syntax.Parse(root, path, env)
+	return &source{Config: cfg, name: file, path: path, tree: tree, faults: found.Count(syntax.Failure)}, nil
+}
+
+// loadPair reads the file, and that of the other director where it is given.
+func loadPair(o Options) (*source, error) {
+	s, err := load(o, o.File)
+	if err != nil || o.Other == "" {
+		return s, err
+	}
+	s.other, err = load(o, o.Other)
+	return s, err
+}
+
+// text is a director's file, with some addresses more in its first instance.
+func (s *source) text(d *director, added ...more) string {
+	v := side{name: d.Name, partner: s.net.partner, config: s.Config, flag: d.scriptFlag, added: added,
+		first: s.net.vips[0].instance.Name}
+	tree := s.tree
+	switch {
+	case d.index() == 0:
+	case s.paired():
+		tree, v.config = s.other.tree, s.other.Config
+		if in := s.twin(s.net.vips[0].instance); in != nil {
+			v.first = in.Name
+		}
+	default:
+		v.second = true
+	}
+	return derive(tree.Nodes, v)
+}
+
+// twin is the same virtual router in the other's file: nil if it has none.
+func (s *source) twin(in *confparse.Instance) *confparse.Instance {
+	if s.other == nil {
+		return nil
+	}
+	i := slices.IndexFunc(s.other.Instances, func(t *confparse.Instance) bool { return t.VRID == in.VRID && t.IPv6 == in.IPv6 })
+	if i < 0 {
+		return nil
+	}
+	return s.other.Instances[i]
+}
+
+// second is the other director's priority in an instance.
+func (s *source) second(in *confparse.Instance) uint8 {
+	if t := s.twin(in); t != nil {
+		return t.Priority
+	}
+	return lower(in.Priority)
+}
+
+// more is an address that a derived file has beyond the user's.
+type more struct {
+	block string // virtual_ipaddress or virtual_ipaddress_excluded
+	addr  netip.Addr
+}
