@@ -287,6 +287,11 @@ func (d *director) state() string {
 	return ""
 }
 
+// said lists all adverts of a director.
+func (w *world) said(d *director, since time.Time) []netlab.Advert {
+	return slices.DeleteFunc(w.sniff.Adverts(since), func(a netlab.Advert) bool { return a.From != d.Host })
+}
+
 // speaks lists the adverts of the director, priority 0 excepted.
 func (d *director) speaks(since time.Time) []netlab.Advert {
 	return slices.DeleteFunc(d.w.sniff.Adverts(since), func(a netlab.Advert) bool { return a.From != d.Host || a.Priority == 0 })

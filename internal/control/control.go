@@ -31,6 +31,40 @@ type File struct {
 	Path string `json:"path"` // absolute
 }
 
+// Auto, as the verb of a ServerOrder, takes back what was ordered.
+const Auto = "auto"
+
+// ServerOrder is an order for a real server: drain, down, up, weight or Auto.
+type ServerOrder struct {
+	Verb    string        `json:"verb"`
+	Server  string        `json:"server"`            // address, address and port, or name
+	Service string        `json:"service,omitempty"` // "" for every virtual server that has it
+	Weight  int           `json:"weight,omitempty"`
+	For     time.Duration `json:"for,omitempty"` // in nanoseconds; 0 for no end
+}
+
+// MaintenanceOrder begins or ends maintenance.
+type MaintenanceOrder struct {
+	On  bool          `json:"on"`
+	For time.Duration `json:"for,omitempty"`
+}
+
+// SwitchoverOrder hands an instance or a sync group over.
+type SwitchoverOrder struct {
+	Name  string        `json:"name"`
+	For   time.Duration `json:"for,omitempty"`
+	Break bool          `json:"break,omitempty"` // with priority 0, if nobody takes over otherwise
+	Back  bool          `json:"back,omitempty"`  // take the order back instead
+}
+
+// Handed is what became of a handover.
+type Handed struct {
+	To     map[string]string `json:"to,omitempty"`   // who has each instance now; "" where that was not heard
+	Kept   []string          `json:"kept,omitempty"` // those that nobody took over
+	Took   time.Duration     `json:"took"`
+	Broken bool              `json:"broken,omitempty"` // with priority 0
+}
+
 // Client asks the daemon behind one socket.
 type Client struct {
 	path string

@@ -26,7 +26,7 @@ type request struct {
 func (p *parent) collect(clear bool, done func(*status.Status)) {
 	r := &request{done: done, status: status.Status{
 		PID: os.Getpid(), Version: p.opts.Version, Asked: time.Now(), Began: p.began, Reloaded: p.reloaded, Config: p.opts.File,
-		Instances: []status.Instance{}, Services: []status.Service{},
+		Orders: slices.Clone(p.orders.list), Instances: []status.Instance{}, Services: []status.Service{},
 		Files: maps.Clone(p.numbers), Processes: maps.Clone(p.running),
 	}}
 	for _, c := range []*child{p.vrrp, p.lvs} {

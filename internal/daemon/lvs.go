@@ -92,6 +92,9 @@ func (l *lvsLoop) told(m toChild) error {
 		if l.node != nil {
 			l.perform(l.filesSay(m.Files, nil))
 		}
+	case m.Orders != nil && l.node != nil:
+		l.perform(l.node.Step(lb.Event{Kind: lb.EventOrders, Orders: m.Orders.Servers}, nil))
+		l.fresh = false
 	case m.Report:
 		l.report()
 	}

@@ -25,10 +25,18 @@ type toChild struct {
 	Files     map[string]int  // with HA, with LB or alone: numbers in tracked files, by name
 	Processes map[string]bool // with HA or alone: tracked processes that are as they should be, by name
 	Monitor   bool            // with HA: log every address that comes and goes (-a)
+	Orders    *childOrders    // what operators say now
 	Report    bool            // send a Report
 	Clear     bool            // with Report: set the counters to zero then
 	Stop      bool            // hand over, clean up and end
 	Keep      bool            // with Stop: leave what stands (-V, -I)
+}
+
+// childOrders are the orders that a child obeys.
+type childOrders struct {
+	Held    []string   // instances that hold back
+	Yield   bool       // they give mastership up at once
+	Servers []lb.Order // of the LVS process
 }
 
 // sequence is a sequence number of auth_type AH.

@@ -57,6 +57,7 @@ type parent struct {
 	began    time.Time
 	reloaded *time.Time // nil before the first
 	exporter exporter
+	orders   orders
 	soon     *appointment
 	readFile string     // the reload file, while it stands
 	saved    int        // configurations that were saved
@@ -139,6 +140,7 @@ func (p *parent) start() (err error) {
 	}
 	p.outlet = notify.NewOutlet(p.runReader, p.log.printf)
 	p.initFiles()
+	p.recall()
 	p.soon = newAppointment(p.log.printf)
 	p.logConfig()
 	if err := p.listen(); err != nil {
@@ -298,6 +300,7 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 // planHA plans the VRRP half and logs what cannot be done.
 func (p *parent) planHA() *ha.Plan {
 	plan, problems := routed(p.cfg)
+	plan.Held = p.held()
 	for _, problem := range problems {
 		p.log.printf("%v", problem)
 	}
@@ -310,6 +313,7 @@ func (p *parent) planLB() *lb.Plan {
 		p.cfg.Global.DataPlane = *p.opts.DataPlane
 	}
 	plan, problems := lb.Build(p.cfg)
+	plan.Orders = p.serverOrders()
 	for _, problem := range problems {
 		p.log.printf("%v", problem)
 	}

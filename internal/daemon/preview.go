@@ -97,6 +97,7 @@ func (p *parent) preview(file string, seen *status.Status) (*status.Preview, err
 	if !p.opts.NoLVS {
 		was, _ := lb.Build(p.cfg)
 		is, _ := lb.Build(cfg)
+		was.Orders, is.Orders = p.serverOrders(), p.serverOrders()
 		answer.Changes = append(answer.Changes, was.Preview(is, p.servers)...)
 	}
 	return answer, nil

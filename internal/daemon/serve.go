@@ -72,6 +72,9 @@ func (p *parent) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", p.serveStatus)
 	mux.HandleFunc("GET /events", p.serveEvents)
+	mux.HandleFunc("POST /rs", steer(p.steerServer))
+	mux.HandleFunc("POST /maintenance", steer(p.steerMaintenance))
+	mux.HandleFunc("POST /switchover", steer(p.steerSwitchover))
 	mux.HandleFunc("POST /plan", p.servePreview)
 	mux.HandleFunc("GET /explain/{name...}", p.serveExplain)
 	return mux

@@ -185,6 +185,8 @@ func (l *vrrpLoop) told(m toChild) {
 		l.filesSay(m.Files)
 	case m.Processes != nil && l.node != nil:
 		l.processesAre(m.Processes)
+	case m.Orders != nil && l.node != nil:
+		l.obey(m.Orders)
 	case m.Report:
 		l.report(m.Clear)
 	}

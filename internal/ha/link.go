@@ -141,7 +141,7 @@ func (n *Node) reconfigure(now vrrp.Time, m *member, acts []Action) []Action {
 	}
 	v := n.judge(m)
 	ev := vrrp.Event{Kind: vrrp.EventReconfigure, Config: n.config(m)}
-	ev.Priority = vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
+	ev.Priority = m.priority(v.sum)
 	return n.step(now, m, ev, acts)
 }
 
@@ -150,6 +150,9 @@ func (n *Node) config(m *member) vrrp.Config {
 	c := m.plan.Router
 	c.Source = m.source
 	c.QuietUntil, c.FramesBy = n.quiet, n.framesBy
+	if m.held {
+		c.Priority, c.StartMaster = heldPriority, false
+	}
 	return c
 }
 

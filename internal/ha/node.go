@@ -25,6 +25,8 @@ const (
 	EventLost                     // another hand removed Event.Lost of Event.ID; it stands again
 	EventClaim                    // the station Event.Name claims the address Event.Lost of Event.ID
 	EventFrames                   // a frame of another station came in on the interface Event.Name
+	EventHold                     // Event.Names are the instances that hold back, and no others
+	EventYield                    // those that hold back give mastership up at once
 	EventReload                   // Event.Plan replaces the plan
 	EventStop                     // hand over and end
 )
@@ -38,6 +40,7 @@ type Event struct {
 	Device DeviceKey
 	Script int
 	Name   string
+	Names  []string
 	Source netip.Addr // the link-local address that a device was given
 	Value  int
 	OK     bool
@@ -105,6 +108,7 @@ type member struct {
 	// started: every script that may hold it back has ended once.
 	started  bool
 	resumed  bool // it was MASTER when its last process died
+	held     bool // it holds back by order
 	gone     bool // the plan does not have it any more
 	since    vrrp.Time
 	reason   string
@@ -188,6 +192,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 			n.byID[m.id] = m
 		}
 		m.adopt(p)
+		m.held = slices.Contains(plan.Held, p.Name)
 		m.codec.Configure(p.Advert, p.Expect)
 		m.reserved = 0 // it may have another name now
 		n.members = append(n.members, m)
@@ -324,6 +329,10 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 		return n.claimed(now, ev.ID, ev.Lost.Addr(), ev.Name, acts)
 	case EventFrames:
 		return n.frames(now, ev.Name, acts)
+	case EventHold:
+		return n.hold(now, ev.Names, acts)
+	case EventYield:
+		return n.yield(now, acts)
 	case EventReload:
 		return n.reload(now, ev.Plan, acts)
 	case EventStop:

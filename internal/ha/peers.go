@@ -77,6 +77,11 @@ func (n *Node) parts(m *member) []status.Part {
 			parts = append(parts, status.Part{What: what, Value: v.sum, Fault: v.cause})
 		}
 	}
+	if m.held {
+		part("holds back by order", func(v *verdict) {
+			v.sum = heldPriority - int(vrrp.EffectivePriority(m.plan.Router.Priority, n.judge(m).sum))
+		})
+	}
 	for _, t := range m.plan.Links {
 		part("track_interface "+t.Link, func(v *verdict) { n.judgeLink(t, v) })
 	}

@@ -24,6 +24,8 @@ type Plan struct {
 
 	Sync *Sync // lvs_sync_daemon; nil where none follows an instance
 
+	Held []string // names of instances that hold back by order
+
 	LogStrangers bool // log_unknown_vrids
 	QuietIGMP    bool // disable_local_igmp
 	// Orders and News are the receive buffers of rtnetlink, for answers and for

@@ -105,7 +105,7 @@ func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
 			return acts
 		}
 	}
-	if m.plan.Router.OwnerIgnoresAdverts && m.plan.Router.Priority == vrrp.Owner {
+	if m.plan.Router.OwnerIgnoresAdverts && m.plan.Router.Priority == vrrp.Owner && !m.held {
 		return m.ignores(p, acts)
 	}
 	acts = m.drifts(err, &advert, p, acts)

@@ -69,7 +69,7 @@ func (n *Node) resume(now vrrp.Time, m *member, v verdict, acts []Action) []Acti
 	}
 	m.resumed, m.started = false, true
 	m.reason = "goes on after its process was replaced"
-	priority := vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
+	priority := m.priority(v.sum)
 	m.router = vrrp.Resume(now, n.config(m), vrrp.Master, priority)
 	acts = m.log(acts, "%s", m.reason)
 	acts = append(acts, Action{Kind: ActSettle, ID: m.id}, Action{Kind: ActAnnounce, ID: m.id})
@@ -88,7 +88,7 @@ func (n *Node) hindered(m *member) bool {
 func (n *Node) wake(now vrrp.Time, m *member, v verdict, acts []Action) []Action {
 	m.started, m.cause = true, v.cause
 	ev := vrrp.Event{Kind: vrrp.EventReconfigure, Config: n.config(m)}
-	ev.Priority = vrrp.EffectivePriority(m.plan.Router.Priority, v.sum)
+	ev.Priority = m.priority(v.sum)
 	acts = n.step(now, m, ev, acts)
 	if link := m.plan.Key.Link; link == "" || n.framed[link] {
 		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventFrames}, acts)

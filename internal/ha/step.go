@@ -99,6 +99,9 @@ func (m *member) words(a *vrrp.Action) string {
 	if a.Reason == vrrp.ReasonFault && m.cause != "" {
 		return m.cause
 	}
+	if a.Reason == vrrp.ReasonLost && m.held {
+		return "handed over with priority 0 by order"
+	}
 	return a.Text(m.router.Priority())
 }
 

@@ -163,7 +163,7 @@ func (n *Node) reconsider(now vrrp.Time, m *member, acts []Action) []Action {
 
 // reprioritise gives the router its effective priority.
 func (n *Node) reprioritise(now vrrp.Time, m *member, sum int, acts []Action) []Action {
-	p := vrrp.EffectivePriority(m.plan.Router.Priority, sum)
+	p := m.priority(sum)
 	if p == m.router.Priority() {
 		return acts
 	}

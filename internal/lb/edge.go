@@ -75,7 +75,7 @@ func (c cause) reason(e ipvsctl.Edge, p *pool) string {
 		return e.Text(p.plan.Name, p.plan.Protocol)
 	case c.file:
 		return "the number in a tracked file"
-	case c.check == nil && e.Kind != ipvsctl.ServerUp:
+	case c.check == nil && c.why == "" && e.Kind != ipvsctl.ServerUp:
 		return strings.Trim(c.body, "=>< ")
 	}
 	return c.why

@@ -332,7 +332,7 @@ func TestStatus(t *testing.T) {
 	n.Step(up(2), nil)
 	got := fmt.Sprintf("%+v", n.Status())
 	expect(t, "status", got, "[{Name:[10.1.0.1]:tcp:80 Up:true Sorry:false Suspended:false Servers:["+
-		"{Name:[10.0.0.1]:tcp:80 Up:false Weight:3 Why:refused Checks:[{Kind:TCP_CHECK Up:false Why:refused} {Kind:TCP_CHECK Up:true Why:connected}] Traffic:<nil>} {Name:[10.0.0.2]:tcp:80 Up:true Weight:5 Why:connected Checks:[{Kind:TCP_CHECK Up:true Why:connected}] Traffic:<nil>}] Traffic:<nil>}]")
+		"{Name:[10.0.0.1]:tcp:80 Up:false Weight:3 Why:refused Order: Checks:[{Kind:TCP_CHECK Up:false Why:refused} {Kind:TCP_CHECK Up:true Why:connected}] Traffic:<nil>} {Name:[10.0.0.2]:tcp:80 Up:true Weight:5 Why:connected Order: Checks:[{Kind:TCP_CHECK Up:true Why:connected}] Traffic:<nil>}] Traffic:<nil>}]")
 }
 
 func TestSubject(t *testing.T) {

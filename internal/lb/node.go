@@ -16,6 +16,7 @@ const (
 	EventReload                  // Event.Plan replaces the plan
 	EventStop                    // take everything out and end
 	EventFile                    // the tracked file Name says Number
+	EventOrders                  // Orders replace those of the plan
 	EventHere                    // Here tells which of Plan.Watched are on this machine
 )
 
@@ -27,6 +28,7 @@ type Event struct {
 	Name   string
 	Number int
 	Here   map[netip.Addr]bool
+	Orders []Order
 }
 
 // ActionKind says what a Node wants done.
@@ -66,6 +68,7 @@ type Node struct {
 type pool struct {
 	*ipvsctl.Pool
 	plan    *Pool
+	orders  []*Order                // parallel to plan.Servers, nil for none
 	servers []tally                 // parallel to plan.Servers
 	index   map[ipvsctl.DestKey]int // into plan.Servers
 }
@@ -156,6 +159,8 @@ func (n *Node) Step(ev Event, acts []Action) []Action {
 		return n.stop(acts)
 	case EventFile:
 		return n.hearFile(ev.Name, ev.Number, acts)
+	case EventOrders:
+		return n.obey(ev.Orders, acts)
 	case EventHere:
 		return n.hearHere(ev.Here, acts)
 	}
@@ -201,10 +206,17 @@ func (p *pool) configured(server int) int {
 	return int(p.plan.Config.Servers[server].Destination.Weight)
 }
 
-// judge gives the pool what the checks of a server say together.
+// judge gives the pool what the checks of a server say together, or the operator
+// instead.
 func (p *pool) judge(server int) []ipvsctl.Edge {
+	up, weight := p.verdict(server)
+	return p.Step(p.plan.Config.Servers[server].Key, up, weight)
+}
+
+// verdict is whether a server is to be in service, and with what weight.
+func (p *pool) verdict(server int) (up bool, weight int) {
 	t := p.servers[server]
-	return p.Step(p.plan.Config.Servers[server].Key, t.failed == 0, p.configured(server)+t.shift)
+	return p.orders[server].over(t.failed == 0, p.configured(server)+t.shift)
 }
 
 func (p *pool) set(acts []Action) []Action {

@@ -22,6 +22,8 @@ type Plan struct {
 	Owners  []Owner // parallel to Checks
 	Follows []Follow
 
+	Orders []Order // what the operator says of servers
+
 	MailChecks bool // mail of every check that turns; no_checker_emails mails of servers alone
 	Greet      bool // rs_init_notifies: tell of the first state of servers too
 

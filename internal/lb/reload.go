@@ -34,6 +34,7 @@ func (n *Node) adopt(state *State) [][]ipvsctl.Edge {
 			known[i][s.Key] = s
 		}
 	}
+	n.assign()
 	n.adoptVerdicts(state, known)
 	n.adoptFollows()
 	edges := make([][]ipvsctl.Edge, len(n.pools))
@@ -48,7 +49,7 @@ func (n *Node) adopt(state *State) [][]ipvsctl.Edge {
 }
 
 func newPool(plan *Pool) pool {
-	p := pool{plan: plan, servers: make([]tally, len(plan.Servers)), index: make(map[ipvsctl.DestKey]int, len(plan.Servers))}
+	p := pool{plan: plan, orders: make([]*Order, len(plan.Servers)), servers: make([]tally, len(plan.Servers)), index: make(map[ipvsctl.DestKey]int, len(plan.Servers))}
 	for i, s := range plan.Config.Servers {
 		p.index[s.Key] = i
 	}
@@ -81,7 +82,8 @@ func (p *pool) begin(prior *ipvsctl.PoolState) []ipvsctl.Edge {
 	config := p.plan.Config
 	config.Servers = append([]ipvsctl.Server(nil), config.Servers...)
 	for i := range config.Servers {
-		config.Servers[i].Down = p.servers[i].failed > 0
+		up, _ := p.verdict(i)
+		config.Servers[i].Down = !up
 	}
 	var edges []ipvsctl.Edge
 	p.Pool, edges = ipvsctl.NewPool(config, prior)

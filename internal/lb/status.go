@@ -12,6 +12,9 @@ func (n *Node) Status() []status.Service {
 		for j := range s.Servers {
 			state, _ := p.Server(p.plan.Config.Servers[j].Key)
 			s.Servers[j] = status.Server{Name: p.plan.Servers[j].Name, Up: state.Up, Weight: state.Weight}
+			if o := p.orders[j]; o != nil {
+				s.Servers[j].Order = o.Kind
+			}
 		}
 		out[i] = s
 	}

@@ -19,6 +19,7 @@ func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", ar
 func Status(s *status.Status) string {
 	p := &page{}
 	p.line("%s  pid %d  %s, up %s%s", s.Version, s.PID, s.Config, age(s.Asked, s.Began), reloaded(s))
+	p.orders(s)
 	for i := range s.Instances {
 		p.line("")
 		p.instance(&s.Instances[i], s.Asked)
@@ -171,7 +172,7 @@ func (p *page) server(s *status.Server) {
 	if s.Up {
 		state = "up"
 	}
-	p.line("  %-28s %-5s weight %-4d%s", s.Name, state, s.Weight, traffic(s.Traffic))
+	p.line("  %-28s %-5s weight %-4d%s%s", s.Name, state, s.Weight, prefixed("  by order: ", s.Order), traffic(s.Traffic))
 	for _, c := range s.Checks {
 		verdict, why := "bad ", c.Why
 		if c.Up {

@@ -18,6 +18,7 @@ type Status struct {
 	Config    string     `json:"config"`               // configuration file
 	IPVS      string     `json:"ipvs,omitempty"`       // why IPVS is not programmed; "" where it is, or is not needed
 	DataPlane string     `json:"data_plane,omitempty"` // what balances connections: ipvs or nftables
+	Orders    []Order    `json:"orders,omitempty"`
 	Instances []Instance `json:"instances"`
 	Groups    []Group    `json:"groups,omitempty"`
 	Scripts   []Script   `json:"scripts,omitempty"`
@@ -161,6 +162,7 @@ type Server struct {
 	Weight int    `json:"weight"`        // effective
 	Why    string `json:"why,omitempty"` // last verdict of its checks
 
+	Order  string  `json:"order,omitempty"` // what the operator says of it; "" for nothing
 	Checks []Check `json:"checks,omitempty"`
 
 	Traffic *Traffic `json:"traffic,omitempty"` // nil while it does not stand in IPVS
