@@ -28,11 +28,13 @@ func RunChild(name string) int {
 		return exitConfig
 	}
 	defer up.close()
+	up.in = bereaved(up.in)
 	passSignals(up)
 	run := runVRRP
 	if name == LVSProcess {
 		run = runLVS
 	}
+	defer os.Remove(os.Getenv(willVar)) // it is for who takes over from the living
 	if err := run(up); err != nil {
 		up.send(fromChild{Log: fmt.Sprintf("%s: %v", name, err)})
 		return exitFatal

@@ -39,7 +39,7 @@ func newLink[Out, In any](f *os.File) (*link[Out, In], error) {
 		wake: make(chan struct{}, 1),
 		done: make(chan struct{}),
 	}
-	go l.read()
+	go l.read(l.in)
 	go l.write()
 	return l, nil
 }
@@ -97,8 +97,8 @@ func (l *link[Out, In]) write() {
 	}
 }
 
-func (l *link[Out, In]) read() {
-	defer close(l.in)
+func (l *link[Out, In]) read(in chan<- In) {
+	defer close(in)
 	dec := gob.NewDecoder(l.conn)
 	for {
 		var v In
@@ -108,6 +108,6 @@ func (l *link[Out, In]) read() {
 			}
 			return
 		}
-		l.in <- v
+		in <- v
 	}
 }

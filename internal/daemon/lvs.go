@@ -81,6 +81,8 @@ func (l *lvsLoop) run() error {
 // told obeys the parent.
 func (l *lvsLoop) told(m toChild) error {
 	switch {
+	case m.Orphan && l.node != nil:
+		will{Servers: l.state()}.leave(l.log)
 	case m.Manner != nil:
 		l.rank.set(*m.Manner)
 	case m.LB != nil:
@@ -208,11 +210,16 @@ func (l *lvsLoop) filesSay(numbers map[string]int, acts []lb.Action) []lb.Action
 // snapshot sends the node's state when it changed.
 func (l *lvsLoop) snapshot() {
 	if l.node != nil && !l.fresh {
-		state := l.node.State()
-		state.Replaced = l.plane.replaced()
-		l.up.send(fromChild{State: &state})
+		l.up.send(fromChild{State: l.state()})
 		l.fresh = true
 	}
+}
+
+// state is what a process in this one's place would go on from.
+func (l *lvsLoop) state() *lb.State {
+	state := l.node.State()
+	state.Replaced = l.plane.replaced()
+	return &state
 }
 
 // perform carries out actions: the table in one piece, then words.

@@ -28,6 +28,7 @@ type toChild struct {
 	Orders    *childOrders    // what operators say now
 	Report    bool            // send a Report
 	Clear     bool            // with Report: set the counters to zero then
+	Orphan    bool            // the parent has died: leave a will
 	Stop      bool            // hand over, clean up and end
 	Keep      bool            // with Stop: leave what stands (-V, -I)
 }

@@ -29,6 +29,7 @@ type child struct {
 	ready   bool
 	leaving bool // it was told to stop
 	scripts bool // it may run programs
+	sought  bool // a process of an earlier parent was looked for
 	cmd     *exec.Cmd
 	link    *link[toChild, fromChild]
 	started time.Time
@@ -100,6 +101,7 @@ func (c *child) start(replaced bool) {
 		c.restartLater()
 		return
 	}
+	replaced = c.inherit() || replaced // the orphan speaks until its heir is there
 	c.parent.log.printf("Starting %s child process, pid=%d", c.title(), c.cmd.Process.Pid)
 	if err := c.pid.write(c.cmd.Process.Pid); err != nil {
 		c.parent.log.printf("pid file of %s: %v", c.name, err)
@@ -135,7 +137,7 @@ func (c *child) spawn() error {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{c.name}
 	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.Env = append(os.Environ(), ipvsVar+"="+ipvsNamespace(c.parent.cfg.Global.NamespaceIPVS))
+	cmd.Env = append(os.Environ(), ipvsVar+"="+ipvsNamespace(c.parent.cfg.Global.NamespaceIPVS), willVar+"="+c.willFile())
 	cmd.Stderr = &lineWriter{log: c.log.printf}
 	if err := cmd.Start(); err != nil {
 		ours.Close()

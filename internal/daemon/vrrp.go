@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"keepgo/internal/ha"
@@ -170,6 +169,8 @@ func (l *vrrpLoop) rearm() error {
 // told obeys the parent.
 func (l *vrrpLoop) told(m toChild) {
 	switch {
+	case m.Orphan && l.node != nil:
+		will{Masters: l.node.Masters(), Sequences: l.node.Sequences()}.leave(l.log)
 	case m.Manner != nil:
 		l.rank.set(*m.Manner)
 	case m.HA != nil && l.node == nil:
@@ -416,36 +417,4 @@ func (l *vrrpLoop) stop(keep bool) error {
 		return fmt.Errorf("closing netlink: %w", err)
 	}
 	return nil
-}
-
-// dirtySet collects names until they are taken.
-type dirtySet struct {
-	mu    sync.Mutex
-	names map[string]bool
-	C     chan struct{}
-}
-
-func newDirtySet() *dirtySet {
-	return &dirtySet{names: map[string]bool{}, C: make(chan struct{}, 1)}
-}
-
-func (d *dirtySet) add(name string) {
-	d.mu.Lock()
-	d.names[name] = true
-	d.mu.Unlock()
-	select {
-	case d.C <- struct{}{}:
-	default:
-	}
-}
-
-func (d *dirtySet) take() []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var names []string
-	for name := range d.names {
-		names = append(names, name)
-	}
-	clear(d.names)
-	return names
 }

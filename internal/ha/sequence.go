@@ -27,6 +27,17 @@ func (n *Node) Reserved(id int) (name string, sequence uint32) {
 	return "", 0
 }
 
+// Sequences are what Reserved tells, by the names of all instances, for Continue.
+func (n *Node) Sequences() map[string]uint32 {
+	all := map[string]uint32{}
+	for _, m := range n.members {
+		if m.reserved > 0 {
+			all[m.plan.Name] = m.reserved
+		}
+	}
+	return all
+}
+
 // Continue goes on from the sequence numbers of an earlier process, by the names
 // of instances.
 func (n *Node) Continue(sequences map[string]uint32) {
