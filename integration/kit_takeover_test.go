@@ -94,7 +94,7 @@ fd00::105/64
 		s.rest(300 * ms)
 		s.send(pdu{priority: 50})
 		s.rest(time.Second)
-		if next := s.speaks(first.Add(1)); next.At.Sub(first) < 2900*ms {
+		if next := s.speaks(first.Add(1)); next.At.Sub(first) < 2*time.Second {
 			s.t.Errorf("it answered a lower priority, %v after its advert", next.At.Sub(first))
 		}
 	}},

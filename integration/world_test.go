@@ -79,8 +79,7 @@ func newWorld(t *testing.T, a, b daemon) *world {
 	w.a = &director{Host: w.host("lb1", 1), w: w, daemon: a}
 	w.b = &director{Host: w.host("lb2", 2), w: w, daemon: b}
 	w.sniff = must(lab.Sniff())(t)
-	w.ready(lanLink)
-	w.acquaint(lanLink, 0)
+	w.ready(lanLink, 0)
 	return w
 }
 
@@ -99,10 +98,10 @@ func (w *world) acquaint(link string, lan int) {
 	}
 }
 
-// ready waits until the interfaces of that name are in operation and all their
-// addresses usable: keepalived stays in FAULT when it finds an IPv6 address
-// that cannot be bound to yet.
-func (w *world) ready(link string) {
+// ready waits until the interfaces of that name are in operation and their
+// addresses can be reached: keepalived stays in FAULT when it finds an IPv6
+// address that cannot be bound to yet, and who is not reached hears no unicast.
+func (w *world) ready(link string, lan int) {
 	w.t.Helper()
 	for _, h := range []*netlab.Host{w.a.Host, w.b.Host, w.client} {
 		w.eventually(h.Name+" has "+link+" in operation", func() bool {
@@ -114,6 +113,15 @@ func (w *world) ready(link string) {
 			return err == nil && !slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.Flags&unix.IFA_F_TENTATIVE != 0 })
 		})
 	}
+	for n := 1; n <= 2; n++ {
+		for _, ipv6 := range []bool{false, true} {
+			ip := hostAddr(lan, ipv6, n)
+			p := must(w.client.Ping(ip, 20*time.Millisecond))(w.t)
+			w.eventually(ip.String()+" answers", func() bool { return !p.Last().IsZero() })
+			p.Stop()
+		}
+	}
+	w.acquaint(link, lan)
 }
 
 // close takes the world down, with the daemons' last words when it failed.
@@ -147,8 +155,7 @@ func (w *world) secondLan() {
 		last := []int{1, 2, 9}[i]
 		w.do(h.Attach("eth1", sw, netip.PrefixFrom(hostAddr(1, false, last), 24), netip.PrefixFrom(hostAddr(1, true, last), 64)))
 	}
-	w.ready("eth1")
-	w.acquaint("eth1", 1)
+	w.ready("eth1", 1)
 }
 
 // do fails the test if a step of its own went wrong.
