@@ -32,11 +32,11 @@ const (
 // tunnelWords are the options behind TUN as rows.
 func tunnelWords() []row[struct{}] {
 	return []row[struct{}]{
-		option("type", "ipip|gue|gre", "The kind of tunnel.").in("TUN only").or("ipip").notYet(),
-		option("port", "<N>", "The UDP port of gue, which needs one.").in("1-65535").or("none").notYet(),
+		option("type", "ipip|gue|gre", "The kind of tunnel.").in("TUN only").or("ipip"),
+		option("port", "<N>", "The UDP port of gue, which needs one.").in("1-65535").or("none"),
 		option("nocsum", "", "No checksum in the tunnel.").or("default"),
-		option("csum", "", "A checksum in the tunnel.").in("not with ipip").notYet(),
-		option("remcsum", "", "A checksum that the other end completes.").in("gue only").notYet(),
+		option("csum", "", "A checksum in the tunnel.").in("not with ipip"),
+		option("remcsum", "", "A checksum that the other end completes.").in("gue only"),
 	}
 }
 

@@ -68,7 +68,7 @@ virtual_server 10.0.0.100 9 {
     real_server 10.0.0.21 9 {
     }
     real_server 10.0.0.22 9 {
-        lvs_method TUN type gue port 6080
+        lvs_method TUN type gue port 6080 remcsum
     }
 }
 virtual_server fwmark 7 {
