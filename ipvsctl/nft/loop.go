@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/google/nftables"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"keepgo/ipvsctl"
@@ -21,9 +19,6 @@ const (
 	pause = time.Second
 	// retry is when what failed is tried again.
 	retry = 5 * time.Second
-	// answer is how long the kernel's answer may take. It is there when the
-	// request was sent; thousands of services take a while.
-	answer = 30 * time.Second
 )
 
 // run is the door's goroutine.
@@ -262,54 +257,4 @@ func (d *Door) raze() error {
 	d.forget()
 	d.adopt = false
 	return nil
-}
-
-// flush sends what was drafted in one transaction. After a failure nobody can tell
-// which answers are still to come, so the socket is opened anew.
-func (d *Door) flush() error {
-	err := d.draft.Flush()
-	if err == nil {
-		err = d.send(d.drafted)
-	}
-	d.drafted = nil
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("the kernel gave no answer within %v", answer)
-	}
-	if err != nil {
-		if again := d.dial(); again != nil {
-			return again
-		}
-	}
-	return err
-}
-
-// send sends a transaction and waits for the answer. Only its last message, before
-// that which ends it, is to be acknowledged: errors are told in any case.
-func (d *Door) send(messages []netlink.Message) error {
-	if len(messages) == 0 {
-		return nil
-	}
-	last := len(messages) - 2
-	for i := range messages {
-		h := &messages[i].Header
-		h.Sequence, h.PID = 0, 0
-		h.Flags &^= netlink.Acknowledge | netlink.Echo
-		if i == last {
-			h.Flags |= netlink.Acknowledge
-		}
-	}
-	if err := d.socket.SetDeadline(time.Now().Add(answer)); err != nil {
-		return err
-	}
-	sent, err := d.socket.SendMessages(messages)
-	for err == nil {
-		var answers []netlink.Message
-		answers, err = d.socket.Receive()
-		for _, m := range answers {
-			if m.Header.Sequence == sent[last].Header.Sequence {
-				return err
-			}
-		}
-	}
-	return err
 }

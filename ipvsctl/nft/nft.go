@@ -7,13 +7,9 @@ package nft
 
 import (
 	"errors"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/google/nftables"
-	"github.com/mdlayher/netlink"
 
 	"keepgo/ipvsctl"
 )
@@ -54,21 +50,13 @@ type Options struct {
 
 // Door holds services in nftables. Its methods are safe for concurrent use.
 type Door struct {
-	opt     Options
-	conn    *nftables.Conn    // for reading
-	draft   *nftables.Conn    // for writing: what it flushes is drafted
-	drafted []netlink.Message // and sent by socket
-	socket  *netlink.Conn     // under conn
-	port    atomic.Uint32     // its address: its changes are our own
-	events  *netlink.Conn
+	opt Options
+	wire
 	leave   atomic.Bool
-	space   *os.File // the namespace
-	damages chan string
 	wake    chan struct{}
 	do      chan func()
 	closing chan struct{}
 	closed  sync.Once
-	gone    chan struct{} // closed when the goroutine has ended
 
 	mu    sync.Mutex
 	want  ipvsctl.Table                   // canonical, and possible
@@ -95,8 +83,8 @@ func Open(opt Options) (*Door, error) {
 		opt.Report = func(Event) {}
 	}
 	d := &Door{
-		opt: opt, damages: make(chan string, 4), wake: make(chan struct{}, 1), do: make(chan func()),
-		closing: make(chan struct{}), gone: make(chan struct{}), adopt: true,
+		opt: opt, wire: newWire(isOurs), wake: make(chan struct{}, 1), do: make(chan func()),
+		closing: make(chan struct{}), adopt: true,
 		want: ipvsctl.Table{}, dirty: map[ipvsctl.ServiceKey]struct{}{},
 	}
 	d.forget()
