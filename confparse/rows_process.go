@@ -195,9 +195,9 @@ func firewallRows() []row[globals] {
 		field("nftables_priority", priority, func(g *G) *int { return &g.NFTables.Priority }, "The priority of its chains.").since("2.0.11"),
 		field("nftables_ifindex", flag(), func(g *G) *bool { return &g.NFTables.IfIndex }, "Names interfaces there by number.").since("2.0.11"),
 		field("nftables_counters", flag(), func(g *G) *bool { return &g.NFTables.Counters }, "Counts packets there.").since("2.0.11"),
-		field("nftables_ipvs", optional(text("table"), "keepalived_ipvs").in("the name of a table").or("off; keepalived_ipvs when no argument"), func(g *G) *string { return &g.NFTIPVS.Table }, "Marks the packets of a virtual_server_group with nftables.").notYet().since("2.2.2"),
-		field("nftables_ipvs_priority", priority, func(g *G) *int { return &g.NFTIPVS.Priority }, "The priority of its chain.").notYet().since("2.2.2"),
-		field("nftables_ipvs_start_fwmark", number[uint32](1, 1<<32-1).or(1000), func(g *G) *uint32 { return &g.NFTIPVS.FirstMark }, "The first mark it uses.").notYet().since("2.2.2"),
+		field("nftables_ipvs", optional(text("table"), "keepalived_ipvs").in("the name of a table").or("off; keepalived_ipvs when no argument"), func(g *G) *string { return &g.NFTIPVS.Table }, "Marks the packets of a virtual_server_group with nftables.").since("2.2.2"),
+		field("nftables_ipvs_priority", priority, func(g *G) *int { return &g.NFTIPVS.Priority }, "The priority of its chain.").since("2.2.2"),
+		field("nftables_ipvs_start_fwmark", number[uint32](1, 1<<32-1).or(1000), func(g *G) *uint32 { return &g.NFTIPVS.FirstMark }, "The first mark it uses.").since("2.2.2"),
 		field("disable_local_igmp", flag(), func(g *G) *bool { return &g.DisableLocalIGMP }, "Keeps the kernel from reporting link-local groups.").since("2.2.0"),
 	}
 }

@@ -123,3 +123,12 @@ func openNeigh(opt neigh.Options) (door *neigh.Door, err error) {
 	})
 	return door, err
 }
+
+// openMarks opens the tables of marks there.
+func openMarks(opt nft.MarkOptions) (marks *nft.Marks, err error) {
+	err = within(os.Getenv(ipvsVar), func() error {
+		marks, err = nft.OpenMarks(opt)
+		return err
+	})
+	return marks, err
+}

@@ -24,6 +24,7 @@ type plane struct {
 
 	neigh *neigh.Door                   // with nft, of servers by DR; nil until needed
 	told  map[ipvsctl.ServiceKey]string // schedulers that another one stands in for
+	mark  *nft.Marks                    // gives addresses of groups their marks; nil until needed
 }
 
 // newPlane opens what the configuration asks for. That a kernel can do nothing
@@ -194,8 +195,9 @@ func (p *plane) begin(s *lb.State, flush bool) {
 	}
 }
 
-// configure gives the kernel what is not of any service.
+// configure gives the kernel what is not of any service alone.
 func (p *plane) configure(plan *lb.Plan) {
+	p.marks(plan)
 	if p.ipvs != nil {
 		p.ipvs.Leave(!plan.Repair)
 		p.ipvs.SetSync(plan.Sync)
@@ -208,6 +210,36 @@ func (p *plane) configure(plan *lb.Plan) {
 	p.nft.Leave(!plan.Repair)
 	if (plan.Sync != ipvsctl.SyncWant{} || plan.Timeouts != ipvsctl.Timeouts{}) {
 		p.log("lvs_sync_daemon and lvs_timeouts need IPVS: nftables has nothing like them (conntrackd synchronizes connections)")
+	}
+}
+
+// marks has packets to the groups of the plan marked, after their services
+// stand.
+func (p *plane) marks(plan *lb.Plan) {
+	m := &plan.Marking
+	if m.Table == "" || p.ipvs == nil && p.nft == nil {
+		return
+	}
+	if p.mark == nil {
+		var err error
+		if p.mark, err = openMarks(nft.MarkOptions{Report: p.marked, Table: m.Table, Early: p.balances()}); err != nil {
+			p.log("nftables_ipvs: %v; nothing reaches the virtual_server_groups", err)
+			return
+		}
+	}
+	p.mark.Leave(!plan.Repair)
+	p.mark.Set(nft.MarkWant{Priority: m.Priority, Marks: plan.Marks()})
+}
+
+// marked hears the marks, on their goroutine.
+func (p *plane) marked(ev nft.Event) {
+	switch ev.Kind {
+	case nft.Failed:
+		p.log("nftables_ipvs: %v; until then virtual_server_groups are not served as configured", ev.Err)
+	case nft.Recovered:
+		p.log("nftables_ipvs: all packets are marked as they should again")
+	case nft.Repaired:
+		p.log("nftables_ipvs: our marks were changed by %s and are put back", by(ev.By))
 	}
 }
 
@@ -238,6 +270,9 @@ func (p *plane) clear(whole bool) (err error) {
 	if p.nft != nil {
 		err = errors.Join(err, p.nft.Clear())
 	}
+	if p.mark != nil {
+		err = errors.Join(err, p.mark.Clear())
+	}
 	return err
 }
 
@@ -250,5 +285,8 @@ func (p *plane) close() {
 	}
 	if p.nft != nil {
 		p.nft.Close()
+	}
+	if p.mark != nil {
+		p.mark.Close()
 	}
 }

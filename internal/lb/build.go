@@ -18,6 +18,7 @@ type builder struct {
 	groups map[string]*confparse.ServerGroup
 	index  map[ipvsctl.ServiceKey]int // into plan.Services
 	keys   map[string]int             // uses of a pool's key
+	marks  map[uint32]bool            // in use
 	plan   *Plan
 	found  syntax.ErrorList
 }
@@ -33,6 +34,7 @@ func Build(cfg *confparse.Config) (*Plan, syntax.ErrorList) {
 		b.groups[g.Name] = g
 	}
 	b.kernel(&cfg.Global)
+	b.marking()
 	for _, vs := range cfg.VirtualServers {
 		b.virtualServer(vs)
 	}
@@ -82,7 +84,7 @@ func (b *builder) virtualServer(vs *confparse.VirtualServer) {
 	if vs.HASuspend && vs.Group == "" && vs.FWMark == 0 {
 		p.Suspend = vs.Addr.Unmap()
 	}
-	for _, k := range keys {
+	for _, k := range b.marked(&p, keys, vs, path) {
 		if i, joined := b.share(k, vs, path); joined {
 			p.Services = append(p.Services, i)
 		}

@@ -1,7 +1,9 @@
 package lb
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 
 	"keepgo/checker"
 	"keepgo/ipvsctl"
@@ -120,15 +122,15 @@ func (n *Node) Plan() *Plan { return n.plan }
 func (n *Node) Want(service int) ipvsctl.Entry {
 	s := &n.plan.Services[service]
 	e := n.pools[s.Pools[0]].Entry()
-	if len(s.Pools) == 1 && s.Key.Port == 0 {
+	if len(s.Pools) == 1 && s.Key.Port == 0 && s.Key.FWMark == 0 {
 		return e
 	}
 	all := make(map[ipvsctl.DestKey]ipvsctl.Destination, len(e.Destinations))
 	for _, p := range s.Pools {
-		for k, d := range n.pools[p].Destinations() {
-			if k.Port == 0 { // a server without a port takes its service's
-				k.Port = s.Key.Port
-			}
+		dests := n.pools[p].Destinations()
+		for _, k := range slices.SortedFunc(maps.Keys(dests), ipvsctl.DestKey.Compare) { // the same one of two every time
+			d := dests[k]
+			k.Port = s.port(k, d.Forward)
 			if _, stands := all[k]; !stands {
 				all[k] = d
 			}

@@ -27,6 +27,9 @@ type Plan struct {
 	MailChecks bool // mail of every check that turns; no_checker_emails mails of servers alone
 	Greet      bool // rs_init_notifies: tell of the first state of servers too
 
+	Marking Marking
+	Marked  []Marked
+
 	DataPlane   confparse.DataPlane
 	Timeouts    ipvsctl.Timeouts
 	Sync        ipvsctl.SyncWant // both roles, or none; one that follows an instance is the other half's
@@ -44,6 +47,18 @@ type Service struct {
 	Unscheduled bool   // no scheduler was asked for
 }
 
+// port is the one that a server stands with in the service: one without takes
+// the service's, and only NAT can lead from a mark to a port.
+func (s *Service) port(k ipvsctl.DestKey, forward uint8) uint16 {
+	switch {
+	case s.Key.FWMark != 0 && forward != ipvsctl.ForwardNAT:
+		return 0
+	case k.Port == 0:
+		return s.Key.Port
+	}
+	return k.Port
+}
+
 // Owner is the server a check belongs to.
 type Owner struct {
 	Pool   int // index into Plan.Pools
@@ -57,7 +72,8 @@ type Pool struct {
 	Key  string
 	Name string // in logs, FIFO lines and mails
 
-	Services []int // indices into Plan.Services
+	Services []int  // indices into Plan.Services
+	Mark     uint32 // that its group's addresses are given; 0 none
 
 	Protocol   uint8
 	Config     ipvsctl.PoolConfig
@@ -82,6 +98,8 @@ type Server struct {
 type State struct {
 	Pools  map[string]ipvsctl.PoolState // by Pool.Key
 	Checks map[string][]Verdict         // by checker.Check.Identity; equal checks in their order
+
+	Marks map[string]uint32 // that groups were given, by Pool.Key
 
 	Replaced ipvsctl.Timeouts // those of the kernel where the plan's replaced them
 }

@@ -8,9 +8,13 @@ import (
 
 // State is what a new Node needs to go on from here.
 func (n *Node) State() State {
-	s := State{Pools: make(map[string]ipvsctl.PoolState, len(n.pools)), Checks: make(map[string][]Verdict, len(n.verdicts))}
+	s := State{Pools: make(map[string]ipvsctl.PoolState, len(n.pools)), Checks: make(map[string][]Verdict, len(n.verdicts)), Marks: map[string]uint32{}}
 	for i := range n.pools {
-		s.Pools[n.plan.Pools[i].Key] = n.pools[i].State()
+		p := n.pools[i].plan
+		s.Pools[p.Key] = n.pools[i].State()
+		if p.Mark != 0 {
+			s.Marks[p.Key] = p.Mark
+		}
 	}
 	for i, v := range n.verdicts {
 		s.Checks[n.ids[i]] = append(s.Checks[n.ids[i]], v)
@@ -25,6 +29,7 @@ func (n *Node) adopt(state *State) [][]ipvsctl.Edge {
 	if state == nil {
 		state = &State{}
 	}
+	n.plan.keepMarks(state.Marks)
 	n.pools = make([]pool, len(n.plan.Pools))
 	known := make([]map[ipvsctl.DestKey]ipvsctl.ServerState, len(n.pools))
 	for i := range n.pools {

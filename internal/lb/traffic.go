@@ -10,22 +10,19 @@ import (
 func (p *Plan) Traffic(services []status.Service, usage map[ipvsctl.ServiceKey]ipvsctl.Usage) {
 	for i := range services {
 		for _, s := range p.Pools[i].Services {
-			key := p.Services[s].Key
-			if u, stands := usage[key]; stands {
-				p.Pools[i].traffic(&services[i], key.Port, u)
+			if u, stands := usage[p.Services[s].Key]; stands {
+				p.Pools[i].traffic(&services[i], &p.Services[s], u)
 			}
 		}
 	}
 }
 
 // traffic adds the counters of one service of the pool.
-func (p *Pool) traffic(s *status.Service, port uint16, u ipvsctl.Usage) {
+func (p *Pool) traffic(s *status.Service, in *Service, u ipvsctl.Usage) {
 	count(&s.Traffic, ipvsctl.Load{Counters: u.Counters})
 	for i := range p.Config.Servers {
 		k := p.Config.Servers[i].Key
-		if k.Port == 0 { // it stands with its service's
-			k.Port = port
-		}
+		k.Port = in.port(k, p.Config.Servers[i].Destination.Forward)
 		if load, stands := u.Servers[k]; stands {
 			count(&s.Servers[i].Traffic, load)
 		}

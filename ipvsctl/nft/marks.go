@@ -33,6 +33,11 @@ type MarkWant struct {
 	Marks    map[ipvsctl.ServiceKey]uint32
 }
 
+// isOurs reports whether a table is one of these.
+func (o *MarkOptions) isOurs(family byte, name string) bool {
+	return name == o.Table && (family == unix.NFPROTO_IPV4 || family == unix.NFPROTO_IPV6)
+}
+
 // Marks marks packets by what they are sent to, in one table of each address
 // family (nftables_ipvs). A table stands only while it has something to mark.
 // The methods are safe for concurrent use.
@@ -56,7 +61,7 @@ type Marks struct {
 // OpenMarks enters the network namespace of the calling thread. The first Set
 // replaces what stands in tables of the name. It needs CAP_NET_ADMIN.
 func OpenMarks(opt MarkOptions) (*Marks, error) {
-	m := &Marks{opt: opt, wire: newWire(opt.Table), wake: make(chan struct{}, 1), closing: make(chan struct{})}
+	m := &Marks{opt: opt, wire: newWire(opt.isOurs), wake: make(chan struct{}, 1), closing: make(chan struct{})}
 	if err := m.open(); err != nil {
 		m.release()
 		return nil, explain(err)
@@ -175,16 +180,16 @@ func (m *Marks) fail(err error) {
 // build replaces both tables, each in one transaction: every packet is marked as
 // before or as wanted.
 func (m *Marks) build(want MarkWant) error {
-	parts := [families]map[ipvsctl.ServiceKey]uint32{{}, {}}
+	parts := map[family]map[ipvsctl.ServiceKey]uint32{four: {}, six: {}}
 	for k, mark := range want.Marks {
 		k = k.Canonical()
-		parts[familyOf(k)][k] = mark
+		parts[addressFamily(k)][k] = mark
 	}
 	for f, part := range parts {
-		t := newMarkTable(m.opt.Table, family(f))
-		t.remove(m.conn)
+		t := newMarkTable(m.opt.Table, f)
+		t.remove(m.draft)
 		if len(part) > 0 {
-			if err := t.build(m.conn, part, &m.opt, want.Priority); err != nil {
+			if err := t.build(m.draft, part, &m.opt, want.Priority); err != nil {
 				return errors.Join(explain(err), m.dial())
 			}
 		}
@@ -197,6 +202,13 @@ func (m *Marks) build(want MarkWant) error {
 		}
 	}
 	return nil
+}
+
+func addressFamily(k ipvsctl.ServiceKey) family {
+	if k.IPv6 {
+		return six
+	}
+	return four
 }
 
 // markTable is one family's table of marks: maps from what a packet is sent to,
@@ -216,8 +228,10 @@ type mapKey struct {
 }
 
 func newMarkTable(name string, f family) *markTable {
-	t := (&Options{}).table(f)
-	t.Table.Name = name
+	t := &table{Table: &nftables.Table{Name: name, Family: nftables.TableFamilyIPv4}, family: f, addr: nftables.TypeIPAddr, words: 1}
+	if f.six() {
+		t.Family, t.addr, t.words = nftables.TableFamilyIPv6, nftables.TypeIP6Addr, 4
+	}
 	return &markTable{table: t, maps: map[mapKey]*nftables.Set{}, marks: map[uint32]*nftables.Chain{}}
 }
 
