@@ -10,7 +10,7 @@ func outletRows() []row[globals] {
 	rows = append(rows, fifoRows("vrrp_notify_fifo", "changes of VRRP are", func(g *G) *FIFO { return &g.VRRPNotifyFIFO })...)
 	rows = append(rows, fifoRows("lvs_notify_fifo", "changes of servers are", func(g *G) *FIFO { return &g.LVSNotifyFIFO })...)
 	age := func(at func(*G) *time.Duration, name, who, def string) row[G] {
-		return field(name, seconds(0.001, 30).or(def), at, "How old the counters of "+who+" may be.").notYet()
+		return field(name, seconds(0.001, 30).or(def), at, "How old the counters of "+who+" may be.").without("keepgo serves no SNMP; counters are read when they are asked for")
 	}
 	return append(rows,
 		field("fifo_write_vrrp_states_on_reload", flag(), func(g *G) *bool { return &g.FIFOOnReload }, "Writes all states after a reload.").since("2.2.5"),

@@ -28,7 +28,13 @@ func (w *world) web(last int) *web {
 
 func (s *web) up(w *world) {
 	w.t.Helper()
-	ln := must(s.host.Listen("tcp", ":80"))(w.t)
+	s.also(w, ":80")
+}
+
+// also answers at one more address; down ends the last.
+func (s *web) also(w *world, addr string) {
+	w.t.Helper()
+	ln := must(s.host.Listen("tcp", addr))(w.t)
 	code := s.code
 	s.srv = &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.WriteHeader(code)

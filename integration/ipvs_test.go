@@ -35,12 +35,13 @@ type method struct {
 	prefix string // of the real servers: prefix + last byte
 }
 
-var methods = []method{{"DR", "10.0.0."}, {"NAT", "10.1.0."}}
+var methods = []method{{"DR", "10.0.0."}, {"NAT", "10.1.0."}, {"TUN", "10.0.0."}}
 
 // farm is a world with three real servers behind the pair, by weight.
 type farm struct {
 	*world
 	method
+	inside  *netlab.Switch
 	servers map[int]*web // by weight
 }
 
@@ -51,26 +52,35 @@ const gateway = "10.1.0.254"
 func newFarm(t *testing.T, m method) *farm {
 	t.Helper()
 	w := newWorld(t, ours, ours)
-	f := &farm{world: w, method: m, servers: map[int]*web{}}
-	inside := must(w.lab.Switch("inside"))(t)
+	f := &farm{world: w, method: m, inside: must(w.lab.Switch("inside"))(t), servers: map[int]*web{}}
 	for i, d := range []*director{w.a, w.b} {
-		w.do(d.Attach("eth1", inside, netip.MustParsePrefix(fmt.Sprintf("10.1.0.%d/24", i+1))))
+		w.do(d.Attach("eth1", f.inside, netip.MustParsePrefix(fmt.Sprintf("10.1.0.%d/24", i+1))))
 		w.do(d.Sysctl("net/ipv4/ip_forward", "1"))
 	}
 	for weight := 1; weight <= 3; weight++ {
-		s := &web{code: http.StatusOK}
-		if m.name == "DR" {
-			s = w.web(20 + weight)
-			f.quiet(s)
-		} else {
-			s.host = must(w.lab.Host(fmt.Sprintf("web%d", 20+weight)))(t)
-			w.do(s.host.Attach(lanLink, inside, netip.MustParsePrefix(fmt.Sprintf("10.1.0.%d/24", 20+weight))))
-			w.do(s.host.DefaultRoute(netip.MustParseAddr(gateway)))
-		}
-		s.up(w)
-		f.servers[weight] = s
+		f.add(weight)
 	}
 	return f
+}
+
+// add brings one more server to life.
+func (f *farm) add(weight int) {
+	f.t.Helper()
+	s := &web{code: http.StatusOK}
+	if f.name != "NAT" {
+		s = f.web(20 + weight)
+		f.quiet(s)
+	} else {
+		s.host = must(f.lab.Host(fmt.Sprintf("web%d", 20+weight)))(f.t)
+		f.do(s.host.Attach(lanLink, f.inside, netip.MustParsePrefix(fmt.Sprintf("10.1.0.%d/24", 20+weight))))
+		f.do(s.host.DefaultRoute(netip.MustParseAddr(gateway)))
+	}
+	if f.name == "TUN" {
+		say(f.t, s.host, "modprobe", "ipip")
+		say(f.t, s.host, "ip", "link", "set", "tunl0", "up")
+	}
+	s.up(f.world)
+	f.servers[weight] = s
 }
 
 // quiet gives a server the virtual address without letting it answer ARP for it.
@@ -84,24 +94,33 @@ func (f *farm) quiet(s *web) {
 // configureBoth writes both directors' files, with more of global_defs.
 func (f *farm) configureBoth(global string) {
 	f.t.Helper()
-	var servers strings.Builder
-	for weight := 1; weight <= 3; weight++ {
-		fmt.Fprintf(&servers, `    real_server %s%d 80 {
-        weight %d
-        TCP_CHECK {
-            connect_timeout 3
-        }
-    }
-`, f.prefix, 20+weight, weight)
-	}
+	f.configureAll(global, fmt.Sprintf("virtual_server %s 80 {\n    lvs_sched wrr\n    protocol TCP\n%s}\n", vip4, f.realServers("80", true)))
+}
+
+// configureAll writes both directors' files, with more of global_defs and these
+// services.
+func (f *farm) configureAll(global, services string) {
+	f.t.Helper()
 	k := wire{version: 2}
 	for d, c := range map[*director]conf{f.a: confA(k), f.b: confB(k)} {
 		c.instance = "virtual_ipaddress_excluded {\n        " + gateway + "/24 dev eth1\n    }"
-		c.global = global
-		c.after = fmt.Sprintf("virtual_server %s 80 {\n    lvs_sched wrr\n    lvs_method %s\n    protocol TCP\n    delay_loop 1\n    retry 0\n%s}\n",
-			vip4, f.name, &servers)
+		c.global, c.after = global, services
 		d.configure(c.String())
 	}
+}
+
+// realServers are the servers of the farm with this port, and how to reach them.
+func (f *farm) realServers(port string, checked bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "    lvs_method %s\n    delay_loop 1\n    warmup 0\n    retry 0\n", f.name)
+	for weight := 1; weight <= 3; weight++ {
+		check := ""
+		if checked {
+			check = "        TCP_CHECK {\n            connect_timeout 3\n        }\n"
+		}
+		fmt.Fprintf(&b, "    real_server %s%d %s {\n        weight %d\n%s    }\n", f.prefix, 20+weight, port, weight, check)
+	}
+	return b.String()
 }
 
 // table is the IPVS table of a host as ipvsadm saves it.
@@ -121,10 +140,13 @@ func (f *farm) has(d *director, weight int) bool {
 }
 
 // get asks the virtual server once, over a connection of its own.
-func (f *farm) get() (string, error) {
+func (f *farm) get() (string, error) { return f.getFrom("80") }
+
+// getFrom asks on another port.
+func (f *farm) getFrom(port string) (string, error) {
 	client := http.Client{Timeout: 5 * time.Second,
 		Transport: &http.Transport{DialContext: f.client.Dial, DisableKeepAlives: true}}
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+vip4.String()+"/", nil)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+vip4.String()+":"+port+"/", nil)
 	if err != nil {
 		return "", err
 	}
