@@ -362,6 +362,7 @@ type RealServer struct {
 	NotifyUp   *Command
 	NotifyDown *Command
 	SNMPName   string
+	SlowStart  time.Duration // whole seconds; 0 means none
 	Checkers   []*Checker
 }
 

@@ -294,6 +294,7 @@ func serverRows() []row[server] {
 		field("lvs_method", forward().or("lvs_method of the virtual_server"), func(o *S) *method { return &o.method }, "How packets reach the server.").options(tunnelWords()...).since("1.3.6"),
 		field("uthreshold", number[uint32](0, 1<<32-1).or(0), func(o *S) *uint32 { return &o.Upper }, "At this many connections it gets no more.").since("1.1.13"),
 		field("lthreshold", number[uint32](0, 1<<32-1).or(0), func(o *S) *uint32 { return &o.Lower }, "Below this many it gets new ones again.").since("1.1.13"),
+		field("slow_start", ticks("<SECS>", time.Second, 1, 86400).or("none"), func(o *S) *time.Duration { return &o.SlowStart }, "How long its weight grows from 1 to the full one after it came back.").ours(),
 		field("inhibit_on_failure", boolean().or("inhibit_on_failure of the virtual_server"), func(o *S) *bool { return &o.Inhibit }, "On failure it gets weight 0 and stays.").since("1.1.0"),
 		field("notify_up", command(), func(o *S) **Command { return &o.NotifyUp }, "Runs when the server comes up.").since("1.1.0"),
 		field("notify_down", command(), func(o *S) **Command { return &o.NotifyDown }, "Runs when the server goes down.").since("1.1.0"),

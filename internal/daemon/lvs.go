@@ -56,6 +56,7 @@ func (l *lvsLoop) run() error {
 		select {
 		case due := <-tick.C:
 			l.rank.late(time.Since(due))
+			l.second()
 			l.snapshot()
 		case <-l.probes.Ready():
 			results = l.probes.Take(results[:0])
@@ -205,6 +206,17 @@ func (l *lvsLoop) filesSay(numbers map[string]int, acts []lb.Action) []lb.Action
 		acts = l.node.Step(lb.Event{Kind: lb.EventFile, Name: name, Number: numbers[name]}, acts)
 	}
 	return acts
+}
+
+// second lets the node know that one passed.
+func (l *lvsLoop) second() {
+	if l.node == nil {
+		return
+	}
+	if acts := l.node.Step(lb.Event{Kind: lb.EventSecond}, nil); len(acts) > 0 {
+		l.perform(acts)
+		l.fresh = false
+	}
 }
 
 // snapshot sends the node's state when it changed.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"strings"
+	"time"
 
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
@@ -176,6 +177,7 @@ func (b *builder) servers(p *Pool, vs *confparse.VirtualServer, path string) {
 		p.Servers = append(p.Servers, Server{
 			Name: name, SMTPAlert: rs.SMTPAlert,
 			NotifyUp: rs.NotifyUp, NotifyDown: rs.NotifyDown,
+			SlowStart: int(rs.SlowStart / time.Second),
 		})
 	}
 	if vs.Sorry == nil {

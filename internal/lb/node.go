@@ -19,6 +19,7 @@ const (
 	EventStop                    // take everything out and end
 	EventFile                    // the tracked file Name says Number
 	EventOrders                  // Orders replace those of the plan
+	EventSecond                  // a second passed
 	EventHere                    // Here tells which of Plan.Watched are on this machine
 )
 
@@ -73,12 +74,17 @@ type pool struct {
 	orders  []*Order                // parallel to plan.Servers, nil for none
 	servers []tally                 // parallel to plan.Servers
 	index   map[ipvsctl.DestKey]int // into plan.Servers
+
+	slowOnes int // servers in their slow start
 }
 
 // tally sums up the verdicts on one server.
 type tally struct {
 	failed int // checks that fail
 	shift  int // what dynamic checks and files add to the configured weight
+
+	slow bool // in its slow start
+	age  int  // of it, in seconds
 }
 
 // NewNode starts a plan, from nothing or from the state an older Node left. The
@@ -121,7 +127,8 @@ func (n *Node) Plan() *Plan { return n.plan }
 // Plan.Services.
 func (n *Node) Want(service int) ipvsctl.Entry {
 	s := &n.plan.Services[service]
-	e := n.pools[s.Pools[0]].Entry()
+	first := &n.pools[s.Pools[0]]
+	e := ipvsctl.Entry{Service: first.plan.Config.Service, Destinations: first.Destinations()}
 	if len(s.Pools) == 1 && s.Key.Port == 0 && s.Key.FWMark == 0 {
 		return e
 	}
@@ -163,6 +170,8 @@ func (n *Node) Step(ev Event, acts []Action) []Action {
 		return n.hearFile(ev.Name, ev.Number, acts)
 	case EventOrders:
 		return n.obey(ev.Orders, acts)
+	case EventSecond:
+		return n.second(acts)
 	case EventHere:
 		return n.hearHere(ev.Here, acts)
 	}
@@ -212,7 +221,7 @@ func (p *pool) configured(server int) int {
 // instead.
 func (p *pool) judge(server int) []ipvsctl.Edge {
 	up, weight := p.verdict(server)
-	return p.Step(p.plan.Config.Servers[server].Key, up, weight)
+	return p.slow(p.Step(p.plan.Config.Servers[server].Key, up, weight))
 }
 
 // verdict is whether a server is to be in service, and with what weight.

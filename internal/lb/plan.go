@@ -91,6 +91,7 @@ type Server struct {
 	NotifyUp   *confparse.Command
 	NotifyDown *confparse.Command
 	SMTPAlert  bool
+	SlowStart  int // seconds until it has its full weight after it came back; 0 none
 }
 
 // State is what a new Node needs to go on from an older one: after a reload, a
@@ -99,7 +100,8 @@ type State struct {
 	Pools  map[string]ipvsctl.PoolState // by Pool.Key
 	Checks map[string][]Verdict         // by checker.Check.Identity; equal checks in their order
 
-	Marks map[string]uint32 // that groups were given, by Pool.Key
+	Slow  map[string]map[ipvsctl.DestKey]int // seconds that slow starts have lasted, by Pool.Key
+	Marks map[string]uint32                  // that groups were given, by Pool.Key
 
 	Replaced ipvsctl.Timeouts // those of the kernel where the plan's replaced them
 }

@@ -73,6 +73,9 @@ func (h hearer) agrees(t *rapid.T, n *Node) {
 				t.Fatalf("%s of %s: told %v, is %v", s.Name, p.plan.Name, told, state.Up)
 			}
 			d, stands := dests[key]
+			if full := max(state.Weight, 0); int(d.Weight) > full || stands && told && !p.SorryActive() && full > 0 && d.Weight == 0 {
+				t.Fatalf("%s of %s has weight %d of %d", s.Name, p.plan.Name, d.Weight, full)
+			}
 			switch {
 			case !p.SorryActive() && told && !stands:
 				t.Fatalf("%s of %s is told to be up and not in the table", s.Name, p.plan.Name)
@@ -83,11 +86,12 @@ func (h hearer) agrees(t *rapid.T, n *Node) {
 	}
 }
 
-// drawPlan is a plan whose servers may follow tracked files.
+// drawPlan is a plan whose servers may start slowly and follow tracked files.
 func drawPlan(t *rapid.T) *Plan {
 	plan, _ := Build(drawConfig(t))
 	for i := range plan.Pools {
 		for j := range plan.Pools[i].Servers {
+			plan.Pools[i].Servers[j].SlowStart = max(0, rapid.IntRange(-3, 3).Draw(t, "slow start"))
 			if rapid.IntRange(0, 3).Draw(t, "follows") == 0 {
 				plan.Follows = append(plan.Follows, Follow{Owner: Owner{i, j}, File: "f", Weight: rapid.IntRange(-1, 2).Draw(t, "times")})
 			}
@@ -103,11 +107,13 @@ func TestEdgesTellTheState(t *testing.T) {
 		n, _ := NewNode(drawPlan(t), nil)
 		h := newHearer(n)
 		for range rapid.IntRange(1, 40).Draw(t, "events") {
-			switch rapid.IntRange(0, 7).Draw(t, "event") {
+			switch rapid.IntRange(0, 8).Draw(t, "event") {
 			case 0:
 				h.reload(t, n, drawPlan(t))
 			case 1:
 				h.hear(t, n.Step(Event{Kind: EventFile, Name: "f", Number: rapid.IntRange(-3, 3).Draw(t, "number")}, nil))
+			case 2:
+				h.hear(t, n.Step(Event{Kind: EventSecond}, nil))
 			default:
 				h.hear(t, n.Step(Event{Result: drawResult(t, n.plan)}, nil))
 			}

@@ -211,16 +211,17 @@ func TestReloadWithTheSamePlanChangesNothing(t *testing.T) {
 // the old table into the new one, and results go on to hit the right servers.
 func TestReloadTellsEveryChange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		plan, _ := Build(drawConfig(t))
-		n, acts := NewNode(plan, nil)
+		n, acts := NewNode(drawPlan(t), nil)
 		shadow := ipvsctl.Table{}
 		for range rapid.IntRange(1, 30).Draw(t, "events") {
 			follow(n, shadow, acts)
 			same(t, n, shadow)
-			if rapid.IntRange(0, 5).Draw(t, "reload") == 0 {
-				plan, _ = Build(drawConfig(t))
-				acts = n.Step(Event{Kind: EventReload, Plan: plan}, nil)
-			} else {
+			switch rapid.IntRange(0, 6).Draw(t, "event") {
+			case 0:
+				acts = n.Step(Event{Kind: EventReload, Plan: drawPlan(t)}, nil)
+			case 1:
+				acts = n.Step(Event{Kind: EventSecond}, nil)
+			default:
 				acts = n.Step(Event{Result: drawResult(t, n.plan)}, nil)
 			}
 			for i, tally := range n.pools {

@@ -8,10 +8,13 @@ import (
 
 // State is what a new Node needs to go on from here.
 func (n *Node) State() State {
-	s := State{Pools: make(map[string]ipvsctl.PoolState, len(n.pools)), Checks: make(map[string][]Verdict, len(n.verdicts)), Marks: map[string]uint32{}}
+	s := State{Pools: make(map[string]ipvsctl.PoolState, len(n.pools)), Checks: make(map[string][]Verdict, len(n.verdicts)), Marks: map[string]uint32{}, Slow: map[string]map[ipvsctl.DestKey]int{}}
 	for i := range n.pools {
 		p := n.pools[i].plan
 		s.Pools[p.Key] = n.pools[i].State()
+		if ages := n.pools[i].slowState(); ages != nil {
+			s.Slow[p.Key] = ages
+		}
 		if p.Mark != 0 {
 			s.Marks[p.Key] = p.Mark
 		}
@@ -49,6 +52,7 @@ func (n *Node) adopt(state *State) [][]ipvsctl.Edge {
 			prior = &s
 		}
 		edges[i] = n.pools[i].begin(prior)
+		n.pools[i].resumeSlow(state.Slow[n.plan.Pools[i].Key])
 	}
 	return edges
 }
@@ -92,6 +96,7 @@ func (p *pool) begin(prior *ipvsctl.PoolState) []ipvsctl.Edge {
 	}
 	var edges []ipvsctl.Edge
 	p.Pool, edges = ipvsctl.NewPool(config, prior)
+	p.slow(edges)
 	for i := range p.servers {
 		edges = append(edges, p.judge(i)...)
 	}
