@@ -112,11 +112,11 @@ func (f *farm) configureAll(global, services string) {
 // realServers are the servers of the farm with this port, and how to reach them.
 func (f *farm) realServers(port string, checked bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "    lvs_method %s\n    delay_loop 1\n    warmup 0\n    retry 0\n", f.name)
+	fmt.Fprintf(&b, "    lvs_method %s\n    delay_loop 1\n    warmup 0\n", f.name)
 	for weight := 1; weight <= 3; weight++ {
 		check := ""
 		if checked {
-			check = "        TCP_CHECK {\n            connect_timeout 3\n        }\n"
+			check = "        TCP_CHECK {\n            connect_timeout 3\n            retry 0\n        }\n"
 		}
 		fmt.Fprintf(&b, "    real_server %s%d %s {\n        weight %d\n%s    }\n", f.prefix, 20+weight, port, weight, check)
 	}

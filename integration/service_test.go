@@ -10,7 +10,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"keepgo/internal/guest"
 )
+
+// TestServiceGuest boots a kernel with IPVS for the tests of this file.
+func TestServiceGuest(t *testing.T) {
+	needsRoot(t)
+	guest.Tests(t, "^TestService(Groups|Persistence|Sorry)")
+}
 
 // transfer is a connection through the virtual address on which numbers go and
 // come back.
@@ -73,9 +81,9 @@ func (f *farm) goesOn(x *transfer) {
 	})
 }
 
-// TestIPVSGroupsByMark: a group is one service by mark, and what goes through it
+// TestServiceGroupsByMark: a group is one service by mark, and what goes through it
 // survives reloads and the death of the process that keeps it.
-func TestIPVSGroupsByMark(t *testing.T) {
+func TestServiceGroupsByMark(t *testing.T) {
 	needsIPVS(t)
 	f := newFarm(t, methods[1])
 	const mark = "nftables_ipvs\n    nftables_ipvs_start_fwmark 4000"
@@ -127,9 +135,9 @@ func TestIPVSGroupsByMark(t *testing.T) {
 	}
 }
 
-// TestIPVSGroupsAsKeepalived: marks, tables and ports are those that keepalived
+// TestServiceGroupsAsKeepalived: marks, tables and ports are those that keepalived
 // would use.
-func TestIPVSGroupsAsKeepalived(t *testing.T) {
+func TestServiceGroupsAsKeepalived(t *testing.T) {
 	needsIPVS(t)
 	const groups = `
 global_defs {
@@ -175,8 +183,8 @@ virtual_server group six {
 	}
 }
 
-// TestIPVSPersistence: a client stays with its server, on one port or on all.
-func TestIPVSPersistence(t *testing.T) {
+// TestServicePersistence: a client stays with its server, on one port or on all.
+func TestServicePersistence(t *testing.T) {
 	needsIPVS(t)
 	f := newFarm(t, methods[1])
 	ask := func(port string) string {
@@ -216,9 +224,9 @@ func TestIPVSPersistence(t *testing.T) {
 	}
 }
 
-// TestIPVSSorryServer: below the quorum, and not before, the sorry server
+// TestServiceSorryServer: below the quorum, and not before, the sorry server
 // answers.
-func TestIPVSSorryServer(t *testing.T) {
+func TestServiceSorryServer(t *testing.T) {
 	needsIPVS(t)
 	f := newFarm(t, methods[1])
 	f.add(4)
