@@ -1,0 +1,88 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"keepgo/confparse"
+	"keepgo/confparse/syntax"
+	"keepgo/internal/ha"
+)
+
+// advertiser is the VRRP loop of one side of a pair on the loopback interface, as
+// far as adverts go.
+func advertiser(t *testing.T, self, peer int) *vrrpLoop {
+	t.Helper()
+	text := fmt.Sprintf("vrrp_instance VI_1 {\n interface lo\n virtual_router_id 251\n priority %d\n unicast_src_ip 127.0.0.%d\n unicast_peer {\n 127.0.0.%d\n }\n virtual_ipaddress {\n 192.0.2.1\n }\n}\n",
+		200-self, self, peer)
+	cfg, faults := confparse.Load(fstest.MapFS{"c": {Data: []byte(text)}}, "c", syntax.Env{})
+	if cfg == nil {
+		t.Fatal(faults)
+	}
+	l := &vrrpLoop{
+		log: t.Logf, wires: map[ha.Wire]*wire{},
+		free: make(chan *inbound, 1), heard: make(chan *inbound, 1),
+	}
+	l.free <- new(inbound)
+	var err error
+	if l.clock, err = newClock(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.clock.close)
+	l.node = ha.New(ha.Build(cfg))
+	now := l.clock.now()
+	l.node.Step(now, ha.Event{Kind: ha.EventLink, Link: ha.Link{Name: "lo", Index: 1, Exists: true, Up: true, MTU: 65536, Unicast: true,
+		Addresses: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("127.0.0.%d", self))}}}, nil)
+	l.node.Step(now, ha.Event{Kind: ha.EventStart}, nil)
+	l.rewire()
+	t.Cleanup(func() {
+		for _, w := range l.wires {
+			w.conn.Close()
+		}
+	})
+	return l
+}
+
+// TestAdvertPathAllocatesNothing sends adverts from one loop to another, through
+// real sockets: neither the deadline, nor the packet, nor its way through both
+// loops allocates.
+func TestAdvertPathAllocatesNothing(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: raw sockets on the loopback interface")
+	}
+	master, backup := advertiser(t, 1, 2), advertiser(t, 2, 1)
+	for range 10 {
+		if len(master.node.Masters()) == 1 {
+			break
+		}
+		master.node.Step(master.node.Next(), ha.Event{Kind: ha.EventTick}, nil)
+	}
+	limit := time.NewTimer(30 * time.Second)
+	defer limit.Stop()
+	adverts := 0
+	once := func() {
+		master.acts = master.node.Step(master.node.Next(), ha.Event{Kind: ha.EventTick}, master.acts[:0])
+		master.perform(master.acts)
+		select {
+		case in := <-backup.heard:
+			backup.receive(in)
+		case <-limit.C:
+			t.Fatal("an advert does not arrive")
+		}
+		if err := backup.rearm(); err != nil {
+			t.Error(err)
+		}
+		adverts++
+	}
+	if n := testing.AllocsPerRun(200, once); n != 0 {
+		t.Errorf("%v allocations an advert", n)
+	}
+	report := backup.node.Report(backup.clock.now(), backup.clock.origin)
+	if got := report.Instances[0].Counters.AdvertRcvd; got != uint64(adverts) {
+		t.Errorf("of %d adverts the backup heard %d", adverts, got)
+	}
+}
