@@ -54,6 +54,8 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return orderFlags("maintenance", &orderOptions{}) }, runMaintenance},
 		{"rs", "drain|down|up|weight|auto SERVER [N]", "say how a real server is to be, whatever its checks say",
 			func() *pflag.FlagSet { return rsFlags(&orderOptions{}) }, runRS},
+		{"upgrade", "", "make the running daemon the program that is installed now",
+			func() *pflag.FlagSet { return controlFlags("upgrade", &steerOptions{}) }, runUpgrade},
 		{"completion", "bash|zsh|fish", "what a shell needs to complete these", nil, runCompletion},
 		{"version", "", "say which keepgo this is", nil, runVersion},
 		{"help", "", "say this", nil, runHelp},

@@ -65,6 +65,13 @@ type Handed struct {
 	Broken bool              `json:"broken,omitempty"` // with priority 0
 }
 
+// Upgraded is what an upgrade that has begun puts in whose place.
+type Upgraded struct {
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Program string `json:"program"` // its file
+}
+
 // Client asks the daemon behind one socket.
 type Client struct {
 	path string

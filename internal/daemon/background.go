@@ -55,6 +55,10 @@ func workDir() string {
 // started. A relative -f means what it meant to the caller: keepalived resolves
 // it against / instead.
 func IsBackground(o *Options) bool {
+	if isHeir() {
+		o.File = os.Getenv(legacyFileVar)
+		return true
+	}
 	if os.Getenv(startedFD) == "" {
 		return false
 	}

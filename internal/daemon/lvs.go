@@ -69,6 +69,10 @@ func (l *lvsLoop) run() error {
 		case <-l.moved():
 			l.hereAre(l.here.Take())
 		case m, open := <-l.up.in:
+			if m.Leave {
+				l.snapshot()
+				return nil
+			}
 			if !open || m.Stop {
 				return l.stop(open && m.Keep)
 			}

@@ -30,6 +30,7 @@ type toChild struct {
 	Clear     bool            // with Report: set the counters to zero then
 	Orphan    bool            // the parent has died: leave a will
 	Stop      bool            // hand over, clean up and end
+	Leave     bool            // end at once, and leave all that stands to the next process
 	Keep      bool            // with Stop: leave what stands (-V, -I)
 }
 

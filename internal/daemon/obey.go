@@ -9,3 +9,11 @@ func (l *vrrpLoop) obey(o *childOrders) {
 		l.step(ha.Event{Kind: ha.EventYield})
 	}
 }
+
+// end ends the process: as it is told, or as the parent's own end tells it.
+func (l *vrrpLoop) end(m toChild, open bool) error {
+	if m.Leave {
+		return nil
+	}
+	return l.stop(open && m.Keep)
+}

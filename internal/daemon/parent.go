@@ -50,23 +50,28 @@ type parent struct {
 	outlet  *notify.Outlet
 	scripts *notify.Queue
 
-	life     context.Context // of the notification scripts; ends when those of the stop have had their time
-	kill     context.CancelFunc
-	requests []*request
-	history  status.History // what happened lately
-	began    time.Time
-	reloaded *time.Time // nil before the first
-	exporter exporter
-	orders   orders
-	soon     *appointment
-	readFile string     // the reload file, while it stands
-	saved    int        // configurations that were saved
-	dumping  sync.Mutex // one dump is written at a time
-	doing    string     // Startup or Reload, until every child has its plan in force
-	complete bool       // every child was ready once
-	stopping bool
-	code     int // exit status
-	stopped  chan struct{}
+	life        context.Context // of the notification scripts; ends when those of the stop have had their time
+	kill        context.CancelFunc
+	requests    []*request
+	history     status.History // what happened lately
+	began       time.Time
+	reloaded    *time.Time // nil before the first
+	exporter    exporter
+	orders      orders
+	leaves      bool            // another program takes the place of this one
+	heir        bool            // this one took the place of another: the children go on where theirs were
+	last        map[string]bool // results of tracked scripts, before there are own ones
+	home        string          // path of the network namespace the daemon came from, "" for its own
+	soon        *appointment
+	readFile    string     // the reload file, while it stands
+	saved       int        // configurations that were saved
+	dumping     sync.Mutex // one dump is written at a time
+	doing       string     // Startup or Reload, until every child has its plan in force
+	complete    bool       // every child was ready once
+	stopping    bool
+	restoreCore func()
+	code        int // exit status
+	stopped     chan struct{}
 }
 
 // Run is the main function of the daemon. It returns the exit status.
@@ -91,7 +96,8 @@ func Run(o Options) int {
 		p.log.printf("%v", err)
 		return code
 	}
-	defer p.takeCores()()
+	p.restoreCore = p.takeCores()
+	defer p.restoreCore()
 	parentRights().confined(p.log.printf)
 	p.run()
 	return p.code
@@ -139,7 +145,10 @@ func (p *parent) start() (err error) {
 		return err
 	}
 	p.outlet = notify.NewOutlet(p.runReader, p.log.printf)
-	p.initFiles()
+	p.inherit()
+	if !p.heir {
+		p.initFiles()
+	}
 	p.recall()
 	p.soon = newAppointment(p.log.printf)
 	p.logConfig()
@@ -149,9 +158,11 @@ func (p *parent) start() (err error) {
 	if err := p.pids.parent.write(os.Getpid()); err != nil {
 		return fmt.Errorf("pid file: %w", err)
 	}
-	p.noteDaemon("START", "%s", p.opts.Version)
 	tellStarted()
-	p.runOnce("startup_script", p.cfg.Global.StartupScript, p.cfg.Global.StartupTimeout)
+	if !p.heir {
+		p.noteDaemon("START", "%s", p.opts.Version)
+		p.runOnce("startup_script", p.cfg.Global.StartupScript, p.cfg.Global.StartupTimeout)
+	}
 	p.doing = "Startup"
 	p.apply()
 	p.completed()
@@ -162,6 +173,7 @@ func (p *parent) start() (err error) {
 // the first gets: that is where we come from, if from anywhere.
 func (p *parent) watchProcesses() error {
 	home := os.Getenv(homeVar)
+	p.home = home
 	os.Unsetenv(homeVar)
 	return within(home, func() (err error) {
 		p.procs, err = watch.NewProcesses(p.log.printf)
@@ -257,6 +269,7 @@ func (p *parent) apply() {
 	loadIPVS(p.cfg, vrrp)
 	p.vrrp.need(vrrp)
 	p.lvs.need(lvs)
+	p.heir = false
 	if !lvs {
 		p.servers = nil
 	}
@@ -290,7 +303,7 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 	m.Files = maps.Clone(p.numbers)
 	messages := []toChild{m}
 	for i, s := range p.cfg.Scripts {
-		if ok, known := p.tracked.result(s.Name); known {
+		if ok, known := p.result(s.Name); known {
 			messages = append(messages, toChild{Script: &scriptResult{Script: i, OK: ok}})
 		}
 	}
@@ -410,7 +423,11 @@ func (p *parent) stop() {
 
 // ended ends the parent once no child is left.
 func (p *parent) ended() {
-	if p.stopping && !p.vrrp.running() && !p.lvs.running() {
+	switch {
+	case p.vrrp.running() || p.lvs.running():
+	case p.stopping:
 		close(p.stopped)
+	case p.leaves:
+		p.become()
 	}
 }

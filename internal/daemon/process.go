@@ -58,7 +58,7 @@ func (c *child) need(needed bool) {
 	case needed && c.running():
 		c.plan(false)
 	case needed && c.timer == nil:
-		c.start(false)
+		c.start(c.parent.heir)
 	case !needed:
 		c.stop(false)
 	}

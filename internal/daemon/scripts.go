@@ -69,6 +69,14 @@ func (t *tracker) set(scripts []*confparse.Script) {
 	}
 }
 
+// result is how a tracked script ended last, perhaps under the program before.
+func (p *parent) result(name string) (ok, known bool) {
+	if ok, known = p.tracked.result(name); !known {
+		ok, known = p.last[name]
+	}
+	return ok, known
+}
+
 // result is how a script ended last.
 func (t *tracker) result(name string) (ok, known bool) {
 	r := t.runs[name]

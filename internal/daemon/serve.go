@@ -75,6 +75,7 @@ func (p *parent) routes() http.Handler {
 	mux.HandleFunc("POST /rs", steer(p.steerServer))
 	mux.HandleFunc("POST /maintenance", steer(p.steerMaintenance))
 	mux.HandleFunc("POST /switchover", steer(p.steerSwitchover))
+	mux.HandleFunc("POST /upgrade", p.serveUpgrade)
 	mux.HandleFunc("POST /plan", p.servePreview)
 	mux.HandleFunc("GET /explain/{name...}", p.serveExplain)
 	return mux

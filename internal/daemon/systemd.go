@@ -15,6 +15,7 @@ import (
 type manager struct {
 	addr  string        // "" where there is none
 	watch time.Duration // how often it wants to hear from us, 0 for never
+	env   []string      // how it was found
 }
 
 // newManager finds the manager in the environment, and takes it out of there:
@@ -26,10 +27,16 @@ func newManager() *manager {
 		m.watch = time.Duration(usec) * time.Microsecond
 	}
 	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} {
+		if value, is := os.LookupEnv(name); is {
+			m.env = append(m.env, name+"="+value)
+		}
 		os.Unsetenv(name)
 	}
 	return m
 }
+
+// environ is what lets the next program in this process find the manager too.
+func (m *manager) environ() []string { return m.env }
 
 // tell sends a state. The manager's troubles are not ours.
 func (m *manager) tell(state string) {

@@ -124,8 +124,8 @@ func (l *vrrpLoop) run() error {
 		case ev := <-l.losses:
 			l.hear(ev)
 		case m, open := <-l.up.in:
-			if !open || m.Stop {
-				return l.stop(open && m.Keep)
+			if !open || m.Stop || m.Leave {
+				return l.end(m, open)
 			}
 			l.told(m)
 		}

@@ -1,0 +1,210 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepgo/internal/control"
+	"keepgo/internal/lb"
+	"keepgo/internal/status"
+)
+
+// Variables in the environment of a program that is executed in place of this
+// one: the descriptor of the legacy, and the configuration file.
+const (
+	legacyVar     = "KEEPGO_LEGACY_FD"
+	legacyFileVar = "KEEPGO_LEGACY_FILE"
+)
+
+// programLimit is how long a new program may take to tell its version.
+const programLimit = 10 * time.Second
+
+// legacy is what a daemon leaves to the program that takes its place. Its fields
+// are known by their names: another version may have more or fewer.
+type legacy struct {
+	Version  string
+	Masters  []string
+	Counted  map[string]uint32
+	Servers  *lb.State
+	Running  map[string]bool
+	Scripts  map[string]bool // results of tracked scripts
+	Events   []status.Event
+	Reloaded *time.Time
+}
+
+// program is the file that this process was executed from, as it was called
+// then: an upgrade puts another one there.
+var program, _ = os.Executable()
+
+// serveUpgrade puts the program that the file of this one is now in its place.
+// Whoever can name a program can do anything, so only root may.
+func (p *parent) serveUpgrade(w http.ResponseWriter, r *http.Request) {
+	if !trusted(r) {
+		refuse(w, http.StatusForbidden, errors.New("only root may have the program replaced"))
+		return
+	}
+	version, err := programVersion(r.Context(), program)
+	if err != nil {
+		refuse(w, http.StatusConflict, err)
+		return
+	}
+	p.scripts.Drain(stopLimit)
+	reply(w, control.Upgraded{From: p.opts.Version, To: version, Program: program})
+	_ = http.NewResponseController(w).Flush()
+	p.events <- func() { p.upgrade(version) }
+}
+
+// programVersion tries a program before all depends on it.
+func programVersion(ctx context.Context, path string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, programLimit)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, "version").Output()
+	version, ok := strings.CutPrefix(strings.TrimSpace(string(out)), "keepgo ")
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s cannot be executed: %w; the daemon goes on as it is", path, err)
+	case !ok:
+		return "", fmt.Errorf("%s is not keepgo; the daemon goes on as it is", path)
+	}
+	return version, nil
+}
+
+// upgrade lets the children end and leave everything standing; when they have,
+// the new program is executed.
+func (p *parent) upgrade(version string) {
+	if p.stopping || p.leaves {
+		return
+	}
+	p.log.printf("Upgrading to keepgo %s", version)
+	p.leaves = true
+	p.last = p.results()
+	p.tracked.set(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), killLimit)
+	defer cancel()
+	p.outlet.Close(ctx)
+	p.vrrp.leave()
+	p.lvs.leave()
+	p.ended()
+}
+
+// leave lets a process end without a word to anybody but its parent.
+func (c *child) leave() {
+	c.needed = false
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	if c.running() {
+		c.leaving = true
+		c.tell(toChild{Leave: true})
+		process := c.cmd.Process
+		time.AfterFunc(stopLimit, func() { _ = process.Kill() })
+	}
+}
+
+// results are those of the tracked scripts.
+func (p *parent) results() map[string]bool {
+	all := map[string]bool{}
+	for _, s := range p.cfg.Scripts {
+		if ok, known := p.tracked.result(s.Name); known {
+			all[s.Name] = ok
+		}
+	}
+	return all
+}
+
+// become executes the new program in this process. If that fails the children
+// are started again, where they were.
+func (p *parent) become() {
+	p.restoreCore()
+	err := p.execute()
+	p.log.printf("upgrade: %v; this program goes on", err)
+	p.noteDaemon("UPGRADE_FAILED", "%v", err)
+	p.leaves, p.heir = false, true
+	p.apply()
+}
+
+func (p *parent) execute() error {
+	fd, err := p.bequeath()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	env := append(os.Environ(), legacyVar+"="+strconv.Itoa(fd), legacyFileVar+"="+p.opts.File)
+	env = append(env, p.manager.environ()...)
+	if p.home != "" {
+		env = append(env, insideVar+"="+p.scope.namespace, homeVar+"="+p.home)
+	}
+	return fmt.Errorf("%s: %w", program, unix.Exec(program, os.Args, env))
+}
+
+// bequeath writes the legacy to a file in memory that outlives the program.
+func (p *parent) bequeath() (fd int, err error) {
+	var b bytes.Buffer
+	err = gob.NewEncoder(&b).Encode(&legacy{
+		Version: p.opts.Version, Masters: slices.Sorted(maps.Keys(p.masters)), Counted: p.counted, Servers: p.servers,
+		Running: p.running, Scripts: p.last, Events: p.history.After(0), Reloaded: p.reloaded,
+	})
+	if err != nil {
+		return -1, fmt.Errorf("legacy: %w", err)
+	}
+	if fd, err = unix.MemfdCreate("keepgo-legacy", 0); err != nil {
+		return -1, fmt.Errorf("memfd_create: %w", err)
+	}
+	for text := b.Bytes(); len(text) > 0 && err == nil; {
+		var n int
+		n, err = unix.Write(fd, text)
+		text = text[max(n, 0):]
+	}
+	if err == nil {
+		_, err = unix.Seek(fd, 0, 0)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("legacy: %w", err)
+	}
+	return fd, nil
+}
+
+// inherit takes the legacy of the program that was here before, if there was
+// one. What of it cannot be read is lost, and that is told: the children start
+// as after a restart then.
+func (p *parent) inherit() {
+	fd, err := strconv.Atoi(os.Getenv(legacyVar))
+	os.Unsetenv(legacyVar)
+	os.Unsetenv(legacyFileVar)
+	if err != nil {
+		return
+	}
+	f := os.NewFile(uintptr(fd), "legacy")
+	defer f.Close()
+	var l legacy
+	if err := gob.NewDecoder(f).Decode(&l); err != nil {
+		p.log.printf("the legacy of the last program: %v; starting anew", err)
+		return
+	}
+	for _, name := range l.Masters {
+		p.masters[name] = true
+	}
+	maps.Copy(p.counted, l.Counted)
+	maps.Copy(p.running, l.Running)
+	p.servers, p.last, p.reloaded, p.heir = l.Servers, l.Scripts, l.Reloaded, true
+	p.history.Adopt(l.Events)
+	p.noteDaemon("UPGRADE", "%s took the place of %s", p.opts.Version, l.Version)
+}
+
+// isHeir tells whether this program took the place of another.
+func isHeir() bool { return os.Getenv(legacyVar) != "" }
