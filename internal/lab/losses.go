@@ -84,5 +84,5 @@ func (p *play) takesBack(v, back int) bool {
 // master within the lab's time.
 func (p *play) preempts(v int) bool {
 	in := p.stage.net.vips[v].instance
-	return !in.NoPreempt && in.PreemptDelay < slack
+	return p.stage.net.vips[v].preferred != nobody && !in.NoPreempt && in.PreemptDelay < slack
 }

@@ -2,9 +2,11 @@ package lab
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"keepgo/confparse"
 	"keepgo/confparse/syntax"
 	"keepgo/internal/advice"
 	"keepgo/internal/lab/drill"
@@ -16,12 +18,32 @@ func (p *play) pair() error {
 		return nil // the partner is derived: it fits
 	}
 	s := drill.Scene{Key: p.key, Name: "the two files fit together", OK: true}
-	faults := append(p.misfits(), p.ties()...)
+	faults := slices.Concat(p.strangers(), p.misfits(), p.ties())
 	if len(faults) > 0 {
 		s.OK, s.Why = false, strings.Join(faults, "; ")
 	}
 	p.finish(s)
 	return nil
+}
+
+// strangers are the instances of the first file that the second does not have,
+// although it has one of the same name or address.
+func (p *play) strangers() []string {
+	var faults []string
+	for _, in := range p.src.Instances {
+		for _, t := range p.src.other.Instances {
+			if p.src.twin(in) == nil && (t.Name == in.Name || sharesAddress(in, t)) {
+				faults = append(faults, fmt.Sprintf("%s has virtual_router_id %d in one file and %d in the other: they do not heed each other, and both become master", in.Name, in.VRID, t.VRID))
+			}
+		}
+	}
+	return faults
+}
+
+func sharesAddress(a, b *confparse.Instance) bool {
+	return slices.ContainsFunc(a.Addresses, func(x confparse.Address) bool {
+		return slices.ContainsFunc(b.Addresses, func(y confparse.Address) bool { return x.Prefix.Addr() == y.Prefix.Addr() })
+	})
 }
 
 // misfits are what the two files do together and should not.

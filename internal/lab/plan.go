@@ -38,8 +38,10 @@ type subnet struct {
 type vip struct {
 	instance  *confparse.Instance
 	addr      netip.Addr
-	preferred int // the director whose priority is higher
+	preferred int // the director whose priority is higher, or nobody
 }
+
+const nobody = -1
 
 // server is the machine of one or more real_server blocks.
 type server struct {
@@ -103,9 +105,7 @@ func (n *network) spare() {
 func (n *network) other(src *source) {
 	for v := range n.vips {
 		if t := src.twin(n.vips[v].instance); t != nil {
-			if t.Priority > n.vips[v].instance.Priority {
-				n.vips[v].preferred = 1
-			}
+			n.vips[v].preferred = preferred(n.vips[v].instance.Priority, t.Priority)
 			if t.Interface != "" {
 				n.lan(n.vips[v].instance.Interface).links[1] = t.Interface
 			}
@@ -128,6 +128,18 @@ func (n *network) other(src *source) {
 			n.otherLan(t.Name)
 		}
 	}
+}
+
+// preferred is the director with the higher priority, nobody where they are
+// equal.
+func preferred(first, second uint8) int {
+	switch {
+	case first > second:
+		return 0
+	case second > first:
+		return 1
+	}
+	return nobody
 }
 
 // otherLan makes sure that the other director has an interface.

@@ -59,6 +59,7 @@ func (p *play) act(d deed) error {
 		s.Master = p.masterName()
 	}
 	s.Why = p.reason(d, ok)
+	p.hopeless = p.hopeless || d.first && !ok
 	p.finish(s)
 	return nil
 }

@@ -87,7 +87,7 @@ func (v *screen) print() {
 
 // sceneLine is a scene's outcome in one line.
 func sceneLine(clock string, s drill.Scene) string {
-	line := fmt.Sprintf("%s  %s %s", clock, map[bool]string{true: "ok    ", false: "FAILED"}[s.OK], s.Name)
+	line := fmt.Sprintf("%s  %-6s %s", clock, s.Verdict(), s.Name)
 	if s.Why != "" {
 		return line + ": " + s.Why
 	}

@@ -62,6 +62,13 @@ func TestReadLimits(t *testing.T) {
 	}
 }
 
+func TestSkipAllButOne(t *testing.T) {
+	l := read(t, "* skip gap 1s\npower took 9s")
+	if p := l.For("power"); p.Skip || *p.Gap != sec || !l.For("frozen").Skip {
+		t.Errorf("%+v", l)
+	}
+}
+
 func TestReadLimitsNamesTheLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"\npowr gap 1s":         "x:2: no drill is called \"powr\"; there are: stopped frozen power",

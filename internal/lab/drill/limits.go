@@ -29,16 +29,20 @@ type Limit struct {
 const Any = "*"
 
 // For is what holds for a drill: its own line, and for what that does not
-// mention the line of all.
+// mention the line of all. A drill with a line of its own is played though all
+// others are skipped.
 func (l Limits) For(key string) Limit {
-	own, all := l[key], l[Any]
+	own, known := l[key]
+	all := l[Any]
 	inherit(&own.Gap, all.Gap)
 	inherit(&own.Took, all.Took)
 	inherit(&own.Two, all.Two)
 	inherit(&own.Lost, all.Lost)
 	inherit(&own.Kept, all.Kept)
 	inherit(&own.Fails, all.Fails)
-	own.Skip = own.Skip || all.Skip
+	if !known {
+		own.Skip = all.Skip
+	}
 	return own
 }
 
