@@ -119,8 +119,12 @@ func (p *play) takeover() time.Duration {
 
 // start brings both directors up and waits for the preferred one to be master.
 func (p *play) start() error {
+	least := time.Duration(0)
+	if p.src.paired() {
+		least = p.takeover() + time.Second // for a second master to show
+	}
 	err := p.act(deed{
-		name: "both directors start", heir: true, first: true,
+		name: "both directors start", heir: true, first: true, least: least,
 		do: func() error {
 			for _, d := range p.stage.directors {
 				if err := d.start(); err != nil {

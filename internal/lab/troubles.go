@@ -23,7 +23,7 @@ func (p *play) realServers() error {
 	for _, vs := range p.cfg.VirtualServers {
 		for _, rs := range vs.Servers {
 			name := fmt.Sprintf("real server %s:%d", rs.Addr, rs.Port)
-			if why := p.untroubled(rs); why != "" {
+			if why := p.untroubled(vs, rs); why != "" {
 				p.leave(name+" dies", "%s", why)
 				continue
 			}
@@ -40,13 +40,15 @@ func (p *play) realServers() error {
 }
 
 // untroubled says why a real server is not played, "" if it is.
-func (p *play) untroubled(rs *confparse.RealServer) string {
+func (p *play) untroubled(vs *confparse.VirtualServer, rs *confparse.RealServer) string {
 	m := p.stage.servers[rs.Addr]
 	switch {
 	case m == nil || m.host == nil:
 		return "it stands on a director"
 	case !slices.ContainsFunc(rs.Checkers, func(c *confparse.Checker) bool { return notices(c, rs) }):
 		return "no check asks it over the network"
+	case !p.serverIs(vs, rs, true):
+		return "the daemon does not say that it is in: see keepgo check"
 	case noticeTime(rs) > longestNotice:
 		return fmt.Sprintf("its checks take up to %v to notice", noticeTime(rs))
 	}
@@ -116,7 +118,7 @@ func (p *play) allDown() error {
 		return nil
 	}
 	i := slices.IndexFunc(p.cfg.VirtualServers, func(vs *confparse.VirtualServer) bool {
-		return len(vs.Servers) > 0 && !slices.ContainsFunc(vs.Servers, func(rs *confparse.RealServer) bool { return p.untroubled(rs) != "" })
+		return len(vs.Servers) > 0 && !slices.ContainsFunc(vs.Servers, func(rs *confparse.RealServer) bool { return p.untroubled(vs, rs) != "" })
 	})
 	if i < 0 {
 		p.leave(name, "no service has checks on all its servers that would notice in time")
