@@ -70,12 +70,12 @@ var timerCases = []kase{
 		stop()
 		s.speaks(time.Now())
 	}},
-	{name: "preempt_delay", conf: quick + "priority 200\npreempt_delay 2\n", play: func(s *stand) {
+	{name: "preempt_delay", conf: quick + "priority 200\npreempt_delay 5\n", play: func(s *stand) {
 		s.backup(calm(254))
 		first := time.Now()
 		defer s.keep(pdu{priority: 100, interval: 30}, quickInterval)()
 		// The last advert that postpones came within 100 ms before the delay's end.
-		s.within("it preempts", s.speaks(first).At.Sub(first), 1900*ms+966*ms)
+		s.within("it preempts", s.speaks(first).At.Sub(first), 4900*ms+966*ms)
 	}},
 	{name: "preempt_delay does not wait for a dead master", conf: quick + "priority 200\npreempt_delay 30\n", play: takesOverAfter(pdu{priority: 254}, 322*ms)},
 	{name: "equal priority is a master", conf: quick + "priority 100\n", play: func(s *stand) {
