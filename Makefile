@@ -7,7 +7,7 @@ GO ?= go
 # with an emulator to boot it in.
 PACKAGES = keepalived ipvsadm iproute2 nftables kmod qemu-system-x86 linux-image-amd64 busybox-static
 
-.PHONY: build man deb test tools vet
+.PHONY: bench build man deb test tools vet
 
 # Without cgo: static, and able to give privileges away.
 build:
@@ -24,6 +24,11 @@ deb:
 
 test: tools vet
 	$(GO) test -timeout 20m ./...
+
+# How fast it is, beside keepalived; as root. BENCH="--quick" takes six minutes,
+# BENCH="--help" says what else there is, docs/performance.md what it means.
+bench: tools
+	$(GO) run ./integration/bench $(BENCH)
 
 vet:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }

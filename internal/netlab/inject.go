@@ -69,6 +69,18 @@ func (i *Injector) Flood(frames [][]byte, perSecond int, during time.Duration) (
 	return sent, nil
 }
 
+// Burst puts frames on the cable once, as fast as it goes.
+func (i *Injector) Burst(frames [][]byte) error {
+	for sent := 0; sent < len(frames); {
+		n, err := i.batch(frames, sent, min(len(frames)-sent, floodBatch))
+		if err != nil {
+			return err
+		}
+		sent += n
+	}
+	return nil
+}
+
 // mmsghdr is struct mmsghdr of sendmmsg(2).
 type mmsghdr struct {
 	unix.Msghdr

@@ -1,0 +1,130 @@
+// Command bench measures keepgo and Debian's keepalived one after the other, on
+// the same generated configurations, in network namespaces that it makes. It
+// prints a table and, with --json, writes every figure. docs/performance.md
+// says what each means.
+//
+// Figures of two runs are not to be compared, only those of one table: the
+// daemons take turns, so that both meet the same noise of the machine.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+func main() {
+	var o options
+	flag.BoolVar(&o.quick, "quick", false, "one turn of each daemon and short times: under six minutes")
+	flag.IntVar(&o.turns, "turns", 3, "how many times each daemon runs each scene")
+	flag.StringVar(&o.json, "json", "", "file for every figure")
+	flag.StringVar(&o.keepgo, "keepgo", "", "binary to measure; it is built if none is named")
+	flag.StringVar(&o.only, "only", ".", "regular expression: scenes to run")
+	flag.StringVar(&o.daemons, "daemons", "keepalived,keepgo", "which daemons take turns")
+	flag.Parse()
+	if err := run(&o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the command line.
+type options struct {
+	quick   bool
+	turns   int
+	json    string
+	keepgo  string
+	only    string
+	daemons string
+}
+
+// few chooses between the number for a whole run and the one for a quick run.
+func (o *options) few(whole, quick int) int {
+	if o.quick {
+		return quick
+	}
+	return whole
+}
+
+func run(o *options) error {
+	if os.Getuid() != 0 {
+		return fmt.Errorf("needs root: it makes network namespaces")
+	}
+	only, err := regexp.Compile(o.only)
+	if err != nil {
+		return fmt.Errorf("--only: %w", err)
+	}
+	if o.quick {
+		o.turns = 1
+	}
+	if o.keepgo == "" {
+		dir, err := os.MkdirTemp("", "keepgo-bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		o.keepgo = filepath.Join(dir, "keepgo")
+		if out, err := exec.Command("go", "build", "-o", o.keepgo, "keepgo/cmd/keepgo").CombinedOutput(); err != nil {
+			return fmt.Errorf("building keepgo: %w\n%s", err, out)
+		}
+	}
+	r := &report{begin: time.Now(), load: loadAverage(), figures: map[string]map[daemon]*figures{}}
+	for _, s := range scenes {
+		if only.MatchString(s.name) {
+			o.play(s, r)
+		}
+	}
+	r.ended, r.loadEnd = time.Now(), loadAverage()
+	r.print(os.Stdout)
+	if o.json == "" {
+		return nil
+	}
+	return r.write(o.json)
+}
+
+// play lets the daemons take turns: A B A B.
+func (o *options) play(s scene, r *report) {
+	for range o.turns {
+		for name := range strings.SplitSeq(o.daemons, ",") {
+			d := daemon(name)
+			switch {
+			case s.bare && d != ours, s.alone != "" && d == theirs:
+				continue
+			case s.bare:
+				d = bare
+			}
+			begin := time.Now()
+			err := s.turn(o, r, d)
+			fmt.Fprintf(os.Stderr, "%-24s %-10s %6.1f s", s.name, d, time.Since(begin).Seconds())
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "  %v", err)
+				r.troubles = append(r.troubles, fmt.Sprintf("%s, %s: %v", s.name, d, err))
+			}
+			fmt.Fprintln(os.Stderr)
+		}
+	}
+}
+
+// scene is a configuration and what is measured with it.
+type scene struct {
+	name  string
+	links int    // interfaces of the director
+	bare  bool   // no daemon: what the machine itself takes
+	alone string // why keepalived does not play
+	play  func(*rig) error
+}
+
+// turn plays the scene once in a lab of its own.
+func (s *scene) turn(o *options, r *report, d daemon) error {
+	g, err := newRig(o, r, d, s.links)
+	if err != nil {
+		return err
+	}
+	err = s.play(g)
+	return g.close(err)
+}

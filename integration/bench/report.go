@@ -1,0 +1,176 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// figures are what was measured of one thing.
+type figures []float64
+
+// at is a quantile, 0 the least and 1 the greatest.
+func (f figures) at(q float64) float64 {
+	if len(f) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(f))
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+// report holds every figure.
+type report struct {
+	begin, ended  time.Time
+	load, loadEnd string
+	figures       map[string]map[daemon]*figures
+	troubles      []string
+}
+
+func (r *report) note(key string, d daemon, value float64) {
+	if r.figures[key] == nil {
+		r.figures[key] = map[daemon]*figures{}
+	}
+	if r.figures[key][d] == nil {
+		r.figures[key][d] = &figures{}
+	}
+	*r.figures[key][d] = append(*r.figures[key][d], value)
+}
+
+// row is a line of the table.
+type row struct {
+	key   string // of the figures
+	title string
+	unit  string
+	q     float64 // the quantile that counts: 0.5, 0.99 or 1
+	goal  float64 // what keepgo is to reach; NaN if to be no worse than keepalived
+	more  bool    // more is better
+	limit string  // the bare loop that does the same without a daemon
+}
+
+// loadAverage is what else runs on the machine, proc_loadavg(5).
+func loadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(strings.Fields(string(b))[:3], " ")
+}
+
+func version(argv ...string) string {
+	out, _ := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	line, _, _ := strings.Cut(string(out), "\n")
+	return line
+}
+
+func (r *report) print(w io.Writer) {
+	fmt.Fprintf(w, "%s, %s, %d processors, load %s at the beginning and %s at the end, %s\n\n", r.begin.UTC().Format("2006-01-02"),
+		version("uname", "-sr"), runtime.NumCPU(), r.load, r.loadEnd, version("keepalived", "-v"))
+	fmt.Fprintln(w, "| measure | unit | keepalived median / p99 / max | keepgo median / p99 / max | ratio | bare loop | goal | met |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")
+	for i := range rows {
+		r.line(w, &rows[i])
+	}
+	for _, t := range r.troubles {
+		fmt.Fprintf(w, "\nnot measured: %s\n", t)
+	}
+}
+
+// line prints a row that was measured. The ratio is of the quantile that
+// counts, which the title names if it is not the median.
+func (r *report) line(w io.Writer, k *row) {
+	their, our := r.of(k.key, theirs), r.of(k.key, ours)
+	if len(their)+len(our) == 0 {
+		return
+	}
+	limit := "–"
+	if k.limit != "" {
+		limit = number(r.of(k.limit, bare).at(k.q))
+	}
+	goal, met := k.verdict(their, our)
+	fmt.Fprintf(w, "| %s%s | %s | %s | %s | %s | %s | %s | %s |\n", k.title, map[float64]string{0.99: ", p99", 1: ", max"}[k.q], k.unit,
+		their, our, number(our.at(k.q)/their.at(k.q)), limit, goal, met)
+}
+
+// verdict is the goal in words, and whether it is met.
+func (k *row) verdict(their, our figures) (goal, met string) {
+	limit := k.goal
+	goal = "≤ " + number(limit)
+	if k.more {
+		goal = "≥ " + number(limit)
+	}
+	if math.IsNaN(limit) {
+		limit, goal = their.at(k.q), "keepalived's"
+	}
+	value := our.at(k.q)
+	switch {
+	case math.IsNaN(value) || math.IsNaN(limit):
+		return goal, "–"
+	case k.more && value >= limit, !k.more && value <= limit:
+		return goal, "yes"
+	}
+	return goal, "no"
+}
+
+func (r *report) of(key string, d daemon) figures {
+	if f := r.figures[key][d]; f != nil {
+		return *f
+	}
+	return nil
+}
+
+// String is the median, the 99th percentile and the greatest.
+func (f figures) String() string {
+	if len(f) == 0 {
+		return "–"
+	}
+	if len(f) == 1 {
+		return number(f[0])
+	}
+	return number(f.at(0.5)) + " / " + number(f.at(0.99)) + " / " + number(f.at(1))
+}
+
+// number has three digits that count.
+func number(v float64) string {
+	switch a := math.Abs(v); {
+	case math.IsNaN(v):
+		return "–"
+	case a >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case a >= 10:
+		return fmt.Sprintf("%.1f", v)
+	case a >= 0.9 && a < 1.1:
+		return fmt.Sprintf("%.4f", v)
+	case a >= 1:
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.3f", v)
+}
+
+// write writes every figure as JSON.
+func (r *report) write(file string) error {
+	type entry struct {
+		Measure, Title, Unit string
+		Figures              map[daemon]*figures
+	}
+	doc := struct {
+		Begin, End      time.Time
+		Load, LoadAtEnd string
+		Measures        []entry
+		Troubles        []string
+	}{Begin: r.begin, End: r.ended, Load: r.load, LoadAtEnd: r.loadEnd, Troubles: r.troubles}
+	for _, k := range rows {
+		doc.Measures = append(doc.Measures, entry{k.key, k.title, k.unit, r.figures[k.key]})
+	}
+	b, err := json.MarshalIndent(doc, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(b, '\n'), 0o644)
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// steady runs masters for a time, and takes the rhythm of their adverts, the
+// processor time they cost, and the memory.
+func steady(instances int, interval time.Duration, whole, quick int) func(*rig) error {
+	return func(g *rig) error {
+		s := &shape{instances: instances, interval: interval, priority: 255, vips: 1}
+		if err := g.masters(s); err != nil {
+			return err
+		}
+		before, err := g.cpu("vrrp")
+		if err != nil {
+			return err
+		}
+		during := time.Duration(g.few(whole, quick)) * time.Second
+		g.ring.forget()
+		rest(during)
+		after, err := g.cpu("vrrp")
+		if err != nil {
+			return err
+		}
+		g.rhythm(s, g.ring.take(), during, after-before)
+		pss, err := g.pss("vrrp")
+		g.note(fmt.Sprintf("pss %d", instances), pss)
+		if err != nil {
+			return err
+		}
+		return g.stop()
+	}
+}
+
+// masters starts the director and waits until all instances speak, and its
+// announcements are over.
+func (g *rig) masters(s *shape) error {
+	if err := g.start(s.String()); err != nil {
+		return err
+	}
+	begin := wall()
+	if err := g.until("all instances speak", func() bool { return len(announced(g.ring.take(), begin)) >= s.instances }); err != nil {
+		return err
+	}
+	rest(1500 * time.Millisecond) // the second round comes after garp_master_delay
+	return nil
+}
+
+func (g *rig) rhythm(s *shape, frames []frame, during, cpu time.Duration) {
+	key := fmt.Sprintf("%d at %v", s.instances, s.interval)
+	last, sent := map[voice]time.Duration{}, 0
+	for _, f := range frames {
+		if !f.advert() {
+			continue
+		}
+		sent++
+		v := voice{f.link, f.vrid}
+		if before, ok := last[v]; ok {
+			g.note("jitter "+key, math.Abs(millis(f.at-before-s.interval)))
+		}
+		last[v] = f.at
+	}
+	g.note("sent "+key, float64(sent)/(float64(s.instances)*float64(during)/float64(s.interval)))
+	g.note("cpu "+key, millis(cpu)/float64(sent)*1000)
+}
+
+// receive takes what hearing adverts costs a backup.
+func receive(g *rig) error {
+	s := &shape{instances: 500, interval: 100 * time.Millisecond, priority: 100, vips: 1}
+	sp := g.speak(voices(s.instances), s.interval)
+	if err := g.start(s.String()); err != nil {
+		return err
+	}
+	if err := g.backup(s); err != nil {
+		return err
+	}
+	before, err := g.cpu("vrrp")
+	if err != nil {
+		return err
+	}
+	g.ring.forget()
+	rest(time.Duration(g.few(10, 5)) * time.Second)
+	after, err := g.cpu("vrrp")
+	if err != nil {
+		return err
+	}
+	heard := 0
+	for _, f := range g.ring.take() {
+		if f.sent && !f.arp {
+			heard++
+		}
+		if f.advert() {
+			return fmt.Errorf("the director took over although its master spoke")
+		}
+	}
+	g.note("cpu heard", millis(after-before)/float64(heard)*1000)
+	if _, err := sp.end(); err != nil {
+		return err
+	}
+	return g.stop()
+}
+
+// lives starts and stops a director that owns its address.
+func lives(g *rig) error {
+	s := &shape{instances: 1, interval: time.Second, priority: 255, vips: 1}
+	for range g.few(10, 8) {
+		g.ring.forget()
+		begin := wall()
+		if err := g.start(s.String()); err != nil {
+			return err
+		}
+		first, err := g.advertAt(func(f *frame) bool { return f.priority == 255 })
+		if err != nil {
+			return err
+		}
+		g.note("first advert", millis(first-begin))
+		rest(300 * time.Millisecond)
+		begin = wall()
+		if err := g.proc.Signal(syscall.SIGTERM); err != nil {
+			return err
+		}
+		<-g.proc.Done()
+		g.note("gone", millis(wall()-begin))
+		zero, err := g.advertAt(func(f *frame) bool { return f.priority == 0 })
+		if err != nil {
+			return err
+		}
+		g.note("priority 0", millis(zero-begin))
+		if err := g.until("no process is left", func() bool { return len(g.dir.PIDs()) == 0 }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// advertAt waits for an advert of the director.
+func (g *rig) advertAt(ok func(*frame) bool) (at time.Duration, err error) {
+	err = g.until("an advert comes", func() bool {
+		frames := g.ring.take()
+		for i := range frames {
+			if frames[i].advert() && ok(&frames[i]) {
+				at = frames[i].at
+				return true
+			}
+		}
+		return false
+	})
+	return at, err
+}
+
+// reload gives one of 2,000 instances another address.
+func reload(g *rig) error {
+	s := &shape{instances: 2000, interval: time.Second, priority: 255, vips: 1}
+	if err := g.masters(s); err != nil {
+		return err
+	}
+	watch, err := g.addrs()
+	if err != nil {
+		return err
+	}
+	defer watch.close()
+	for range g.few(3, 2) {
+		g.ring.forget()
+		rest(1100 * time.Millisecond)
+		kind := uint16(unix.RTM_NEWADDR)
+		if s.changed = 1 - s.changed; s.changed == 0 {
+			kind = unix.RTM_DELADDR
+		}
+		if err := g.write(s.String()); err != nil {
+			return err
+		}
+		begin := wall()
+		if err := g.proc.Signal(syscall.SIGHUP); err != nil {
+			return err
+		}
+		at, err := watch.count(kind, 1)
+		if err != nil {
+			return err
+		}
+		g.note("reload seen", millis(at-begin))
+		rest(2500 * time.Millisecond)
+		g.longestGap(s)
+	}
+	pss, err := g.pss("vrrp")
+	g.note("pss reloaded", pss)
+	if err != nil {
+		return err
+	}
+	return g.stop()
+}
+
+// longestGap is how many intervals lie between two adverts of one router, at
+// most.
+func (g *rig) longestGap(s *shape) {
+	last, gap := map[voice]time.Duration{}, time.Duration(0)
+	for _, f := range g.ring.take() {
+		if v := (voice{f.link, f.vrid}); f.advert() {
+			if before, ok := last[v]; ok {
+				gap = max(gap, f.at-before)
+			}
+			last[v] = f.at
+		}
+	}
+	g.note("reload gap", float64(gap)/float64(s.interval))
+}
