@@ -36,7 +36,8 @@ func (s *web) also(w *world, addr string) {
 	w.t.Helper()
 	ln := must(s.host.Listen("tcp", addr))(w.t)
 	code := s.code
-	s.srv = &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+	s.srv = &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Peer", r.RemoteAddr)
 		rw.WriteHeader(code)
 		io.WriteString(rw, s.host.Name)
 	})}

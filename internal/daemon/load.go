@@ -12,6 +12,7 @@ import (
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
 	"keepgo/internal/advice"
+	"keepgo/internal/lb"
 )
 
 // faults is what was found in a configuration.
@@ -102,11 +103,23 @@ func (p *parent) vet(cfg *confparse.Config, list syntax.ErrorList) faults {
 	for _, err := range append(vetScripts(cfg), readKeys(cfg)...) {
 		p.log.printf("%v", err)
 	}
-	return faults(list)
+	return faults(append(list, beyond(cfg)...))
+}
+
+// beyond is what nftables cannot do of a file that asks for them, which is a
+// fault of the file. It is logged when the file is put in force, or refused.
+func beyond(cfg *confparse.Config) (list syntax.ErrorList) {
+	if cfg.Global.DataPlane == confparse.PlaneNFTables {
+		_, list = lb.Build(cfg)
+	}
+	return list
 }
 
 // override gives what the command line says a place in the configuration.
 func (o Options) override(g *confparse.Global) {
+	if o.DataPlane != nil {
+		g.DataPlane = *o.DataPlane
+	}
 	if o.SNMP {
 		g.SNMP.VRRP, g.SNMP.Checker, g.SNMP.RFCv2, g.SNMP.RFCv3 = true, true, true, true
 	}

@@ -226,6 +226,9 @@ func (p *parent) reload() {
 		return
 	}
 	if n := faults.news(p.known); n > 0 {
+		for _, e := range beyond(cfg) {
+			p.log.printf("%v", e)
+		}
 		p.log.printf("Reload refused: %d new faults in %s; the running configuration goes on", n, p.opts.File)
 		p.noteDaemon("RELOAD_REFUSED", "%d new faults in %s; keepgo check tells them", n, p.opts.File)
 		return
@@ -322,9 +325,6 @@ func (p *parent) planHA() *ha.Plan {
 
 // planLB plans the LVS half and logs what cannot be done.
 func (p *parent) planLB() *lb.Plan {
-	if p.opts.DataPlane != nil {
-		p.cfg.Global.DataPlane = *p.opts.DataPlane
-	}
 	plan, problems := lb.Build(p.cfg)
 	plan.Orders = p.serverOrders()
 	for _, problem := range problems {

@@ -22,15 +22,16 @@ type plane struct {
 	lack string    // why there is neither
 	auto bool      // nobody asked for the one that it is
 
-	neigh *neigh.Door                   // with nft, of servers by DR; nil until needed
-	told  map[ipvsctl.ServiceKey]string // schedulers that another one stands in for
-	mark  *nft.Marks                    // gives addresses of groups their marks; nil until needed
+	neigh  *neigh.Door                   // with nft, of servers by DR; nil until needed
+	warned map[string]bool               // of forwarding that is off
+	told   map[ipvsctl.ServiceKey]string // schedulers that another one stands in for
+	mark   *nft.Marks                    // gives addresses of groups their marks; nil until needed
 }
 
 // newPlane opens what the configuration asks for. That a kernel can do nothing
 // is no error: checks are useful without.
 func newPlane(kind confparse.DataPlane, log func(string, ...any)) (*plane, error) {
-	p := &plane{log: log, auto: kind == confparse.PlaneAuto, told: map[ipvsctl.ServiceKey]string{}}
+	p := &plane{log: log, auto: kind == confparse.PlaneAuto, told: map[ipvsctl.ServiceKey]string{}, warned: map[string]bool{}}
 	if kind != confparse.PlaneNFTables {
 		var err error
 		p.ipvs, err = openIPVS(genl.Options{Report: func(ev genl.Event) { log("%s", ev) }})
@@ -52,17 +53,23 @@ func newPlane(kind confparse.DataPlane, log func(string, ...any)) (*plane, error
 		log("%v; health checks run all the same", err)
 		return p, nil
 	}
-	p.forwarding()
 	return p, nil
 }
 
-// forwarding warns where the kernel would not pass on what nftables translated.
-func (p *plane) forwarding() {
-	for _, key := range []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"} {
-		if b, err := os.ReadFile("/proc/sys/" + key); err == nil && strings.TrimSpace(string(b)) == "0" {
-			name := strings.ReplaceAll(key, "/", ".")
-			p.log("%s is 0: packets of NAT do not pass this host; set it with sysctl -w %s=1", name, name)
-		}
+// forwarding warns where the kernel would not pass on what nftables translated
+// for a service, once a family.
+func (p *plane) forwarding(k ipvsctl.ServiceKey, e ipvsctl.Entry) {
+	key := "net/ipv4/ip_forward"
+	if k.IPv6 {
+		key = "net/ipv6/conf/all/forwarding"
+	}
+	if e.Direct() || p.warned[key] {
+		return
+	}
+	p.warned[key] = true
+	if b, err := os.ReadFile("/proc/sys/" + key); err == nil && strings.TrimSpace(string(b)) == "0" {
+		name := strings.ReplaceAll(key, "/", ".")
+		p.log("%s is 0: packets of NAT do not pass this host; set it with sysctl -w %s=1", name, name)
 	}
 }
 
@@ -137,6 +144,7 @@ func (p *plane) balance(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) map
 			e.Service.Scheduler = p.without(k, e.Service.Scheduler)
 			changed[k] = e
 		}
+		p.forwarding(k, e)
 		if e.Direct() && p.neigh == nil {
 			p.follow()
 		}
