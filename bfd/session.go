@@ -61,7 +61,9 @@ func (s *Session) Expired() time.Duration { return s.expired }
 
 // Excused reports whether the session is not up because the other end's operator
 // wants it so: nothing is wrong with the path.
-func (s *Session) Excused() bool { return s.state != Up && s.remote.State == AdminDown && s.remote.Mine != 0 }
+func (s *Session) Excused() bool {
+	return s.state != Up && s.remote.State == AdminDown && s.remote.Mine != 0
+}
 
 // Next is when Due has something to do.
 func (s *Session) Next() Time { return min(s.transmit, s.detect, s.forget) }

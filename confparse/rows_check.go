@@ -25,11 +25,7 @@ func checkRow(kind CheckKind) row[server] {
 		sv.checks = append(sv.checks, c)
 		return c
 	}, checkDocs[kind])
-	rw = rw.since(checkReleases[kind].first)
-	if kind == BFDCheck {
-		return rw.notYet()
-	}
-	return rw
+	return rw.since(checkReleases[kind].first)
 }
 
 // newCheck makes what a checker block fills.

@@ -24,16 +24,13 @@ func processRows() []row[globals] {
 		field("shutdown_script_timeout", seconds(1, 1000).or(10), func(g *G) *time.Duration { return &g.ShutdownTimeout }, "How long shutdown_script may run.").since("2.1.0"),
 		field("max_auto_priority", optional(number[int](-1, 99), 99).or(0), func(g *G) *int { return &g.MaxAutoPriority }, "How far a late process may raise its real-time priority; without a number to the highest.").since("2.1.0"),
 		field("min_auto_priority_delay", ticks("<USECS>", time.Microsecond, 1, 10000000).or(1000000), func(g *G) *time.Duration { return &g.MinAutoPriorityDelay }, "How late a process must be to raise it.").since("2.1.0"),
-		field("process_names", flag(), func(g *G) *bool { return &g.ProcessNames }, "Gives the children names of their own.").without("the processes always have the names keepalived_vrrp and keepalived_ipvs").since("2.0.16"),
+		field("process_names", flag(), func(g *G) *bool { return &g.ProcessNames }, "Gives the children names of their own.").without("the processes always have the names keepalived_vrrp, keepalived_ipvs and keepalived_bfd").since("2.0.16"),
 		field("process_name", processName().or("unchanged"), func(g *G) *string { return &g.Parent.Name }, "The name of the parent process.").since("2.0.16"),
 	}
 	rows = append(rows, childRows("vrrp", "VRRP", "1.1.0", func(g *G) *Process { return &g.VRRP })...)
 	rows = append(rows, childRows("checker", "checker", "1.1.0", func(g *G) *Process { return &g.Checker })...)
 	rows = append(rows, field("checker_process_name", processName(), func(g *G) *string { return &g.Checker.Name }, "The name of the checker process.").old("lvs_process_name").since("2.0.16"))
-	for _, rw := range childRows("bfd", "BFD", "2.0.0", func(g *G) *Process { return &g.BFD }) {
-		rows = append(rows, rw.notYet())
-	}
-	return rows
+	return append(rows, childRows("bfd", "BFD", "2.0.0", func(g *G) *Process { return &g.BFD })...)
 }
 
 // childRows are the keywords of one child.

@@ -41,7 +41,7 @@ func topLevel() *block[document] {
 		nested("vrrp_track_process", "<NAME> { ... }", keywords(trackProcessRows()), trackProcess, "Processes that decide about instances.").in("defined anywhere in the file").since("2.0.11"),
 		file("track_file", trackFileRows()).since("2.1.0"),
 		file("track_file", released(trackFileRows(), "2.0.0", releases{"file": "2.0.0", "weight": "2.0.0", "init_file": "2.0.0"})).old("vrrp_track_file").since("2.0.0"),
-		nested("bfd_instance", "<NAME> { ... }", keywords(bfdRows()), bfdInstance, "A BFD session.").in("up to 31 characters").notYet().since("2.0.0"),
+		nested("bfd_instance", "<NAME> { ... }", keywords(bfdRows()), bfdInstance, "A BFD session.").in("up to 31 characters").since("2.0.0"),
 		nested("SSL", "{ ... }", keywords(tlsRows()), func(_ *stmt, d *D) *TLS { return &d.cfg.TLS }, "The TLS identity of the checks.").since("1.1.0"),
 	}, topRows(func(d *D) *globals { return d.globals }))
 }

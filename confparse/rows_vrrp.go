@@ -257,7 +257,7 @@ func trackLists[T any](at func(*T) *tracks) []row[T] {
 		named("track_script", "vrrp_script", "<SCRIPT>", 253, func(t *tracks) *[]Track { return t.scripts }, "Scripts that must succeed.").since("1.1.13"),
 		named("track_file", "track_file", "<FILE>", 254, func(t *tracks) *[]Track { return t.files }, "Files whose number changes the priority.").since("2.0.0"),
 		named("track_process", "vrrp_track_process", "<PROCESS>", 254, func(t *tracks) *[]Track { return t.processes }, "Processes that must run.").since("2.0.11"),
-		named("track_bfd", "bfd_instance", "<BFD>", 253, func(t *tracks) *[]Track { return t.bfds }, "BFD sessions that must be up.").notYet().since("2.0.0"),
+		named("track_bfd", "bfd_instance", "<BFD>", 253, func(t *tracks) *[]Track { return t.bfds }, "BFD sessions that must be up.").since("2.0.0"),
 	}
 }
 

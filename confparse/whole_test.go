@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"keepgo/confparse"
-	"keepgo/confparse/syntax"
 )
 
 // global reads lines of global_defs.
@@ -362,13 +361,5 @@ func TestLateDefaults(t *testing.T) {
 	}
 	if b.SMTPAlert || !b.IPv6 || b.Servers[0].Checkers[0].LogAll {
 		t.Errorf("%+v", b)
-	}
-}
-
-// TestOneNote: a block without effect is told of once, not once a line.
-func TestOneNote(t *testing.T) {
-	_, errs := load(t, "bfd_instance b {\nneighbor_ip 10.0.0.9\nmin_rx 10\nmultiplier 3\n}\n")
-	if n := errs.Count(syntax.Note); n != 1 {
-		t.Errorf("%d notes: %v", n, errs)
 	}
 }

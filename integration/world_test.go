@@ -196,7 +196,7 @@ func (d *director) configure(text string) {
 func (d *director) start(more ...string) {
 	d.w.t.Helper()
 	argv := []string{"-n", "-l", "-D", "-f", d.conf}
-	for i, opt := range []string{"-p", "-r", "-c"} {
+	for i, opt := range []string{"-p", "-r", "-c", "-b"} {
 		argv = append(argv, opt, d.pidFiles()[i])
 	}
 	argv = append(argv, more...)
@@ -208,10 +208,10 @@ func (d *director) start(more ...string) {
 	d.proc = must(d.Start(argv...))(d.w.t)
 }
 
-// pidFiles are those of the parent, the VRRP and the checker process.
+// pidFiles are those of the parent, the VRRP, the checker and the BFD process.
 func (d *director) pidFiles() []string {
 	base := filepath.Join(d.w.lab.Dir, d.Name)
-	return []string{base + ".pid", base + "_vrrp.pid", base + "_checkers.pid"}
+	return []string{base + ".pid", base + "_vrrp.pid", base + "_checkers.pid", base + "_bfd.pid"}
 }
 
 // stop ends the daemon as its service manager would, and waits for it.

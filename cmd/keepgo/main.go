@@ -28,7 +28,7 @@ func main() {
 // run is main with its world as arguments. It returns the exit status.
 func run(args []string, out, errs io.Writer) int {
 	switch name := filepath.Base(args[0]); name {
-	case daemon.VRRPProcess, daemon.LVSProcess:
+	case daemon.VRRPProcess, daemon.LVSProcess, daemon.BFDProcess:
 		return daemon.RunChild(name)
 	case "keepalived":
 		return runDaemon(args[1:], out, errs)

@@ -13,6 +13,7 @@ const (
 	parentName  = "keepalived"
 	VRRPProcess = "keepalived_vrrp"
 	LVSProcess  = "keepalived_ipvs"
+	BFDProcess  = "keepalived_bfd"
 )
 
 // childFD is where a child finds its end of the link to its parent.
@@ -30,10 +31,7 @@ func RunChild(name string) int {
 	defer up.close()
 	up.in = bereaved(up.in)
 	passSignals(up)
-	run := runVRRP
-	if name == LVSProcess {
-		run = runLVS
-	}
+	run := map[string]func(*link[fromChild, toChild]) error{VRRPProcess: runVRRP, LVSProcess: runLVS, BFDProcess: runBFD}[name]
 	defer os.Remove(os.Getenv(willVar)) // it is for who takes over from the living
 	if err := run(up); err != nil {
 		up.send(fromChild{Log: fmt.Sprintf("%s: %v", name, err)})

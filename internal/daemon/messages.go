@@ -24,6 +24,8 @@ type toChild struct {
 	Script    *scriptResult   // a tracked script ended
 	Files     map[string]int  // with HA, with LB or alone: numbers in tracked files, by name
 	Processes map[string]bool // with HA or alone: tracked processes that are as they should be, by name
+	BFD       *[]bfdPlan      // sessions of the BFD process
+	Sessions  map[string]bool // with HA or alone: BFD sessions that are up, by name
 	Monitor   bool            // with HA: log every address that comes and goes (-a)
 	Orders    *childOrders    // what operators say now
 	Report    bool            // send a Report
@@ -61,6 +63,7 @@ type fromChild struct {
 	Masters []string
 	// Sequence is what its Instance may count up to before it tells again.
 	Sequence *sequence
+	BFD      *bfdNews
 	Log      string
 	Detail   bool         // with Log: for -D alone
 	Signal   unix.Signal  // the process got it, but the parent is who can obey

@@ -31,24 +31,26 @@ type parent struct {
 	log    *logger
 	events chan func()
 
-	cfg     *confparse.Config
-	scope   scope
-	pids    pidFiles
-	manager *manager
-	tellers map[string]teller // of the configuration in force, and of the one before: what a reload takes away is told by it
-	known   map[string]bool   // faults of the configuration in force
-	vrrp    *child
-	lvs     *child
-	masters map[string]bool   // instances that are MASTER, for a replaced process
-	counted map[string]uint32 // the sequence numbers of auth_type AH that may be used, by instance
-	servers *lb.State         // what the LVS process knew last, for a replaced one
-	tracked *tracker
-	files   *watch.Files
-	numbers map[string]int // in the tracked files, by name
-	procs   *watch.Processes
-	running map[string]bool // tracked processes that are as they should be, by name
-	outlet  *notify.Outlet
-	scripts *notify.Queue
+	cfg      *confparse.Config
+	scope    scope
+	pids     pidFiles
+	manager  *manager
+	tellers  map[string]teller // of the configuration in force, and of the one before: what a reload takes away is told by it
+	known    map[string]bool   // faults of the configuration in force
+	vrrp     *child
+	lvs      *child
+	bfd      *child
+	masters  map[string]bool   // instances that are MASTER, for a replaced process
+	counted  map[string]uint32 // the sequence numbers of auth_type AH that may be used, by instance
+	servers  *lb.State         // what the LVS process knew last, for a replaced one
+	tracked  *tracker
+	files    *watch.Files
+	numbers  map[string]int // in the tracked files, by name
+	procs    *watch.Processes
+	running  map[string]bool // tracked processes that are as they should be, by name
+	sessions map[string]bool // BFD sessions that are up, by name
+	outlet   *notify.Outlet
+	scripts  *notify.Queue
 
 	life        context.Context // of the notification scripts; ends when those of the stop have had their time
 	kill        context.CancelFunc
@@ -77,14 +79,15 @@ type parent struct {
 // Run is the main function of the daemon. It returns the exit status.
 func Run(o Options) int {
 	p := &parent{
-		opts:    o,
-		began:   time.Now(),
-		events:  make(chan func(), 16),
-		masters: map[string]bool{},
-		counted: map[string]uint32{},
-		numbers: map[string]int{},
-		running: map[string]bool{},
-		stopped: make(chan struct{}),
+		opts:     o,
+		began:    time.Now(),
+		events:   make(chan func(), 16),
+		masters:  map[string]bool{},
+		counted:  map[string]uint32{},
+		numbers:  map[string]int{},
+		running:  map[string]bool{},
+		sessions: map[string]bool{},
+		stopped:  make(chan struct{}),
 	}
 	p.life, p.kill = context.WithCancel(context.Background())
 	defer func() { p.pids.remove() }()
@@ -134,6 +137,7 @@ func (p *parent) prepare() (code int, err error) {
 func (p *parent) start() (err error) {
 	p.vrrp = newChild(p, VRRPProcess, p.pids.vrrp)
 	p.lvs = newChild(p, LVSProcess, p.pids.lvs)
+	p.bfd = newChild(p, BFDProcess, p.pids.bfd)
 	p.scripts = notify.NewQueue(p.runScript, p.log.printf)
 	p.tracked = newTracker(func(name string, ok bool, words string) {
 		p.events <- func() { p.scriptEnded(name, ok, words) }
@@ -270,6 +274,7 @@ func (p *parent) apply() {
 	p.outlet.Apply(notify.OptionsOf(&p.cfg.Global, p.umask()))
 	p.export()
 	loadIPVS(p.cfg, vrrp)
+	p.bfd.need(len(p.cfg.BFDs) > 0 && !p.opts.NoBFD)
 	p.vrrp.need(vrrp)
 	p.lvs.need(lvs)
 	p.heir = false
@@ -286,15 +291,19 @@ func needsLVS(cfg *confparse.Config) bool {
 
 // plan is what a child starts or goes on with.
 func (p *parent) plan(c *child, replaced bool) []toChild {
-	if c == p.lvs {
-		m := toChild{LB: p.planLB(), Files: maps.Clone(p.numbers)}
+	switch c {
+	case p.bfd:
+		plans := planBFD(p.cfg)
+		return []toChild{{BFD: &plans}}
+	case p.lvs:
+		m := toChild{LB: p.planLB(), Files: p.numbersFor(p.cfg)}
 		if !c.ready { // a process that died before left a state, and a table to go on with
 			m.State = p.servers
 			m.Flush = p.cfg.Global.LVSFlush && p.servers == nil
 		}
 		return []toChild{m}
 	}
-	m := toChild{HA: p.planHA(), Monitor: p.opts.LogAddresses, States: stateFile(p.opts), Processes: maps.Clone(p.running)}
+	m := toChild{HA: p.planHA(), Monitor: p.opts.LogAddresses, States: stateFile(p.opts), Processes: maps.Clone(p.running), Sessions: maps.Clone(p.sessions)}
 	if !c.ready {
 		m.Sequences = maps.Clone(p.counted)
 	}
@@ -365,6 +374,8 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.Server != nil:
 		p.noteServer(m.Server, m.Why)
 		p.server(m.Server)
+	case m.BFD != nil:
+		p.sessionIs(*m.BFD)
 	case m.Report != nil:
 		p.reported(c, m.Report)
 	case m.State != nil && c.needed:
@@ -389,8 +400,10 @@ func (p *parent) renamed(masters []string) {
 
 // completed tells when every child has its plan in force.
 func (p *parent) completed() {
-	if (p.vrrp.needed && !p.vrrp.ready) || (p.lvs.needed && !p.lvs.ready) {
-		return
+	for _, c := range []*child{p.vrrp, p.lvs, p.bfd} {
+		if c.needed && !c.ready {
+			return
+		}
 	}
 	if p.doing != "" {
 		p.log.printf("%s complete", p.doing)
@@ -407,6 +420,7 @@ func (p *parent) stop() {
 		p.log.printf("Told to stop twice: ending at once; addresses may be left standing")
 		p.vrrp.kill()
 		p.lvs.kill()
+		p.bfd.kill()
 		return
 	}
 	p.stopping = true
@@ -416,6 +430,7 @@ func (p *parent) stop() {
 	p.tracked.set(nil)
 	p.scripts.Hurry()
 	p.outlet.Terminate() // keepalived's readers get SIGTERM before the last lines
+	p.bfd.stop(false)
 	p.lvs.stop(p.opts.KeepIPVS)
 	p.vrrp.stop(p.opts.KeepVIPs)
 	p.ended()
@@ -424,7 +439,7 @@ func (p *parent) stop() {
 // ended ends the parent once no child is left.
 func (p *parent) ended() {
 	switch {
-	case p.vrrp.running() || p.lvs.running():
+	case p.vrrp.running() || p.lvs.running() || p.bfd.running():
 	case p.stopping:
 		close(p.stopped)
 	case p.leaves:

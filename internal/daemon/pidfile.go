@@ -111,7 +111,7 @@ func scopeOf(o Options, g *confparse.Global) scope {
 }
 
 // pidFiles are the files of the parent and its children.
-type pidFiles struct{ parent, vrrp, lvs *pidFile }
+type pidFiles struct{ parent, vrrp, lvs, bfd *pidFile }
 
 // createPIDFiles makes and locks all of them, so that a second daemon on the
 // same files does not start. Only a directory of our own is made.
@@ -120,7 +120,7 @@ func createPIDFiles(o Options) (pidFiles, error) {
 	for _, f := range []struct {
 		file **pidFile
 		path string
-	}{{&p.parent, o.PIDFile}, {&p.vrrp, o.VRRPPIDFile}, {&p.lvs, o.CheckersPIDFile}} {
+	}{{&p.parent, o.PIDFile}, {&p.vrrp, o.VRRPPIDFile}, {&p.lvs, o.CheckersPIDFile}, {&p.bfd, o.BFDPIDFile}} {
 		if rel, err := filepath.Rel(ownPIDDir, f.path); err == nil && filepath.IsLocal(rel) {
 			if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
 				p.remove()
@@ -138,7 +138,7 @@ func createPIDFiles(o Options) (pidFiles, error) {
 
 // remove deletes those that were made.
 func (p pidFiles) remove() {
-	for _, f := range []*pidFile{p.parent, p.vrrp, p.lvs} {
+	for _, f := range []*pidFile{p.parent, p.vrrp, p.lvs, p.bfd} {
 		if f != nil {
 			f.remove()
 		}

@@ -111,16 +111,22 @@ func (c *child) start(replaced bool) {
 
 // ident is the name of the child in syslog, and in the names of log files.
 func (c *child) ident() (name, short string) {
-	if c.name == LVSProcess {
+	switch c.name {
+	case LVSProcess:
 		return "Keepalived_healthcheckers", "check"
+	case BFDProcess:
+		return "Keepalived_bfd", "bfd"
 	}
 	return "Keepalived_vrrp", "vrrp"
 }
 
 // title is keepalived's name of the child in log lines.
 func (c *child) title() string {
-	if c.name == LVSProcess {
+	switch c.name {
+	case LVSProcess:
 		return "Healthcheck"
+	case BFDProcess:
+		return "BFD"
 	}
 	return "VRRP"
 }

@@ -24,8 +24,11 @@ type manner struct {
 // mannerOf is how the configuration wants a child to run.
 func mannerOf(g *confparse.Global, name string) manner {
 	m := manner{Process: g.VRRP, MaxAuto: g.MaxAutoPriority, LateAfter: g.MinAutoPriorityDelay}
-	if name == LVSProcess {
+	switch name {
+	case LVSProcess:
 		m.Process = g.Checker
+	case BFDProcess:
+		m.Process = g.BFD
 	}
 	m.Name = cmp.Or(m.Name, name)
 	return m

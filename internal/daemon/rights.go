@@ -44,6 +44,9 @@ func parentRights() rights {
 // vrrpRights are those of the VRRP process, which starts nothing.
 func vrrpRights() rights { return rights{keep: slices.Concat(network, running, namespaces())} }
 
+// bfdRights are those of the BFD process, which only speaks UDP.
+func bfdRights() rights { return rights{keep: running} }
+
 // lvsRights are those of the LVS process.
 func lvsRights(programs bool) rights {
 	r := rights{keep: slices.Concat(network, running, namespaces()), programs: programs}

@@ -40,6 +40,7 @@ type legacy struct {
 	Counted  map[string]uint32
 	Servers  *lb.State
 	Running  map[string]bool
+	Sessions map[string]bool // of BFD
 	Scripts  map[string]bool // results of tracked scripts
 	Events   []status.Event
 	Reloaded *time.Time
@@ -97,6 +98,7 @@ func (p *parent) upgrade(version string) {
 	p.outlet.Close(ctx)
 	p.vrrp.leave()
 	p.lvs.leave()
+	p.bfd.leave()
 	p.ended()
 }
 
@@ -156,7 +158,7 @@ func (p *parent) bequeath() (fd int, err error) {
 	var b bytes.Buffer
 	err = gob.NewEncoder(&b).Encode(&legacy{
 		Version: p.opts.Version, Masters: slices.Sorted(maps.Keys(p.masters)), Counted: p.counted, Servers: p.servers,
-		Running: p.running, Scripts: p.last, Events: p.history.After(0), Reloaded: p.reloaded,
+		Running: p.running, Sessions: p.sessions, Scripts: p.last, Events: p.history.After(0), Reloaded: p.reloaded,
 	})
 	if err != nil {
 		return -1, fmt.Errorf("legacy: %w", err)
@@ -201,6 +203,7 @@ func (p *parent) inherit() {
 	}
 	maps.Copy(p.counted, l.Counted)
 	maps.Copy(p.running, l.Running)
+	maps.Copy(p.sessions, l.Sessions)
 	p.servers, p.last, p.reloaded, p.heir = l.Servers, l.Scripts, l.Reloaded, true
 	p.history.Adopt(l.Events)
 	p.noteDaemon("UPGRADE", "%s took the place of %s", p.opts.Version, l.Version)

@@ -188,6 +188,8 @@ func (l *vrrpLoop) told(m toChild) {
 		l.processesAre(m.Processes)
 	case m.Orders != nil && l.node != nil:
 		l.obey(m.Orders)
+	case m.Sessions != nil && l.node != nil:
+		l.sessionsAre(m.Sessions)
 	case m.Report:
 		l.report(m.Clear)
 	}
@@ -207,6 +209,7 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	}
 	l.filesSay(m.Files)
 	l.processesAre(m.Processes)
+	l.sessionsAre(m.Sessions)
 	l.filter.plan = plan.Firewall
 	l.step(ha.Event{Kind: ha.EventStart})
 	l.herald.await(l.node.Awaited(l.clock.now()))
@@ -225,6 +228,13 @@ func (l *vrrpLoop) filesSay(values map[string]int) {
 func (l *vrrpLoop) processesAre(good map[string]bool) {
 	for name, ok := range good {
 		l.step(ha.Event{Kind: ha.EventProcess, Name: name, OK: ok})
+	}
+}
+
+// sessionsAre lets the node hear which BFD sessions are up.
+func (l *vrrpLoop) sessionsAre(up map[string]bool) {
+	for name, ok := range up {
+		l.step(ha.Event{Kind: ha.EventBFD, Name: name, OK: ok})
 	}
 }
 

@@ -60,7 +60,14 @@ func Build(cfg *confparse.Config) *Plan {
 		processes[t.Name] = i
 		p.Processes = append(p.Processes, t.Name)
 	}
-	known := trackers{scripts, files, processes}
+	bfds := map[string]int{}
+	for i, b := range cfg.BFDs {
+		if b.VRRP {
+			bfds[b.Name] = i
+		}
+		p.BFDs = append(p.BFDs, b.Name)
+	}
+	known := trackers{scripts, files, processes, bfds}
 	index := map[string]int{}
 	for i, c := range cfg.Instances {
 		index[c.Name] = i
@@ -77,7 +84,7 @@ func Build(cfg *confparse.Config) *Plan {
 }
 
 // trackers finds tracked things by name.
-type trackers struct{ scripts, files, processes map[string]int }
+type trackers struct{ scripts, files, processes, bfds map[string]int }
 
 // lateness tells the instances with timer_expired_backup how late is too late:
 // before anyone could have taken over, the quickest of all instances counting.
@@ -284,6 +291,7 @@ func (in *Instance) track(c *confparse.Instance, known trackers) {
 	add(&in.Scripts, c.TrackScripts, known.scripts)
 	add(&in.Files, c.TrackFiles, known.files)
 	add(&in.Processes, c.TrackProcesses, known.processes)
+	add(&in.BFDs, c.TrackBFDs, known.bfds)
 }
 
 // add adds tracked things unless they are tracked already, or do not exist,
@@ -326,7 +334,7 @@ func (p *Plan) group(g *confparse.SyncGroup, index map[string]int, known tracker
 
 // join gives a member its group's trackers. Without
 // sync_group_tracking_weight a weight would pull the members apart: weighted
-// interfaces fault instead, and weighted scripts do not count.
+// interfaces fault instead, and weighted scripts and BFD sessions do not count.
 func (in *Instance) join(g *confparse.SyncGroup, known trackers) {
 	for _, t := range g.TrackInterfaces {
 		in.trackLink(Track{Link: t.Name, Weight: t.Weight, Reverse: t.Reverse})
@@ -334,6 +342,7 @@ func (in *Instance) join(g *confparse.SyncGroup, known trackers) {
 	add(&in.Scripts, g.TrackScripts, known.scripts)
 	add(&in.Files, g.TrackFiles, known.files)
 	add(&in.Processes, g.TrackProcesses, known.processes)
+	add(&in.BFDs, g.TrackBFDs, known.bfds)
 	if g.TrackWeights {
 		return
 	}
@@ -342,6 +351,7 @@ func (in *Instance) join(g *confparse.SyncGroup, known trackers) {
 	}
 	weighted := func(t Track) bool { return t.Weight != 0 }
 	in.Scripts = slices.DeleteFunc(in.Scripts, weighted)
+	in.BFDs = slices.DeleteFunc(in.BFDs, weighted)
 	for i := range in.Files {
 		if in.Files[i].Weight == 1 { // the default of a file: it faults instead
 			in.Files[i].Weight = 0

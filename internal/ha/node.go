@@ -20,6 +20,7 @@ const (
 	EventLink                     // Event.Link is how an interface is now
 	EventScript                   // Event.Script ended, well or not (Event.OK)
 	EventFile                     // the tracked file Event.Name says Event.Value
+	EventBFD                      // the BFD session Event.Name is up, or not (Event.OK)
 	EventProcess                  // the tracked process Event.Name is as it should be, or not (Event.OK)
 	EventDevice                   // the device Event.Device of Event.ID stands as Event.Link; without a name it is gone
 	EventLost                     // another hand removed Event.Lost of Event.ID; it stands again
@@ -154,6 +155,7 @@ type Node struct {
 	scripts   []script
 	files     map[string]int
 	processes map[string]bool
+	bfds      map[string]bool
 	groups    []*group
 	due       deadlines
 	lastID    int
@@ -170,7 +172,7 @@ func New(plan *Plan) *Node {
 	n := &Node{
 		pending: map[string]pending{}, onceUp: map[string]bool{}, kinds: map[string]string{},
 		links: map[string]Link{}, byID: map[int]*member{},
-		files: map[string]int{}, processes: map[string]bool{}, framed: map[string]bool{},
+		files: map[string]int{}, processes: map[string]bool{}, bfds: map[string]bool{}, framed: map[string]bool{},
 	}
 	n.adopt(plan, nil)
 	return n
@@ -321,6 +323,8 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 		return n.file(now, ev.Name, ev.Value, acts)
 	case EventProcess:
 		return n.process(now, ev.Name, ev.OK, acts)
+	case EventBFD:
+		return n.bfd(now, ev.Name, ev.OK, acts)
 	case EventDevice:
 		return n.made(now, &ev, acts)
 	case EventLost:

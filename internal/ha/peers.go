@@ -94,5 +94,8 @@ func (n *Node) parts(m *member) []status.Part {
 	for _, t := range m.plan.Processes {
 		part("track_process "+n.plan.Processes[t.Index], func(v *verdict) { n.judgeProcess(t, v) })
 	}
+	for _, t := range m.plan.BFDs {
+		part("track_bfd "+n.plan.BFDs[t.Index], func(v *verdict) { n.judgeBFD(t, v) })
+	}
 	return parts
 }

@@ -19,6 +19,7 @@ type Plan struct {
 	Scripts   []Script
 	Files     []string // tracked files, by name
 	Processes []string // tracked processes, by name
+	BFDs      []string // tracked BFD sessions, by name
 	Spacings  []Spacing
 	Static    vip.Want // static_ipaddress, static_routes, static_rules: stand whatever the state
 
@@ -129,6 +130,7 @@ type Instance struct {
 	Scripts   []Track
 	Files     []Track
 	Processes []Track
+	BFDs      []Track
 }
 
 // DeviceKey tells the devices of one instance apart.

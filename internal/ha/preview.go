@@ -178,7 +178,7 @@ func settings(p, next *Plan, was, is *Instance) (list []string) {
 	for _, in := range []*Instance{&a, &b} {
 		in.Name, in.Addresses, in.Routes, in.Rules, in.Carriers = "", nil, nil, nil, nil
 		in.Advert.Addresses, in.Expect.Addresses = nil, nil
-		in.Links, in.Scripts, in.Files, in.Processes = nil, nil, nil, nil
+		in.Links, in.Scripts, in.Files, in.Processes, in.BFDs = nil, nil, nil, nil, nil
 		in.Advert.Version, in.Expect.Version, in.Advert.Interval, in.Expect.Interval = 0, 0, 0, 0
 		in.Router = vrrp.Config{}
 	}
@@ -206,6 +206,9 @@ func (p *Plan) tracks(in *Instance) string {
 	}
 	for _, t := range in.Processes {
 		words = append(words, fmt.Sprintf("%s:%d", p.Processes[t.Index], t.Weight))
+	}
+	for _, t := range in.BFDs {
+		words = append(words, fmt.Sprintf("%s:%d", p.BFDs[t.Index], t.Weight))
 	}
 	return "[" + strings.Join(words, " ") + "]"
 }

@@ -34,6 +34,9 @@ func (n *Node) judge(m *member) verdict {
 	for _, t := range m.plan.Processes {
 		n.judgeProcess(t, &v)
 	}
+	for _, t := range m.plan.BFDs {
+		n.judgeBFD(t, &v)
+	}
 	n.judgeGround(m, &v)
 	n.judgeSpeech(m, &v)
 	return v
@@ -63,6 +66,12 @@ func (n *Node) judgeProcess(t Track, v *verdict) {
 		return
 	}
 	v.weigh(t, running, "process %s is not as it should be", n.plan.Processes[t.Index])
+}
+
+// judgeBFD takes a session that was not heard of yet for down, as keepalived.
+func (n *Node) judgeBFD(t Track, v *verdict) {
+	name := n.plan.BFDs[t.Index]
+	v.weigh(t, n.bfds[name], "BFD session %s is down", name)
 }
 
 // judgeDevice waits for a device that was never there, and faults without one
@@ -227,6 +236,16 @@ func (n *Node) process(now vrrp.Time, name string, ok bool, acts []Action) []Act
 	n.processes[name] = ok
 	i := slices.Index(n.plan.Processes, name)
 	return n.reconsiderAll(now, acts, func(m *member) bool { return i >= 0 && uses(m.plan.Processes, i) })
+}
+
+// bfd hears whether a BFD session is up.
+func (n *Node) bfd(now vrrp.Time, name string, up bool, acts []Action) []Action {
+	if n.bfds[name] == up {
+		return acts
+	}
+	n.bfds[name] = up
+	i := slices.Index(n.plan.BFDs, name)
+	return n.reconsiderAll(now, acts, func(m *member) bool { return i >= 0 && uses(m.plan.BFDs, i) })
 }
 
 func outcome(ok bool) string {

@@ -23,6 +23,7 @@ var pure = map[string][]string{
 	"vrrp":               nil,
 	"vip":                nil,
 	"ipvsctl":            nil,
+	"bfd":                nil,
 	"checker":            {"checker/pcre"},
 	"checker/pcre":       nil,
 	"internal/status":    {"vrrp"},
@@ -51,6 +52,7 @@ var doors = map[string]string{
 	"ipvsctl/neigh":  "ipvsctl",
 	"checker/probe":  "checker",
 	"checker/script": "checker",
+	"bfd/sock":       "bfd",
 }
 
 // forbidden are the packages that reach the world, or make time and order

@@ -17,6 +17,10 @@ func (b *builder) checks(p *Pool, rs *confparse.RealServer, name, path string) {
 			b.plan.Follows = append(b.plan.Follows, Follow{Owner: owner, File: c.Watch.Name, Weight: c.Watch.Weight, Reverse: c.Watch.Reverse})
 			continue
 		}
+		if c.Kind == confparse.BFDCheck && c.Watch != nil {
+			b.plan.Follows = append(b.plan.Follows, Follow{Owner: owner, File: Session(c.Watch.Name), Alpha: c.Alpha})
+			continue
+		}
 		probe, ok := b.probe(c, path)
 		if !ok {
 			continue

@@ -2,13 +2,19 @@ package lb
 
 import "math"
 
-// Follow is a FILE_CHECK: what the number in a tracked file does to a server.
+// Follow is a FILE_CHECK or a BFD_CHECK: what the number in a tracked file, or
+// the state of a BFD session, does to a server.
 type Follow struct {
 	Owner   Owner
-	File    string // name of the track_file
+	File    string // name of the track_file, or of a Session
 	Weight  int    // the number is multiplied with it; 0 means down unless the number is 0
 	Reverse bool   // the sign of the product, or with weight 0 what is good, is turned
+	Alpha   bool   // the server is down until something is known
 }
+
+// Session is the name under which a BFD session is followed. Its number is 0
+// while it is up, and 1 while it is not.
+func Session(name string) string { return "bfd session " + name }
 
 // influence is what a followed file does to its server now.
 type influence struct {
@@ -38,7 +44,11 @@ func (n *Node) adoptFollows() {
 	for i := range n.plan.Follows {
 		f := &n.plan.Follows[i]
 		n.followers[f.File] = append(n.followers[f.File], i)
-		if number, known := n.numbers[f.File]; known {
+		number, known := n.numbers[f.File]
+		if !known && f.Alpha {
+			number, known = 1, true
+		}
+		if known {
 			n.influences[i] = f.of(number)
 			n.pools[f.Owner.Pool].sway(f.Owner.Server, n.influences[i], +1)
 		}

@@ -72,3 +72,18 @@ func TestFileOfAFailedServerComesBack(t *testing.T) {
 		"tell RS [r1] [v1] UP /bin/rs-up => FILE CHECK succeed on service <=",
 		"Gained quorum 1+0=1 <= 10 for VS [v1]", "tell VS [v1] UP /bin/vs-up"))
 }
+
+// A BFD session is followed as a file is; with alpha its server waits for it.
+func TestSessionMovesItsServers(t *testing.T) {
+	session := func(alpha bool) *confparse.Checker {
+		return &confparse.Checker{Kind: confparse.BFDCheck, Watch: &confparse.Watch{Name: "peer"}, Alpha: alpha}
+	}
+	p := plan(t, vs(1, rs(1, 10, session(false)), rs(2, 10, session(true))))
+	n, _ := NewNode(p, nil)
+	servers := func() string { return fmt.Sprint(len(n.Want(0).Destinations)) }
+	expect(t, "at first", servers(), "1")
+	n.Step(says(Session("peer"), 0), nil)
+	expect(t, "up", servers(), "2")
+	n.Step(says(Session("peer"), 1), nil)
+	expect(t, "down", servers(), "0")
+}
