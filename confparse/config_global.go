@@ -26,7 +26,8 @@ type Global struct {
 	LVSRepair      bool // lvs_repair: what others change in our services is put back
 	DataPlane      DataPlane
 	LVSTimeouts    LVSTimeouts
-	LVSSync        *SyncDaemon // lvs_sync_daemon; nil means none
+	LVSSwitches    map[string]string // values of net.ipv4.vs.* by name; what is not there stays as it is
+	LVSSync        *SyncDaemon       // lvs_sync_daemon; nil means none
 
 	NotificationEmail []string
 	EmailFrom         string

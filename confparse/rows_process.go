@@ -1,6 +1,7 @@
 package confparse
 
 import (
+	"strconv"
 	"time"
 
 	"keepgo/confparse/syntax"
@@ -55,7 +56,21 @@ func balancerRows() []row[globals] {
 		g.LVSFlushOnStop = true
 		g.LVSFlushVS = s.switched("VS")
 	}, "Empties the IPVS table at stop; VS takes services away with their servers at once.").or("off").since("2.2.0")
+	onOff := func(name, doc string) row[G] {
+		return action("lvs_"+name, "[<BOOL>]", func(s *stmt, g *G) {
+			if on, ok := boolean().read(s); ok {
+				g.lvsSwitch(name, map[bool]string{true: "1", false: "0"}[on])
+			}
+		}, doc+" (net.ipv4.vs."+name+").").in("true on yes, false off no").or("the kernel's").ours()
+	}
 	return []row[G]{
+		onOff("expire_nodest_conn", "Ends connections to a server that left the table, instead of dropping their packets in silence"),
+		onOff("expire_quiescent_template", "Lets clients with persistence go to another server when theirs has weight 0"),
+		action("lvs_conn_reuse_mode", "<N>", func(s *stmt, g *G) {
+			if n, ok := number[int](0, 3).read(s); ok {
+				g.lvsSwitch("conn_reuse_mode", strconv.Itoa(n))
+			}
+		}, "What happens when a client uses a port again while the old connection is remembered: 0 the same server, 1 a new choice where it is safe, 3 after a FIN too (net.ipv4.vs.conn_reuse_mode).").in("0-3").or("the kernel's").ours(),
 		field("lvs_flush", flag(), func(g *G) *bool { return &g.LVSFlush }, "Empties the IPVS table at start.").since("1.2.23"),
 		flush, flush.old("lvs_flush_onstop").since("2.0.15"),
 		field("lvs_data_plane", choice("lvs_data_plane", []string{"auto", "ipvs", "nftables"}, []DataPlane{PlaneAuto, PlaneIPVS, PlaneNFTables}).or("auto"), func(g *G) *DataPlane { return &g.DataPlane }, "What balances connections: the kernel's IPVS, nftables, or IPVS where the kernel has it and nftables where not.").ours(),
@@ -72,6 +87,13 @@ func balancerRows() []row[globals] {
 				option("group", "<MCAST_IP>", "The multicast group.").in("a multicast address").or("224.0.0.81")).since("1.2.20"),
 		field("rs_init_notifies", boolean(), func(g *G) *bool { return &g.RSInitNotifies }, "Tells of the first state of each real server too.").since("2.0.0"),
 	}
+}
+
+func (g *globals) lvsSwitch(name, value string) {
+	if g.LVSSwitches == nil {
+		g.LVSSwitches = map[string]string{}
+	}
+	g.LVSSwitches[name] = value
 }
 
 // timeoutOption is one option of lvs_timeouts.

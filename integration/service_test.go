@@ -17,7 +17,7 @@ import (
 // TestServiceGuest boots a kernel with IPVS for the tests of this file.
 func TestServiceGuest(t *testing.T) {
 	needsRoot(t)
-	guest.Tests(t, "^TestService(Groups|Persistence|Sorry)")
+	guest.Tests(t, "^TestService(Groups|Persistence|Sorry|Care)")
 }
 
 // transfer is a connection through the virtual address on which numbers go and
@@ -255,4 +255,42 @@ func TestServiceSorryServer(t *testing.T) {
 	f.servers[2].up(f.world)
 	f.eventually("all real servers answer", func() bool { return !f.has(f.a, 4) && f.has(f.a, 1) && f.has(f.a, 2) && f.has(f.a, 3) })
 	f.proportions()
+}
+
+// TestServiceCare: switches of the kernel stand while they are asked for, and a
+// server that comes back gets its weight little by little.
+func TestServiceCare(t *testing.T) {
+	needsIPVS(t)
+	f := newFarm(t, methods[1])
+	const service = "virtual_server 10.0.0.100 80 {\n    lvs_sched wrr\n    lvs_method NAT\n    protocol TCP\n    delay_loop 1\n    warmup 0\n" +
+		"    real_server 10.1.0.21 80 {\n        weight 6000\n        slow_start 3000\n        TCP_CHECK {\n            retry 0\n        }\n    }\n}\n"
+	switched := func(name, value string) {
+		t.Helper()
+		f.eventually(name+" is "+value, func() bool { return say(t, f.a.Host, "sysctl", "-n", "net.ipv4.vs."+name) == value })
+	}
+	f.configureAll("lvs_expire_nodest_conn\n    lvs_conn_reuse_mode 0", service)
+	f.a.start("-C")
+	switched("expire_nodest_conn", "1")
+	switched("conn_reuse_mode", "0")
+	f.a.logs("a client that uses a port again")
+	has := func(text string) func() bool {
+		return func() bool { return strings.Contains(strings.Join(table(t, f.a.Host), "\n")+"\n", text) }
+	}
+	f.eventually("the server stands", has("-r 10.1.0.21:80 -m -w 6000\n"))
+	f.servers[1].down()
+	f.eventually("it leaves", func() bool { return !has("10.1.0.21")() })
+	f.servers[1].up(f.world)
+	f.eventually("it comes back", has("10.1.0.21"))
+	if has("-w 6000\n")() {
+		t.Error("it has its full weight at once")
+	}
+	f.eventually("its weight grows", has("-w 4\n"))
+
+	f.configureAll("lvs_conn_reuse_mode 0", service)
+	f.a.reload()
+	switched("expire_nodest_conn", "0")
+	switched("conn_reuse_mode", "0")
+	f.a.logs("hang until their clients give up")
+	f.a.stop()
+	switched("conn_reuse_mode", "1")
 }

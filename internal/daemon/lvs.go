@@ -234,7 +234,7 @@ func (l *lvsLoop) snapshot() {
 // state is what a process in this one's place would go on from.
 func (l *lvsLoop) state() *lb.State {
 	state := l.node.State()
-	state.Replaced = l.plane.replaced()
+	state.Replaced, state.Switched = l.plane.replaced(), maps.Clone(l.plane.switches.replaced)
 	return &state
 }
 

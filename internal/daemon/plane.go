@@ -22,16 +22,17 @@ type plane struct {
 	lack string    // why there is neither
 	auto bool      // nobody asked for the one that it is
 
-	neigh  *neigh.Door                   // with nft, of servers by DR; nil until needed
-	warned map[string]bool               // of forwarding that is off
-	told   map[ipvsctl.ServiceKey]string // schedulers that another one stands in for
-	mark   *nft.Marks                    // gives addresses of groups their marks; nil until needed
+	neigh    *neigh.Door                   // with nft, of servers by DR; nil until needed
+	warned   map[string]bool               // of forwarding that is off
+	told     map[ipvsctl.ServiceKey]string // schedulers that another one stands in for
+	switches switches
+	mark     *nft.Marks // gives addresses of groups their marks; nil until needed
 }
 
 // newPlane opens what the configuration asks for. That a kernel can do nothing
 // is no error: checks are useful without.
 func newPlane(kind confparse.DataPlane, log func(string, ...any)) (*plane, error) {
-	p := &plane{log: log, auto: kind == confparse.PlaneAuto, told: map[ipvsctl.ServiceKey]string{}, warned: map[string]bool{}}
+	p := &plane{log: log, auto: kind == confparse.PlaneAuto, told: map[ipvsctl.ServiceKey]string{}, warned: map[string]bool{}, switches: switches{log: log}}
 	if kind != confparse.PlaneNFTables {
 		var err error
 		p.ipvs, err = openIPVS(genl.Options{Report: func(ev genl.Event) { log("%s", ev) }})
@@ -195,6 +196,7 @@ func (p *plane) begin(s *lb.State, flush bool) {
 	}
 	if s != nil {
 		p.ipvs.Resume(s.Replaced)
+		p.switches.replaced = s.Switched
 	}
 	if flush {
 		if err := p.ipvs.Flush(); err != nil {
@@ -210,6 +212,7 @@ func (p *plane) configure(plan *lb.Plan) {
 		p.ipvs.Leave(!plan.Repair)
 		p.ipvs.SetSync(plan.Sync)
 		p.ipvs.SetTimeouts(plan.Timeouts)
+		p.switches.set(plan)
 		return
 	}
 	if p.nft == nil {
@@ -274,6 +277,7 @@ func (p *plane) usage() (map[ipvsctl.ServiceKey]ipvsctl.Usage, error) {
 func (p *plane) clear(whole bool) (err error) {
 	if p.ipvs != nil {
 		err = p.ipvs.Clear(whole)
+		p.switches.restore(nil)
 	}
 	if p.nft != nil {
 		err = errors.Join(err, p.nft.Clear())

@@ -48,6 +48,7 @@ func (b *builder) kernel(g *confparse.Global) {
 	b.plan.DataPlane = g.DataPlane
 	b.plan.Timeouts = ipvsctl.Timeouts(g.LVSTimeouts)
 	b.plan.Repair = g.LVSRepair
+	b.plan.Switches = g.LVSSwitches
 	b.plan.FlushAtStop = g.LVSFlushOnStop && !g.LVSFlushVS
 	if d := g.LVSSync; d != nil && d.Instance == "" {
 		b.plan.Sync = ipvsctl.SyncWant{Roles: ipvsctl.SyncMaster | ipvsctl.SyncBackup, Sync: ipvsctl.Sync{

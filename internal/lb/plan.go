@@ -32,9 +32,10 @@ type Plan struct {
 
 	DataPlane   confparse.DataPlane
 	Timeouts    ipvsctl.Timeouts
-	Sync        ipvsctl.SyncWant // both roles, or none; one that follows an instance is the other half's
-	Repair      bool             // what others change in the table is put back
-	FlushAtStop bool             // the whole table is emptied, others' services too
+	Sync        ipvsctl.SyncWant  // both roles, or none; one that follows an instance is the other half's
+	Switches    map[string]string // values of net.ipv4.vs.* by name
+	Repair      bool              // what others change in the table is put back
+	FlushAtStop bool              // the whole table is emptied, others' services too
 }
 
 // Service is one service of the kernel. Those of a virtual_server_group share a
@@ -103,7 +104,8 @@ type State struct {
 	Slow  map[string]map[ipvsctl.DestKey]int // seconds that slow starts have lasted, by Pool.Key
 	Marks map[string]uint32                  // that groups were given, by Pool.Key
 
-	Replaced ipvsctl.Timeouts // those of the kernel where the plan's replaced them
+	Switched map[string]string // values of net.ipv4.vs.* that the plan's replaced
+	Replaced ipvsctl.Timeouts  // those of the kernel where the plan's replaced them
 }
 
 // Verdict is the standing result of one check.
