@@ -74,7 +74,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	reports := []drill.Report{*r}
 	if o.Beside != "" {
-		if r, err = rehearse(ctx, o, limits, []string{o.Beside}, true); err != nil {
+		if r, err = rehearse(ctx, o, limits, beside(o.Beside), true); err != nil {
 			return fmt.Errorf("with %s: %w", o.Beside, err)
 		}
 		reports = append(reports, *r)
@@ -86,6 +86,15 @@ func Run(ctx context.Context, o Options) error {
 		return ErrFailed
 	}
 	return nil
+}
+
+// beside is another daemon's command: without IPVS in the kernel keepalived
+// does VRRP alone.
+func beside(program string) []string {
+	if _, err := os.Stat("/proc/net/ip_vs"); err != nil {
+		return []string{program, "--vrrp"}
+	}
+	return []string{program}
 }
 
 // readLimits reads the drill file.

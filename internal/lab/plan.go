@@ -76,7 +76,10 @@ func planNetwork(src *source) (*network, error) {
 		n.service(vs)
 	}
 	n.other(src)
-	for _, l := range n.lans {
+	for number, l := range n.lans {
+		if len(l.subnets) == 0 { // a way for adverts alone
+			l.subnets = append(l.subnets, subnet{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(number), 0}), 24)})
+		}
 		for i := range l.subnets {
 			if err := n.assign(&l.subnets[i], src); err != nil {
 				return nil, fmt.Errorf("interface %s: %w", l.link, err)
@@ -169,6 +172,7 @@ func (n *network) instance(in *confparse.Instance) {
 	}
 	if in.Source.IsValid() {
 		n.lan(in.Interface).cover(in.Source)
+		n.lan(in.Interface).span(in)
 	}
 	for _, t := range in.TrackInterfaces {
 		n.lan(t.Name)
@@ -284,6 +288,20 @@ func (l *lan) cover(a netip.Addr) {
 		bits = 64
 	}
 	l.subnets = append(l.subnets, subnet{Prefix: netip.PrefixFrom(a, bits).Masked()})
+}
+
+// widest is the shortest prefix that a subnet is made for the sake of unicast.
+const widest = 8
+
+// span widens the subnet that an instance sends from until its peers are in it:
+// the length of a virtual address may have been left out.
+func (l *lan) span(in *confparse.Instance) {
+	s := l.find(in.Source)
+	for _, p := range in.Peers {
+		for p.Addr.Is4() == in.Source.Is4() && !s.Contains(p.Addr) && s.Bits() > widest {
+			s.Prefix = netip.PrefixFrom(in.Source, s.Bits()-1).Masked()
+		}
+	}
 }
 
 // assign gives the directors and the client their addresses in a subnet: those

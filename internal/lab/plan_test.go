@@ -78,6 +78,35 @@ func TestPlanTakesUnicastAddresses(t *testing.T) {
 	}
 }
 
+// TestPlanGivesEveryInterfaceAnAddress has the address on another interface than
+// the adverts. 198.18.0.0/15 is for tests: RFC 2544 appendix C.2.2.
+func TestPlanGivesEveryInterfaceAnAddress(t *testing.T) {
+	c := pairConfig()
+	c.Instances[0].Interface = "em4"
+	c.Instances[0].Addresses[0].Interface = "em1"
+	n, err := planNetwork(&source{Config: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := n.lans[0]; l.link != "em4" || len(l.subnets) != 1 || !l.subnets[0].lb1.IsValid() || l.subnets[0].Addr() != addr("198.18.0.0") {
+		t.Errorf("lan %+v", l)
+	}
+}
+
+func TestPlanReachesUnicastPeers(t *testing.T) {
+	c := pairConfig()
+	c.Instances[0].Addresses = []confparse.Address{vipOf("172.17.0.10/32", "")}
+	c.Instances[0].Source = addr("172.17.0.2")
+	c.Instances[0].Peers = []confparse.Peer{{Addr: addr("172.17.1.2")}}
+	n, err := planNetwork(&source{Config: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := n.lans[0].subnets[0]; s.String() != "172.17.0.0/23" || s.lb1 != addr("172.17.0.2") || s.lb2 != addr("172.17.1.2") {
+		t.Errorf("directors at %v and %v in %v", s.lb1, s.lb2, s.Prefix)
+	}
+}
+
 func TestPlanGuessesSubnetOfSingleAddress(t *testing.T) {
 	c := pairConfig()
 	c.VirtualServers = nil
