@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"keepgo/internal/lab/drill"
@@ -161,5 +163,38 @@ func TestDrillsFailBrokenPairs(t *testing.T) {
 				t.Errorf("nothing says %q: %+v", c.why, r.Scenes)
 			}
 		})
+	}
+}
+
+// TestLabNeedsNoRoot runs the lab as nobody, who may read no more than everybody.
+func TestLabNeedsNoRoot(t *testing.T) {
+	t.Parallel()
+	needsRoot(t) // to become nobody
+	const nobody = 65534
+	dir, err := os.MkdirTemp("", "keepgo-nobody-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	must(0, os.Chmod(dir, 0o755))(t)
+	binary, file := filepath.Join(dir, "keepgo"), filepath.Join(dir, "k.conf")
+	must(0, os.WriteFile(binary, must(os.ReadFile(keepgo))(t), 0o755))(t)
+	must(0, os.WriteFile(file, must(os.ReadFile(example))(t), 0o644))(t)
+	must(0, os.WriteFile(dir+"/drill", []byte("* skip\nstart\nstop"), 0o644))(t)
+	own := filepath.Join(dir, "tmp")
+	must(0, os.Mkdir(own, 0o755))(t)
+	must(0, os.Chown(own, nobody, nobody))(t)
+	cmd := exec.Command(binary, "lab", "--drills", "--limits", dir+"/drill", file)
+	cmd.Env, cmd.Dir = append(os.Environ(), "TMPDIR="+own, "HOME="+own), dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "lets only root do so") {
+		t.Skipf("needs user namespaces: %s", out)
+	}
+	if err != nil || !strings.Contains(string(out), "3 scenes, 0 failed") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if left := must(os.ReadDir(own))(t); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"syscall"
 
@@ -27,6 +28,14 @@ func runLab(args []string, out, errs io.Writer) int {
 	o.File, o.Other = f.Arg(0), f.Arg(1)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if os.Geteuid() != 0 {
+		code, err := lab.Rootless(ctx, append([]string{"lab"}, args...), out, errs)
+		if err != nil {
+			fmt.Fprintf(errs, "keepgo lab: %v\n", err)
+			return exitFaulty
+		}
+		return code
+	}
 	if err := lab.Run(ctx, o); err != nil {
 		fmt.Fprintf(errs, "keepgo lab: %v\n", err)
 		return exitFaulty
