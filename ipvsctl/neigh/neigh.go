@@ -286,7 +286,9 @@ func (d *Door) way(a netip.Addr, index map[int]*vnl.LinkAttrs, known map[neighbo
 	}
 	d.resolve(link.Index, next)
 	mac, is := known[neighbour{link.Index, next}]
-	if !is {
+	if before := d.ways.Hops[a]; !is && before.Link == link.Index {
+		mac = before.To // it does not answer just now: whether it lives is for health checks to say
+	} else if !is {
 		return h
 	}
 	return ipvsctl.Hop{Link: link.Index, From: [6]byte(link.HardwareAddr), To: mac}

@@ -1,11 +1,15 @@
 package neigh
 
 import (
+	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink"
 
 	"keepgo/internal/netlab"
 	"keepgo/ipvsctl"
@@ -108,6 +112,20 @@ func TestFollowsServers(t *testing.T) {
 	reached("with another card", "192.0.2.11")
 	check(director.DefaultRoute(netip.MustParseAddr("192.0.2.11")))
 	reached("by a router", "203.0.113.5")
+
+	// One that stops to answer is still sent to: checks say whether it lives.
+	check(server.SetLink("eth0", false))
+	check(director.Netlink().NeighDel(&netlink.Neigh{LinkIndex: link.Attrs().Index, IP: net.ParseIP("192.0.2.11").To4(), Family: netlink.FAMILY_V4}))
+	door.Set(ipvsctl.Table{key: service}, nil)
+	if !netlab.Until(patience, func() bool {
+		list, err := director.Netlink().NeighList(link.Attrs().Index, netlink.FAMILY_V4)
+		return err == nil && slices.ContainsFunc(list, func(n netlink.Neigh) bool {
+			return n.IP.String() == "192.0.2.11" && n.State == netlink.NUD_FAILED
+		})
+	}) {
+		t.Error("the door does not ask for a server that is gone")
+	}
+	reached("without an answer", "192.0.2.11")
 
 	door.Set(nil, []ipvsctl.ServiceKey{key})
 	if !netlab.Until(patience, func() bool { return !got.hop("192.0.2.11").Reaches() }) {

@@ -7,6 +7,7 @@ package nft
 
 import (
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,6 +118,9 @@ func (d *Door) Set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) (refused
 			refused[k] = err
 			d.unwant(k)
 			continue
+		}
+		if old, wanted := d.want[k]; wanted && old.Service == e.Service && maps.Equal(old.Destinations, e.Destinations) {
+			continue // written anew, it would begin its turns anew
 		}
 		d.want[k] = e
 		d.dirty[k] = struct{}{}
