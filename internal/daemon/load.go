@@ -97,7 +97,7 @@ func (p *parent) vet(cfg *confparse.Config, list syntax.ErrorList) faults {
 	p.opts.override(&cfg.Global)
 	for _, e := range list {
 		if e.Severity > syntax.Note {
-			p.log.printf("%v", e)
+			p.log.printf("%v", discreet(e))
 		}
 	}
 	for _, err := range append(vetScripts(cfg), readKeys(cfg)...) {
@@ -189,4 +189,13 @@ func (p *parent) foresee() {
 			p.log.printf("(%s) %s", o.Name, o.Text)
 		}
 	}
+}
+
+// discreet is a finding for the log, which more people read than the
+// configuration: what is said of a password quotes it.
+func discreet(e *syntax.Error) error {
+	if !strings.Contains(e.Err.Error(), "auth_pass") {
+		return e
+	}
+	return fmt.Errorf("%s: %s: auth_pass is not read as it is written; 'keepgo check' says why", e.Pos, e.Severity)
 }
