@@ -94,6 +94,7 @@ func (l *lvsLoop) told(m toChild) error {
 		if err := l.adopt(m); err != nil {
 			return err
 		}
+		tidy()
 		l.up.send(fromChild{Ready: true})
 	case m.Files != nil:
 		if l.node != nil {

@@ -175,10 +175,12 @@ func (l *vrrpLoop) told(m toChild) {
 		l.rank.set(*m.Manner)
 	case m.HA != nil && l.node == nil:
 		l.begin(m.HA, m)
+		tidy()
 	case m.HA != nil:
 		l.herald.learn(m.HA)
 		l.equip(m.HA)
 		l.step(ha.Event{Kind: ha.EventReload, Plan: m.HA})
+		tidy()
 		l.up.send(fromChild{Ready: true, Masters: l.node.Masters()})
 	case m.Script != nil && l.node != nil:
 		l.step(ha.Event{Kind: ha.EventScript, Script: m.Script.Script, OK: m.Script.OK, Words: m.Script.Words})
