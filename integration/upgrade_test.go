@@ -74,6 +74,11 @@ func TestUpgradeRefused(t *testing.T) {
 	w.a.proc = must(w.a.Start(own, "run", "-n", "-l", "-D", "-G", "-f", w.a.conf, "--control", w.a.socket,
 		"-p", w.a.pidFiles()[0], "-r", w.a.pidFiles()[1], "-c", w.a.pidFiles()[2]))(t)
 	w.a.tells("MASTER", "status")
+	w.a.configure(watchedConf("140"))
+	if out, err := w.a.ask("upgrade"); err == nil || !strings.Contains(out, "reload first") {
+		t.Errorf("with another configuration: %v %s", err, out)
+	}
+	w.a.configure(watchedConf("150"))
 	w.do(os.Remove(own))
 	w.do(os.WriteFile(own, []byte("#!/bin/sh\necho something else\n"), 0o755))
 	if out, err := w.a.ask("upgrade"); err == nil || !strings.Contains(out, "is not keepgo; the daemon goes on as it is") {
@@ -84,7 +89,7 @@ func TestUpgradeRefused(t *testing.T) {
 
 // pids are the processes that the pid files name.
 func pids(d *director) (list [3]int) {
-	for i, file := range d.pidFiles() {
+	for i, file := range d.pidFiles()[:3] {
 		text, _ := os.ReadFile(file)
 		list[i], _ = strconv.Atoi(strings.TrimSpace(string(text)))
 	}

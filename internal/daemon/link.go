@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -21,6 +22,8 @@ type link[Out, In any] struct {
 
 	mu     sync.Mutex
 	queue  []Out
+	kept   []Out // in place of queue while held
+	held   bool
 	closed bool
 	wake   chan struct{}
 	done   chan struct{} // closed when the writer has ended
@@ -47,13 +50,43 @@ func newLink[Out, In any](f *os.File) (*link[Out, In], error) {
 // send queues a value for the peer.
 func (l *link[Out, In]) send(v Out) {
 	l.mu.Lock()
-	if len(l.queue) >= backlog {
+	switch {
+	case l.held && len(l.kept) < backlog:
+		l.kept = append(l.kept, v)
+	case l.held:
+	case len(l.queue) >= backlog:
 		l.conn.Close()
-	} else if !l.closed {
+	case !l.closed:
 		l.queue = append(l.queue, v)
 	}
 	l.mu.Unlock()
 	l.nudge()
+}
+
+// hold sends a last value and keeps what follows: the peer is about to become
+// another program, which does not know what was said of types until now. It gets
+// what was kept as one JSON list, when this end is closed.
+func (l *link[Out, In]) hold(last Out) {
+	l.mu.Lock()
+	l.queue = append(l.queue, last)
+	l.held, l.kept = true, []Out{}
+	l.mu.Unlock()
+	l.nudge()
+}
+
+// release sends what was kept: the peer has stayed what it was.
+func (l *link[Out, In]) release() {
+	l.mu.Lock()
+	l.queue, l.kept, l.held = append(l.queue, l.kept...), nil, false
+	l.mu.Unlock()
+	l.nudge()
+}
+
+// holds tells whether anything is kept for another program.
+func (l *link[Out, In]) holds() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
 }
 
 // close sends what is queued and ends the link.
@@ -90,6 +123,9 @@ func (l *link[Out, In]) write() {
 			if enc.Encode(&batch[i]) != nil {
 				return
 			}
+		}
+		if closed && l.holds() {
+			_ = json.NewEncoder(l.conn).Encode(l.kept) // nothing is sent any more
 		}
 		if closed {
 			return

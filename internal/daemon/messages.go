@@ -32,6 +32,8 @@ type toChild struct {
 	Clear     bool            // with Report: set the counters to zero then
 	Orphan    bool            // the parent has died: leave a will
 	Stop      bool            // hand over, clean up and end
+	Detach    bool            // keep what is to be said, answer so, and go on; the end of the link means Leave then
+	Attach    bool            // take Detach back
 	Leave     bool            // end at once, and leave all that stands to the next process
 	Keep      bool            // with Stop: leave what stands (-V, -I)
 }
@@ -58,7 +60,8 @@ type scriptResult struct {
 
 // fromChild is what a child tells its parent: exactly one field is set.
 type fromChild struct {
-	Ready bool // the plan is in force
+	Ready    bool // the plan is in force
+	Detached bool // by Detach: nothing follows
 	// Masters, with Ready: the instances that are MASTER, by the names of the plan
 	Masters []string
 	// Sequence is what its Instance may count up to before it tells again.

@@ -380,6 +380,9 @@ func (p *parent) heard(c *child, m fromChild) {
 		p.reported(c, m.Report)
 	case m.State != nil && c.needed:
 		p.servers = m.State
+	case m.Detached:
+		c.detached = true
+		p.ended()
 	case m.Ready:
 		if c == p.vrrp {
 			p.renamed(m.Masters)
@@ -411,38 +414,4 @@ func (p *parent) completed() {
 	p.read()
 	p.doing, p.complete = "", true
 	p.manager.ready()
-}
-
-// stop ends the children, and with them the parent. Told twice, it ends them at
-// once.
-func (p *parent) stop() {
-	if p.stopping {
-		p.log.printf("Told to stop twice: ending at once; addresses may be left standing")
-		p.vrrp.kill()
-		p.lvs.kill()
-		p.bfd.kill()
-		return
-	}
-	p.stopping = true
-	p.log.printf("Stopping")
-	p.noteDaemon("STOP", "told to stop")
-	p.manager.tell("STOPPING=1")
-	p.tracked.set(nil)
-	p.scripts.Hurry()
-	p.outlet.Terminate() // keepalived's readers get SIGTERM before the last lines
-	p.bfd.stop(false)
-	p.lvs.stop(p.opts.KeepIPVS)
-	p.vrrp.stop(p.opts.KeepVIPs)
-	p.ended()
-}
-
-// ended ends the parent once no child is left.
-func (p *parent) ended() {
-	switch {
-	case p.vrrp.running() || p.lvs.running() || p.bfd.running():
-	case p.stopping:
-		close(p.stopped)
-	case p.leaves:
-		p.become()
-	}
 }

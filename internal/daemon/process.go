@@ -25,16 +25,18 @@ type child struct {
 	pid    *pidFile
 	log    *logger // under the name of the process
 
-	needed  bool
-	ready   bool
-	leaving bool // it was told to stop
-	scripts bool // it may run programs
-	sought  bool // a process of an earlier parent was looked for
-	cmd     *exec.Cmd
-	link    *link[toChild, fromChild]
-	started time.Time
-	delay   time.Duration // before the next restart
-	timer   *time.Timer   // a restart is due
+	needed   bool
+	ready    bool
+	leaving  bool      // it was told to stop
+	detached bool      // it keeps what it has to say for another program
+	old      *detached // the process of the program before, to be ended
+	scripts  bool      // it may run programs
+	sought   bool      // a process of an earlier parent was looked for
+	cmd      *exec.Cmd
+	link     *link[toChild, fromChild]
+	started  time.Time
+	delay    time.Duration // before the next restart
+	timer    *time.Timer   // a restart is due
 }
 
 func newChild(p *parent, name string, pid *pidFile) *child {
@@ -106,6 +108,7 @@ func (c *child) start(replaced bool) {
 	if err := c.pid.write(c.cmd.Process.Pid); err != nil {
 		c.parent.log.printf("pid file of %s: %v", c.name, err)
 	}
+	c.succeed()
 	c.plan(replaced)
 }
 

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -44,7 +47,11 @@ type legacy struct {
 	Scripts  map[string]bool // results of tracked scripts
 	Events   []status.Event
 	Reloaded *time.Time
+	VRRP     *detached // nil where none runs
 }
+
+// detached is a VRRP process that goes on until it has a successor.
+type detached struct{ PID, FD int }
 
 // program is the file that this process was executed from, as it was called
 // then: an upgrade puts another one there.
@@ -57,6 +64,10 @@ func (p *parent) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, errors.New("only root may have the program replaced"))
 		return
 	}
+	if err := p.settled(); err != nil {
+		refuse(w, http.StatusConflict, err)
+		return
+	}
 	version, err := programVersion(r.Context(), program)
 	if err != nil {
 		refuse(w, http.StatusConflict, err)
@@ -66,6 +77,24 @@ func (p *parent) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	reply(w, control.Upgraded{From: p.opts.Version, To: version, Program: program})
 	_ = http.NewResponseController(w).Flush()
 	p.events <- func() { p.upgrade(version) }
+}
+
+// settled says why the configuration must be seen to first: the new program
+// reads it, and nobody would stand by if it were wrong.
+func (p *parent) settled() error {
+	seen := p.ask()
+	var v *status.Preview
+	var err error
+	p.onLoop(func() { v, err = p.preview(p.opts.File, seen) })
+	switch {
+	case err != nil:
+		return err
+	case v.Refused != "":
+		return fmt.Errorf("%s would be refused (%s); put it right first", p.opts.File, v.Refused)
+	case len(v.Changes) > 0:
+		return fmt.Errorf("%s is not what runs: %s is %s; reload first, so that one thing changes at a time", p.opts.File, v.Changes[0].Name, v.Changes[0].What)
+	}
+	return nil
 }
 
 // programVersion tries a program before all depends on it.
@@ -96,10 +125,29 @@ func (p *parent) upgrade(version string) {
 	ctx, cancel := context.WithTimeout(context.Background(), killLimit)
 	defer cancel()
 	p.outlet.Close(ctx)
-	p.vrrp.leave()
+	p.vrrp.detach()
 	p.lvs.leave()
 	p.bfd.leave()
 	p.ended()
+}
+
+// detach lets a process go on until the new program has one in its place: it
+// speaks all the while.
+func (c *child) detach() {
+	c.needed = false
+	if !c.running() {
+		c.leave()
+		return
+	}
+	c.tell(toChild{Detach: true})
+	process := c.cmd.Process
+	time.AfterFunc(stopLimit, func() {
+		c.parent.events <- func() {
+			if !c.detached && c.running() && c.cmd.Process == process {
+				c.kill()
+			}
+		}
+	})
 }
 
 // leave lets a process end without a word to anybody but its parent.
@@ -136,11 +184,22 @@ func (p *parent) become() {
 	p.log.printf("upgrade: %v; this program goes on", err)
 	p.noteDaemon("UPGRADE_FAILED", "%v", err)
 	p.leaves, p.heir = false, true
+	if p.vrrp.detached {
+		p.vrrp.detached = false
+		p.vrrp.tell(toChild{Attach: true})
+	}
 	p.apply()
 }
 
 func (p *parent) execute() error {
-	fd, err := p.bequeath()
+	old, err := p.vrrp.handle()
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		defer unix.Close(old.FD)
+	}
+	fd, err := p.bequeath(old)
 	if err != nil {
 		return err
 	}
@@ -154,11 +213,11 @@ func (p *parent) execute() error {
 }
 
 // bequeath writes the legacy to a file in memory that outlives the program.
-func (p *parent) bequeath() (fd int, err error) {
+func (p *parent) bequeath(old *detached) (fd int, err error) {
 	var b bytes.Buffer
 	err = gob.NewEncoder(&b).Encode(&legacy{
 		Version: p.opts.Version, Masters: slices.Sorted(maps.Keys(p.masters)), Counted: p.counted, Servers: p.servers,
-		Running: p.running, Sessions: p.sessions, Scripts: p.last, Events: p.history.After(0), Reloaded: p.reloaded,
+		Running: p.running, Sessions: p.sessions, Scripts: p.last, Events: p.history.After(0), Reloaded: p.reloaded, VRRP: old,
 	})
 	if err != nil {
 		return -1, fmt.Errorf("legacy: %w", err)
@@ -179,6 +238,58 @@ func (p *parent) bequeath() (fd int, err error) {
 		return -1, fmt.Errorf("legacy: %w", err)
 	}
 	return fd, nil
+}
+
+// handle is what another program needs to take the process over.
+func (c *child) handle() (*detached, error) {
+	if !c.running() {
+		return nil, nil
+	}
+	raw, err := c.link.conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	d := &detached{PID: c.cmd.Process.Pid}
+	failed := raw.Control(func(fd uintptr) { d.FD, err = unix.FcntlInt(fd, unix.F_DUPFD, 0) })
+	return d, errors.Join(failed, err)
+}
+
+// succeed ends the VRRP process of the program that was here before, once the
+// one in its place waits for its plan, and hears what the old one had to say.
+func (c *child) succeed() {
+	old := c.old
+	if old == nil {
+		return
+	}
+	c.old = nil
+	last, err := old.end()
+	if err != nil {
+		c.parent.log.printf("the last VRRP process: %v", err)
+	}
+	for _, m := range last {
+		c.parent.heard(c, m)
+	}
+}
+
+// end ends the process and returns what it kept.
+func (d *detached) end() (last []fromChild, err error) {
+	process, _ := os.FindProcess(d.PID)
+	defer process.Wait()
+	defer process.Kill() // it has ended by itself, or never will
+	f := os.NewFile(uintptr(d.FD), "vrrp")
+	defer f.Close()
+	if err := unix.Shutdown(d.FD, unix.SHUT_WR); err != nil {
+		return nil, fmt.Errorf("shutdown: %w", err)
+	}
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	_ = conn.SetReadDeadline(time.Now().Add(stopLimit))
+	err = json.NewDecoder(conn).Decode(&last)
+	_, _ = io.Copy(io.Discard, conn) // until it has ended
+	return last, err
 }
 
 // inherit takes the legacy of the program that was here before, if there was
@@ -204,7 +315,7 @@ func (p *parent) inherit() {
 	maps.Copy(p.counted, l.Counted)
 	maps.Copy(p.running, l.Running)
 	maps.Copy(p.sessions, l.Sessions)
-	p.servers, p.last, p.reloaded, p.heir = l.Servers, l.Scripts, l.Reloaded, true
+	p.servers, p.last, p.reloaded, p.heir, p.vrrp.old = l.Servers, l.Scripts, l.Reloaded, true, l.VRRP
 	p.history.Adopt(l.Events)
 	p.noteDaemon("UPGRADE", "%s took the place of %s", p.opts.Version, l.Version)
 }

@@ -188,10 +188,14 @@ func (l *vrrpLoop) told(m toChild) {
 		l.filesSay(m.Files)
 	case m.Processes != nil && l.node != nil:
 		l.processesAre(m.Processes)
-	case m.Orders != nil && l.node != nil:
+	case m.Orders != nil:
 		l.obey(m.Orders)
 	case m.Sessions != nil && l.node != nil:
 		l.sessionsAre(m.Sessions)
+	case m.Detach:
+		l.up.hold(fromChild{Detached: true})
+	case m.Attach:
+		l.up.release()
 	case m.Report:
 		l.report(m.Clear)
 	}
