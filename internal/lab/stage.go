@@ -304,7 +304,7 @@ func (d *director) start() error {
 	if !d.plain {
 		argv = append(argv, "--control", d.socket)
 	}
-	argv = append(argv, "-p", base+".pid", "-r", base+"_vrrp.pid", "-c", base+"_checkers.pid")
+	argv = append(argv, "-p", base+".pid", "-r", base+"_vrrp.pid", "-c", base+"_checkers.pid", "-b", base+"_bfd.pid")
 	var err error
 	d.proc, err = d.Start(argv...)
 	d.ending = false
