@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -53,7 +54,9 @@ func (k DestKey) Name(protocol uint8) string { return trio(k.Addr, protocol, k.P
 
 // trio brackets IPv4 as well as IPv6, as keepalived does.
 func trio(a netip.Addr, protocol uint8, port uint16) string {
-	return fmt.Sprintf("[%s]:%s:%d", a, ProtocolName(protocol), port)
+	b := a.AppendTo(append(make([]byte, 0, 64), '['))
+	b = append(append(b, "]:"...), ProtocolName(protocol)...)
+	return string(strconv.AppendUint(append(b, ':'), uint64(port), 10))
 }
 
 // Canonical is the one key the kernel would answer for k: a mark has neither

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,10 +38,24 @@ func Build(cfg *confparse.Config) (*Plan, syntax.ErrorList) {
 	}
 	b.kernel(&cfg.Global)
 	b.marking()
+	b.room()
 	for _, vs := range cfg.VirtualServers {
 		b.virtualServer(vs)
 	}
 	return b.plan, b.found
+}
+
+// room makes the plan's lists as long as they will become: of tens of thousands
+// of servers, growing them costs as much as all the rest.
+func (b *builder) room() {
+	checks := 0
+	for _, vs := range b.cfg.VirtualServers {
+		for _, rs := range vs.Servers {
+			checks += len(rs.Checkers)
+		}
+	}
+	b.plan.Pools = slices.Grow(b.plan.Pools, len(b.cfg.VirtualServers))
+	b.plan.Checks, b.plan.Owners = slices.Grow(b.plan.Checks, checks), slices.Grow(b.plan.Owners, checks)
 }
 
 // kernel plans what is not of any service. Without an instance to follow, a
@@ -103,7 +119,8 @@ func identity(vs *confparse.VirtualServer) (name, key string) {
 		return name, name + " " + ipvsctl.ProtocolName(uint8(vs.Protocol))
 	}
 	k := single(vs)
-	return k.String(), fmt.Sprintf("%s %v", k, k.IPv6)
+	name = k.String()
+	return name, name + " " + strconv.FormatBool(k.IPv6)
 }
 
 // service is what the kernel is told of every service of vs.
@@ -164,6 +181,7 @@ const Rounds = "wrr"
 // servers plans the real servers of vs, its sorry server and their checks.
 func (b *builder) servers(p *Pool, vs *confparse.VirtualServer, path string) {
 	index := make(map[ipvsctl.DestKey]int, len(vs.Servers))
+	p.Config.Servers, p.Servers = slices.Grow(p.Config.Servers, len(vs.Servers)), slices.Grow(p.Servers, len(vs.Servers))
 	for _, rs := range vs.Servers {
 		s := server(rs)
 		name := s.Key.Name(p.Protocol)
