@@ -59,16 +59,17 @@ func (c *clock) wait() {
 // now is the monotonic time since the machine booted.
 func (c *clock) now() vrrp.Time { return c.base + time.Since(c.origin) }
 
-// arm lets the clock wake no later than an instant; vrrp.Never needs no wake-up.
-// One that was armed before and comes earlier stays: each advert that a backup
-// hears moves a deadline away, and to wake once in vain costs less than to set
-// the timer each time. An instant that has passed wakes at once.
+// arm sets the next wake-up; vrrp.Never sets none. An instant that has passed
+// wakes at once.
 func (c *clock) arm(at vrrp.Time) error {
-	if at >= c.armed {
+	if at == c.armed {
 		return nil
 	}
 	c.armed = at
-	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(int64(at), 1))}
+	var spec unix.ItimerSpec
+	if at != vrrp.Never {
+		spec.Value = unix.NsecToTimespec(max(int64(at), 1))
+	}
 	return c.control(func(fd int) error {
 		return unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &spec, nil)
 	})
