@@ -34,6 +34,14 @@ var knownDifferent = map[string]string{
 	"341-kdt-lvs-nat.conf":                   "keepalived loses the prefix length of a mark in a group",
 }
 
+// stale are files that keepalived 2.2.7 does not come to by a reload as it does
+// by a start, and why.
+var stale = map[string]string{
+	"264-issue1246-lvs-nat.conf":                    "it leaves services of the old group, without a server",
+	"302-issue634-lvs-tun-mysql.conf":               "it leaves services of a group that is gone, without a server",
+	"317-kdt-lvs-dr-nat-tun-bfd-sip-vmac-sync.conf": "its servers without a port get port 0, after a start that of their service",
+}
+
 // tableTime is how long both daemons may take to fill their tables in a guest.
 const tableTime = 40 * time.Second
 
@@ -151,7 +159,7 @@ func TestCorpusReloads(t *testing.T) {
 	files, texts := tableFiles(t)
 	var r *rivals
 	for i, file := range files {
-		if knownDifferent[file] != "" || faulty(texts[i]) {
+		if knownDifferent[file] != "" || stale[file] != "" || faulty(texts[i]) {
 			continue
 		}
 		if r == nil { // at the beginning, and after a difference
@@ -192,12 +200,12 @@ func TestCorpusServers(t *testing.T) {
 			servers := checkedServers(services(file, dir))
 			servers = servers[:min(len(servers), mostServers)]
 			for _, flag := range servers {
-				before := r.want
+				before := r.verdicts()
 				r.their.w.do(os.WriteFile(flag, nil, 0o644))
 				r.settles(t, before, "without "+flag)
 			}
 			for _, flag := range servers {
-				before := r.want
+				before := r.verdicts()
 				r.their.w.do(os.Remove(flag))
 				r.settles(t, before, "again with "+flag)
 			}
@@ -208,10 +216,21 @@ func TestCorpusServers(t *testing.T) {
 // mostServers bounds how many die.
 const mostServers = 4
 
-// settles waits until the tables changed and agree.
-func (r *rivals) settles(t *testing.T, before []string, when string) {
+// verdicts are how often each has told what a check says.
+func (r *rivals) verdicts() (n [2]int) {
+	for i, d := range []*director{r.their, r.our} {
+		n[i] = strings.Count(d.proc.Log(), "by [/usr/bin/test] ")
+	}
+	return n
+}
+
+// settles waits until both have heard of more and the tables agree.
+func (r *rivals) settles(t *testing.T, before [2]int, when string) {
 	t.Helper()
-	if !netlab.Until(tableTime, func() bool { return r.agree("") && !slices.Equal(r.want, before) }) {
+	if !netlab.Until(tableTime, func() bool {
+		now := r.verdicts()
+		return now[0] > before[0] && now[1] > before[1]
+	}) || !r.agree("") {
 		r.differ(t, when)
 	}
 }
