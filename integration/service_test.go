@@ -266,7 +266,9 @@ func TestServiceCare(t *testing.T) {
 		"    real_server 10.1.0.21 80 {\n        weight 6000\n        slow_start 3000\n        TCP_CHECK {\n            retry 0\n        }\n    }\n}\n"
 	switched := func(name, value string) {
 		t.Helper()
-		f.eventually(name+" is "+value, func() bool { return say(t, f.a.Host, "sh", "-c", "cat /proc/sys/net/ipv4/vs/"+name+" || true") == value })
+		f.eventually(name+" is "+value, func() bool {
+			return say(t, f.a.Host, "sh", "-c", "cat /proc/sys/net/ipv4/vs/"+name+" || true") == value
+		})
 	}
 	f.configureAll("lvs_expire_nodest_conn\n    lvs_conn_reuse_mode 0", service)
 	f.a.start("-C")
