@@ -56,6 +56,7 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return rsFlags(&orderOptions{}) }, runRS},
 		{"upgrade", "", "make the running daemon the program that is installed now",
 			func() *pflag.FlagSet { return controlFlags("upgrade", &steerOptions{}) }, runUpgrade},
+		{"ipvs", "[ipvsadm's command line]", "look at the IPVS table and change it, as ipvsadm does", nil, runIPVS},
 		{"completion", "bash|zsh|fish", "what a shell needs to complete these", nil, runCompletion},
 		{"version", "", "say which keepgo this is", nil, runVersion},
 		{"help", "", "say this", nil, runHelp},

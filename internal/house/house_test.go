@@ -30,6 +30,7 @@ var pure = map[string][]string{
 	"internal/lab/drill": nil,
 	"internal/dump":      {"confparse", "internal/status", "vrrp"},
 	"internal/ha":        {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status"},
+	"internal/ipvsadm":   {"ipvsctl"},
 	"internal/advice":    {"confparse", "confparse/syntax"},
 	"internal/manual":    {"confparse"},
 	"internal/metrics":   {"internal/status"},

@@ -52,7 +52,8 @@ type Door struct {
 	want   ipvsctl.Table                   // canonical; what was last Set
 	dirty  map[ipvsctl.ServiceKey]struct{} // Set since they were last applied
 	config config
-	idle   bool // what others change is left alone
+	idle   bool                            // what others change is left alone
+	left   map[ipvsctl.ServiceKey]struct{} // services that are, though idle is not set
 
 	// Of the goroutine alone.
 	home   *namespace
@@ -85,7 +86,7 @@ func Open(opt Options) (*Door, error) {
 	d := &Door{
 		opt: opt, wake: make(chan struct{}, 1), do: make(chan func()),
 		stop: cancel, done: ctx.Done(), gone: make(chan struct{}),
-		want: ipvsctl.Table{}, dirty: map[ipvsctl.ServiceKey]struct{}{},
+		want: ipvsctl.Table{}, dirty: map[ipvsctl.ServiceKey]struct{}{}, left: map[ipvsctl.ServiceKey]struct{}{},
 		home: home, conn: c, have: ipvsctl.Table{}, failed: map[subject]string{},
 	}
 	go d.run()
@@ -101,6 +102,7 @@ func (d *Door) Set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) {
 	defer d.mu.Unlock()
 	for _, k := range removed {
 		k = k.Canonical()
+		delete(d.left, k)
 		if _, ours := d.want[k]; ours {
 			delete(d.want, k)
 			d.dirty[k] = struct{}{}
@@ -110,6 +112,7 @@ func (d *Door) Set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) {
 		k = k.Canonical()
 		d.want[k] = e.Canonical(k)
 		d.dirty[k] = struct{}{}
+		delete(d.left, k)
 	}
 	d.nudge()
 }
@@ -131,6 +134,13 @@ func (d *Door) Leave(it bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.idle = it
+}
+
+// Yield leaves one service as another hand made it, until it is Set again.
+func (d *Door) Yield(k ipvsctl.ServiceKey) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.left[k.Canonical()] = struct{}{}
 }
 
 // Look reads everything of ours now, puts back what another hand changed, and

@@ -80,13 +80,15 @@ func (d *Door) due(s subject) bool {
 	if _, failing := d.failed[s]; failing {
 		return d.look.again
 	}
-	return !d.leaves()
+	return !d.leaves(s.service)
 }
 
-func (d *Door) leaves() bool {
+// leaves tells whether what others make of a service stays.
+func (d *Door) leaves(k ipvsctl.ServiceKey) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.idle
+	_, left := d.left[k]
+	return d.idle || left
 }
 
 // lookNext reads the next service of the queue, or ends the look.
