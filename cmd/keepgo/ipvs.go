@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"keepgo/internal/control"
@@ -67,5 +65,5 @@ func (h *holder) Holder(k ipvsctl.ServiceKey) string {
 func (h *holder) Tell(k ipvsctl.ServiceKey) error {
 	ctx, cancel := context.WithTimeout(context.Background(), daemonTime)
 	defer cancel()
-	return h.client.Post(ctx, "/yield/"+url.PathEscape(strings.TrimSpace(k.String())), nil, nil)
+	return h.client.Post(ctx, "/leave", control.LeaveOrder{Service: k.String()}, nil)
 }

@@ -34,6 +34,12 @@ type File struct {
 // Auto, as the verb of a ServerOrder, takes back what was ordered.
 const Auto = "auto"
 
+// LeaveOrder asks the daemon to leave a virtual server in IPVS as somebody made
+// it on purpose.
+type LeaveOrder struct {
+	Service string `json:"service"` // by keepalived's name, as [10.0.0.1]:tcp:80
+}
+
 // ServerOrder is an order for a real server: drain, down, up, weight or Auto.
 type ServerOrder struct {
 	Verb    string        `json:"verb"`

@@ -100,6 +100,8 @@ func (l *lvsLoop) told(m toChild) error {
 		if l.node != nil {
 			l.perform(l.filesSay(m.Files, nil))
 		}
+	case m.Yield != nil && l.node != nil:
+		l.plane.yield(*m.Yield)
 	case m.Orders != nil && l.node != nil:
 		l.perform(l.node.Step(lb.Event{Kind: lb.EventOrders, Orders: m.Orders.Servers}, nil))
 		l.fresh = false

@@ -7,6 +7,7 @@ import (
 	"keepgo/internal/lb"
 	"keepgo/internal/notify"
 	"keepgo/internal/status"
+	"keepgo/ipvsctl"
 )
 
 // toChild is what the parent tells a child: exactly one field is set, but for
@@ -36,6 +37,9 @@ type toChild struct {
 	Attach    bool            // take Detach back
 	Leave     bool            // end at once, and leave all that stands to the next process
 	Keep      bool            // with Stop: leave what stands (-V, -I)
+
+	// Yield is a service of IPVS to leave as somebody made it.
+	Yield *ipvsctl.ServiceKey
 }
 
 // childOrders are the orders that a child obeys.

@@ -254,6 +254,16 @@ func (p *plane) marked(ev nft.Event) {
 	}
 }
 
+// yield leaves a service as somebody made it on purpose, until it changes or
+// another plan comes.
+func (p *plane) yield(k ipvsctl.ServiceKey) {
+	if p.ipvs == nil {
+		return
+	}
+	p.ipvs.Yield(k)
+	p.log("IPVS: %s was changed on purpose: it is left so until a check or a reload changes it", k)
+}
+
 // replaced are the timeouts that ours stand in for.
 func (p *plane) replaced() (t ipvsctl.Timeouts) {
 	if p.ipvs != nil {

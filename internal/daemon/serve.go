@@ -73,6 +73,7 @@ func (p *parent) routes() http.Handler {
 	mux.HandleFunc("GET /status", p.serveStatus)
 	mux.HandleFunc("GET /events", p.serveEvents)
 	mux.HandleFunc("POST /rs", steer(p.steerServer))
+	mux.HandleFunc("POST /leave", steer(p.steerLeave))
 	mux.HandleFunc("POST /maintenance", steer(p.steerMaintenance))
 	mux.HandleFunc("POST /switchover", steer(p.steerSwitchover))
 	mux.HandleFunc("POST /upgrade", p.serveUpgrade)

@@ -72,6 +72,20 @@ func (p *parent) steerServer(o control.ServerOrder) (answer any, err error) {
 	return answer, err
 }
 
+// steerLeave lets a virtual server stand in IPVS as somebody made it.
+func (p *parent) steerLeave(o control.LeaveOrder) (answer any, err error) {
+	p.onLoop(func() {
+		plan, _ := lb.Build(p.cfg)
+		i := slices.IndexFunc(plan.Services, func(s lb.Service) bool { return s.Key.String() == o.Service })
+		if i < 0 || !p.lvs.running() {
+			err = fmt.Errorf("there is no virtual server %s", o.Service)
+			return
+		}
+		p.lvs.tell(toChild{Yield: &plan.Services[i].Key})
+	})
+	return o, err
+}
+
 // steerMaintenance lets another director have everything, as long as there is
 // one that takes it.
 func (p *parent) steerMaintenance(m control.MaintenanceOrder) (any, error) {
