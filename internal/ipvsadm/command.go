@@ -239,7 +239,7 @@ func (p *parser) netmask(text string) error {
 		return err
 	}
 	a, ok := quad(text)
-	if !ok {
+	if !ok || a.IsUnspecified() { // ipvsadm takes 0.0.0.0: all clients go to one server
 		return failf("illegal virtual server persistent mask specified")
 	}
 	p.c.Service.Netmask4 = a.As4()

@@ -61,7 +61,7 @@ func parseAddress(text string, protocol uint8, names Names) (e endpoint, ok bool
 		}
 		port = port[1:]
 	}
-	if a, err := netip.ParseAddr(host); err == nil && a.Is6() && a.Zone() == "" {
+	if a, err := netip.ParseAddr(host); err == nil && a.Is6() && !a.Is4In6() && a.Zone() == "" {
 		e.addr, e.ported = a, bracketed
 	} else if e, port, ok = ipv4(host, names); !ok {
 		return e, false
