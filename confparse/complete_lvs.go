@@ -280,8 +280,11 @@ func (r *reader) completePersistence(o *service) {
 		o.Persistence = defaultPersistence
 	}
 	if o.Addr.IsValid() && o.Port == 0 {
-		r.warn(o, "", "the real servers must have no port either",
-			"virtual_server without a port means all ports; it needs persistence_timeout")
+		ported := slices.ContainsFunc(o.Servers, func(rs *RealServer) bool { return rs.Port != 0 })
+		if ported || o.Persistence == 0 {
+			r.warn(o, "", "the real servers must have no port either",
+				"virtual_server without a port means all ports; it needs persistence_timeout")
+		}
 		if o.Persistence == 0 {
 			o.Persistence = defaultPersistence
 		}

@@ -41,7 +41,7 @@ texts() {
 	"$work/native" completion fish >"$share/fish/vendor_completions.d/keepgo.fish"
 	mkdir -p "$share/doc/keepgo/examples" "$1/usr/lib/systemd/system"
 	cp etc/keepgo.conf.example packaging/hardened.conf "$share/doc/keepgo/examples/"
-	cp packaging/keepgo.service "$1/usr/lib/systemd/system/"
+	cp packaging/keepgo.service packaging/keepgo-rs.service "$1/usr/lib/systemd/system/"
 }
 
 # compat TREE: keepalived's names for it.

@@ -44,8 +44,11 @@ func switchoverFlags(o *orderOptions) *pflag.FlagSet {
 	return f
 }
 
-// runRS is the verb rs: orders for real servers.
+// runRS is the verb rs: orders for real servers, or on one of them.
 func runRS(args []string, out, errs io.Writer) int {
+	if onNode(args) {
+		return runNode(args, out, errs)
+	}
 	var o orderOptions
 	return with("rs", rsFlags(&o), &o.steerOptions, "2-3", args, out, errs, func(s *session, args []string) error {
 		order := control.ServerOrder{Verb: args[0], Server: args[1], Service: o.service, For: o.during}

@@ -31,6 +31,7 @@ var pure = map[string][]string{
 	"internal/dump":      {"confparse", "internal/status", "vrrp"},
 	"internal/ha":        {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status"},
 	"internal/ipvsadm":   {"ipvsctl"},
+	"internal/importer":  {"ipvsctl", "internal/ipvsadm"},
 	"internal/advice":    {"confparse", "confparse/syntax"},
 	"internal/manual":    {"confparse"},
 	"internal/metrics":   {"internal/status"},

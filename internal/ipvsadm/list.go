@@ -93,11 +93,11 @@ func (p Printer) service(k ipvsctl.ServiceKey) string {
 func traits(l Listed) string {
 	var b strings.Builder
 	if l.Flags&schedFlags != 0 {
-		fmt.Fprintf(&b, " (%s)", flagNames(l.Scheduler, l.Flags))
+		fmt.Fprintf(&b, " (%s)", FlagNames(l.Scheduler, l.Flags))
 	}
 	if l.Timeout > 0 {
 		fmt.Fprintf(&b, " persistent %.0f", l.Timeout.Seconds())
-		if mask := maskText(l.Service, l.Key.IPv6); mask != "" {
+		if mask := MaskText(l.Service, l.Key.IPv6); mask != "" {
 			b.WriteString(" mask " + mask)
 		}
 		if l.Engine != "" {
@@ -110,8 +110,8 @@ func traits(l Listed) string {
 	return b.String()
 }
 
-// flagNames are the flags of a scheduler, parted by commas.
-func flagNames(scheduler string, flags uint32) string {
+// FlagNames are the flags of a scheduler, parted by commas.
+func FlagNames(scheduler string, flags uint32) string {
 	names := []string{"flag-1", "flag-2", "flag-3"}
 	if scheduler == "sh" || scheduler == "mh" {
 		names = []string{scheduler + "-fallback", scheduler + "-port"}
@@ -125,8 +125,8 @@ func flagNames(scheduler string, flags uint32) string {
 	return strings.Join(set, ",")
 }
 
-// maskText is the granularity of persistence, or "" for every bit.
-func maskText(s ipvsctl.Service, ipv6 bool) string {
+// MaskText is the granularity of persistence, or "" for every bit.
+func MaskText(s ipvsctl.Service, ipv6 bool) string {
 	switch {
 	case ipv6 && s.PrefixLen != 0:
 		return strconv.Itoa(int(s.PrefixLen))

@@ -15,7 +15,7 @@ func (p Printer) Saved(l Listed) string {
 	fmt.Fprintf(&b, "-A %s -s %s", name, l.Scheduler)
 	if l.Timeout > 0 {
 		fmt.Fprintf(&b, " -p %.0f", l.Timeout.Seconds())
-		if mask := maskText(l.Service, l.Key.IPv6); mask != "" {
+		if mask := MaskText(l.Service, l.Key.IPv6); mask != "" {
 			b.WriteString(" -M " + mask)
 		}
 		if l.Engine != "" {
@@ -26,7 +26,7 @@ func (p Printer) Saved(l Listed) string {
 		b.WriteString(" -o")
 	}
 	if l.Flags&schedFlags != 0 {
-		b.WriteString(" -b " + flagNames(l.Scheduler, l.Flags))
+		b.WriteString(" -b " + FlagNames(l.Scheduler, l.Flags))
 	}
 	b.WriteString("\n")
 	for _, s := range l.Servers {
