@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,8 +53,14 @@ func TestCorpusGuest(t *testing.T) {
 	guest.Tests(t, "^TestCorpusTables")
 }
 
+// wholeCorpus asks for what takes minutes in a guest.
+var wholeCorpus = flag.Bool("corpus", false, "lead the files of the collection through deaths and reloads as well")
+
 // TestCorpusReloadGuest does so for those that take as long again.
 func TestCorpusReloadGuest(t *testing.T) {
+	if !*wholeCorpus {
+		t.Skip("takes minutes: go test ./integration -run CorpusReloadGuest -args -corpus")
+	}
 	needsRoot(t)
 	needsCorpus(t)
 	guest.Tests(t, "^TestCorpusReloads|^TestCorpusServers")
