@@ -166,6 +166,25 @@ func TestIPVSOthersAreLeftAlone(t *testing.T) {
 	b.same(b.kernel(), ipvsctl.Table{k: entry("rr", 1, "10.0.1.1:80")})
 }
 
+func TestIPVSYieldedServiceIsLeftUntilItIsSet(t *testing.T) {
+	b := newBench(t, -1)
+	yielded, other := tcp("10.0.0.1:80"), tcp("10.0.0.2:80")
+	want := ipvsctl.Table{yielded: entry("rr", 1, "10.0.1.1:80"), other: entry("rr", 1, "10.0.1.1:80")}
+	b.set(want)
+	b.Yield(yielded)
+	b.run("ipvsadm", "-e", "-t", "10.0.0.1:80", "-r", "10.0.1.1:80", "-m", "-w", "9")
+	b.run("ipvsadm", "-D", "-t", "10.0.0.2:80")
+	if err := b.Look(); err != nil {
+		t.Fatal(err)
+	}
+	b.same(b.kernel(), ipvsctl.Table{yielded: entry("rr", 9, "10.0.1.1:80"), other: want[other]})
+	b.set(ipvsctl.Table{yielded: want[yielded]})
+	if err := b.Look(); err != nil {
+		t.Fatal(err)
+	}
+	b.same(b.kernel(), want)
+}
+
 func TestIPVSLookPutsBack(t *testing.T) {
 	b := newBench(t, -1)
 	want := ipvsctl.Table{
