@@ -50,6 +50,8 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return controlFlags("plan", &steerOptions{}) }, runPlan},
 		{"switchover", "NAME [--for TIME]", "let the other director have an instance or group",
 			func() *pflag.FlagSet { return switchoverFlags(&orderOptions{}) }, runSwitchover},
+		{"drill", "NAME [--yes]", "practise a failover on the running pair",
+			func() *pflag.FlagSet { return drillFlags(&drillOptions{}) }, runDrill},
 		{"maintenance", "on|off [--for TIME]", "let the other director have everything",
 			func() *pflag.FlagSet { return orderFlags("maintenance", &orderOptions{}) }, runMaintenance},
 		{"rs", "drain|down|up|weight|auto SERVER [N]", "say how a real server is to be; on one: up|down|status|verify|watch",
