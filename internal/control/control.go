@@ -61,6 +61,19 @@ type SwitchoverOrder struct {
 	For   time.Duration `json:"for,omitempty"`
 	Break bool          `json:"break,omitempty"` // with priority 0, if nobody takes over otherwise
 	Back  bool          `json:"back,omitempty"`  // take the order back instead
+	Keep  bool          `json:"keep,omitempty"`  // give the order that is in force this end instead
+}
+
+// DrillOrder begins a drill, which is over after For even if it dies.
+type DrillOrder struct {
+	Name string        `json:"name"` // of the instance or group
+	For  time.Duration `json:"for"`
+}
+
+// DrillEnd tells how a drill went.
+type DrillEnd struct {
+	Passed bool   `json:"passed"`
+	Why    string `json:"why,omitempty"` // what was wrong
 }
 
 // Handed is what became of a handover.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"keepgo/confparse"
+	"keepgo/internal/advice"
 	"keepgo/internal/status"
 )
 
@@ -27,8 +29,9 @@ func (p *parent) collect(clear bool, done func(*status.Status)) {
 	r := &request{done: done, status: status.Status{
 		PID: os.Getpid(), Version: p.opts.Version, Asked: time.Now(), Began: p.began, Reloaded: p.reloaded, Config: p.opts.File,
 		Orders: slices.Clone(p.orders.list), Instances: []status.Instance{}, Services: []status.Service{},
-		Files: maps.Clone(p.numbers), Processes: maps.Clone(p.running),
+		Files: maps.Clone(p.numbers), Processes: maps.Clone(p.running), Drills: slices.Clone(p.drills.list), Sync: p.wantsSync(),
 	}}
+	r.status.Agreement, r.status.Digest = p.agreed.of(p.cfg)
 	for _, c := range []*child{p.vrrp, p.lvs} {
 		if c.running() {
 			r.waiting = append(r.waiting, c)
@@ -56,6 +59,9 @@ func (p *parent) reported(c *child, s *status.Status) {
 		} else {
 			r.status.Services = append(r.status.Services, s.Services...)
 			r.status.IPVS, r.status.DataPlane, r.status.Probes = s.IPVS, s.DataPlane, s.Probes
+			if r.status.Sync != nil && s.Sync != nil {
+				r.status.Sync = s.Sync
+			}
 		}
 	}
 	p.settle()
@@ -90,4 +96,29 @@ func (p *parent) answer(r *request) {
 		p.log.printf("status: %v", err)
 	}
 	r.done(&r.status)
+}
+
+// agreed is the agreement of a configuration: it is asked for again and again,
+// and the same until a reload.
+type agreed struct {
+	cfg    *confparse.Config
+	terms  map[string]string
+	digest string
+}
+
+func (a *agreed) of(cfg *confparse.Config) (terms map[string]string, digest string) {
+	if a.cfg != cfg {
+		terms = advice.Agreement(cfg)
+		*a = agreed{cfg, terms, advice.Digest(terms)}
+	}
+	return a.terms, a.digest
+}
+
+// wantsSync is not nil if connections are to be synchronised.
+func (p *parent) wantsSync() *status.Sync {
+	follows := slices.ContainsFunc(p.cfg.Instances, func(in *confparse.Instance) bool { return in.LVSSyncInterface != "" })
+	if p.cfg.Global.LVSSync == nil && !follows {
+		return nil
+	}
+	return new(status.Sync)
 }

@@ -123,6 +123,7 @@ func (l *lvsLoop) report() {
 	s.IPVS, s.DataPlane, s.Services = l.plane.lack, l.plane.name(), l.node.Status()
 	plan, plane := l.node.Plan(), l.plane
 	go func() {
+		s.Sync = plane.sync()
 		if usage, err := plane.usage(); err == nil {
 			plan.Traffic(s.Services, usage)
 		}

@@ -47,6 +47,7 @@ func (e *exporter) set(at netip.AddrPort, pages http.Handler, l *logger) error {
 func (p *parent) export() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", p.serveMetrics)
+	mux.HandleFunc("GET /status", p.servePublic)
 	if err := p.exporter.set(p.cfg.Global.MetricsListen, mux, p.log); err != nil {
 		p.log.printf("%v", err)
 	}
@@ -60,4 +61,11 @@ func (p *parent) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 	p.onLoop(func() { exporters = p.cfg.Global.MetricsExporters })
 	w.Header().Set("Content-Type", metrics.ContentType)
 	_, _ = w.Write(metrics.Text(s, exporters))
+}
+
+// servePublic tells the other director of the pair how this one is.
+func (p *parent) servePublic(w http.ResponseWriter, _ *http.Request) {
+	p.exporter.mu.Lock()
+	defer p.exporter.mu.Unlock()
+	reply(w, p.ask().Public())
 }

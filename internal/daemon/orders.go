@@ -22,16 +22,16 @@ type orders struct {
 	next *time.Timer // of the first that ends
 }
 
-// orderFile is where orders are kept: beside the pid file, so that they end with
-// the uptime of the machine.
-func orderFile(o Options) string {
+// besidePIDFile is where something is kept that ends with the uptime of the
+// machine.
+func besidePIDFile(o Options, what string) string {
 	dir, name := filepath.Split(o.PIDFile)
-	return dir + "keepgo_" + strings.TrimSuffix(name, ".pid") + "_orders.json"
+	return dir + "keepgo_" + strings.TrimSuffix(name, ".pid") + "_" + what + ".json"
 }
 
 // recall reads the orders that an earlier daemon left.
 func (p *parent) recall() {
-	p.orders.file = orderFile(p.opts)
+	p.orders.file = besidePIDFile(p.opts, "orders")
 	text, err := os.ReadFile(p.orders.file)
 	if errors.Is(err, os.ErrNotExist) {
 		return
@@ -119,6 +119,14 @@ func (p *parent) takeBack(meant func(*status.Order) bool) (n int) {
 
 // ordered keeps the orders as they are now, and has them obeyed.
 func (p *parent) ordered() {
+	p.keepOrders()
+	p.vrrp.tell(toChild{Orders: &childOrders{Held: p.held()}})
+	p.lvs.tell(toChild{Orders: &childOrders{Servers: p.serverOrders()}})
+	p.wind()
+}
+
+// keepOrders writes the orders down.
+func (p *parent) keepOrders() {
 	text, err := json.Marshal(p.orders.list)
 	if err == nil && len(p.orders.list) == 0 {
 		if err = os.Remove(p.orders.file); errors.Is(err, os.ErrNotExist) {
@@ -130,9 +138,6 @@ func (p *parent) ordered() {
 	if err != nil {
 		p.log.printf("orders: %v; they end with this daemon", err)
 	}
-	p.vrrp.tell(toChild{Orders: &childOrders{Held: p.held()}})
-	p.lvs.tell(toChild{Orders: &childOrders{Servers: p.serverOrders()}})
-	p.wind()
 }
 
 // wind sets the alarm for the first order that ends.

@@ -60,6 +60,8 @@ type parent struct {
 	reloaded    *time.Time // nil before the first
 	exporter    exporter
 	orders      orders
+	drills      drills
+	agreed      agreed
 	leaves      bool            // another program takes the place of this one
 	heir        bool            // this one took the place of another: the children go on where theirs were
 	last        map[string]bool // results of tracked scripts, before there are own ones
@@ -154,6 +156,7 @@ func (p *parent) start() (err error) {
 		p.initFiles()
 	}
 	p.recall()
+	p.recallDrills()
 	p.soon = newAppointment(p.log.printf)
 	p.logConfig()
 	if err := p.listen(); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"keepgo/confparse"
 	"keepgo/internal/lb"
+	"keepgo/internal/status"
 	"keepgo/ipvsctl"
 	"keepgo/ipvsctl/genl"
 	"keepgo/ipvsctl/neigh"
@@ -281,6 +282,20 @@ func (p *plane) usage() (map[ipvsctl.ServiceKey]ipvsctl.Usage, error) {
 		return p.nft.Usage()
 	}
 	return nil, nil
+}
+
+// sync is which sync daemons of IPVS run, nil where that cannot be told.
+func (p *plane) sync() *status.Sync {
+	if p.ipvs == nil {
+		return nil
+	}
+	have, err := p.ipvs.Daemons()
+	if err != nil {
+		return nil
+	}
+	_, sends := have[ipvsctl.SyncMaster]
+	_, takes := have[ipvsctl.SyncBackup]
+	return &status.Sync{Sends: sends, Takes: takes}
 }
 
 // clear takes out what is ours; with whole, everything of IPVS.

@@ -76,6 +76,8 @@ func (p *parent) routes() http.Handler {
 	mux.HandleFunc("POST /leave", steer(p.steerLeave))
 	mux.HandleFunc("POST /maintenance", steer(p.steerMaintenance))
 	mux.HandleFunc("POST /switchover", steer(p.steerSwitchover))
+	mux.HandleFunc("POST /drill", steer(p.steerDrill))
+	mux.HandleFunc("POST /drill/end", steer(p.steerDrillEnd))
 	mux.HandleFunc("POST /upgrade", p.serveUpgrade)
 	mux.HandleFunc("POST /plan", p.servePreview)
 	mux.HandleFunc("GET /explain/{name...}", p.serveExplain)

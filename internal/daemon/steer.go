@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -114,6 +115,9 @@ func (p *parent) steerSwitchover(o control.SwitchoverOrder) (any, error) {
 		}
 		return control.Handed{}, nil
 	}
+	if o.Keep {
+		return p.prolong(same, until(o.For))
+	}
 	h, err := ha.CanHandOver(p.ask(), o.Name)
 	if err != nil {
 		return nil, err
@@ -137,6 +141,20 @@ func (p *parent) steerSwitchover(o control.SwitchoverOrder) (any, error) {
 	}
 	return nil, fmt.Errorf("nobody took %s over within %s, and it is MASTER as before: no other router hears it, or all have nopreempt or a longer preempt_delay; "+
 		"with --break it says priority 0, which those obey, and the address is nowhere for a moment", kept, h.Patience)
+}
+
+// prolong gives an order that is in force another end, without a word: a drill
+// does so every few seconds.
+func (p *parent) prolong(meant func(*status.Order) bool, end *time.Time) (any, error) {
+	err := errors.New("there is no such order any more")
+	p.onLoop(func() {
+		if i := slices.IndexFunc(p.orders.list, func(o status.Order) bool { return meant(&o) }); i >= 0 {
+			p.orders.list[i].Until, err = end, nil
+			p.keepOrders()
+			p.wind()
+		}
+	})
+	return control.Handed{}, err
 }
 
 // await looks until all of a handover are MASTER no longer, or its patience ends.

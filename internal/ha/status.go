@@ -64,6 +64,7 @@ func (m *member) status(now vrrp.Time, wall time.Time) status.Instance {
 		Every:     m.plan.Router.Interval.Seconds(),
 		Peers:     m.tellPeers(now, wall),
 		ARPDelay:  m.plan.Announce.Delay.Seconds(),
+		NoPreempt: m.plan.Router.NoPreempt, PreemptDelay: m.plan.Router.PreemptDelay.Seconds(),
 	}
 	if m.group != nil {
 		s.Group = m.group.name

@@ -27,6 +27,18 @@ type Status struct {
 	Files     map[string]int  `json:"files,omitempty"` // numbers in the tracked files
 	Services  []Service       `json:"services"`
 	Probes    *Probes         `json:"probes,omitempty"` // of all health checks; nil without any
+	Sync      *Sync           `json:"sync,omitempty"`   // of connections; nil where the configuration asks for none
+	Drills    []Drill         `json:"drills,omitempty"` // the last, the oldest first
+	// Agreement is what both directors of a pair must have alike, by its name;
+	// Digest is one text for all of it.
+	Agreement map[string]string `json:"agreement,omitempty"`
+	Digest    string            `json:"digest,omitempty"`
+}
+
+// Sync is how IPVS shares connections with the other director.
+type Sync struct {
+	Sends bool `json:"sends"` // a sync daemon tells the other director of connections
+	Takes bool `json:"takes"` // one takes in what the other tells
 }
 
 // Probes counts what the health checks do, and did since their process began.
@@ -69,7 +81,10 @@ type Instance struct {
 	// Places are its addresses as the kernel has them.
 	Places []Place `json:"places,omitempty"`
 
-	Want     string     `json:"want"`               // state without its sync group
+	Want         string  `json:"want"`                    // state without its sync group
+	NoPreempt    bool    `json:"nopreempt,omitempty"`     // it takes nothing from a running master
+	PreemptDelay float64 `json:"preempt_delay,omitempty"` // in seconds
+
 	Source   string     `json:"source,omitempty"`   // what adverts are sent from
 	Standing bool       `json:"standing"`           // its addresses are meant to stand
 	Heard    Heard      `json:"heard"`              // of the master last heard

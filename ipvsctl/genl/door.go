@@ -234,6 +234,16 @@ func (d *Door) Usage() (map[ipvsctl.ServiceKey]ipvsctl.Usage, error) {
 	return usage, nil
 }
 
+// Daemons reads which sync daemons the kernel runs, whoever started them.
+func (d *Door) Daemons() (have ipvsctl.Daemons, err error) {
+	closed := d.call(func() {
+		if err = d.connect(); err == nil {
+			have, err = d.conn.daemons()
+		}
+	})
+	return have, errors.Join(closed, err)
+}
+
 func (d *Door) readUsage(keys []ipvsctl.ServiceKey, usage map[ipvsctl.ServiceKey]ipvsctl.Usage) error {
 	if err := d.connect(); err != nil {
 		return err
