@@ -24,7 +24,7 @@ const (
 // run is the door's goroutine.
 func (d *Door) run() {
 	defer close(d.gone)
-	if err := d.enter(); err != nil {
+	if err := d.wire.Enter(); err != nil {
 		d.fail(fmt.Errorf("entering the network namespace: %w; it needs CAP_SYS_ADMIN", err))
 	}
 	timer := time.NewTimer(time.Hour)
@@ -36,7 +36,7 @@ func (d *Door) run() {
 		case f := <-d.do:
 			f()
 			continue
-		case by := <-d.damages:
+		case by := <-d.wire.Damages:
 			if d.leave.Load() {
 				continue
 			}
@@ -117,7 +117,7 @@ func (d *Door) adoptStanding() {
 		return
 	}
 	for f := range families {
-		if err := d.table(f).recall(d.conn); err != nil {
+		if err := d.table(f).recall(d.wire.Read); err != nil {
 			d.forget()
 			return
 		}
@@ -156,10 +156,10 @@ func (d *Door) succeed() {
 func (d *Door) commit(want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) error {
 	for f := range families {
 		if err := d.fill(d.table(f), want, dirty); err != nil {
-			return errors.Join(err, d.dial()) // with an empty draft
+			return errors.Join(err, d.wire.Dial()) // with an empty draft
 		}
 	}
-	if err := d.flush(); err != nil {
+	if err := d.wire.Flush(); err != nil {
 		return err
 	}
 	for k := range dirty {
@@ -178,19 +178,19 @@ func (d *Door) fill(t *table, want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]s
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(want)), func(k ipvsctl.ServiceKey) bool { return home(k, want[k]) == t.family }) {
 			return nil
 		}
-		if err := t.build(d.draft); err != nil {
+		if err := t.build(d.wire.Draft); err != nil {
 			return err
 		}
 	}
 	for k := range dirty {
-		if err := t.turn(d.draft, k, d.have, want); err != nil {
+		if err := t.turn(d.wire.Draft, k, d.have, want); err != nil {
 			return err
 		}
 	}
-	if err := t.turnShared(d.draft); err != nil {
+	if err := t.turnShared(d.wire.Draft); err != nil {
 		return err
 	}
-	return t.addLate(d.draft)
+	return t.addLate(d.wire.Draft)
 }
 
 func all(t ipvsctl.Table) map[ipvsctl.ServiceKey]struct{} {
@@ -249,8 +249,8 @@ func (t *table) turnShared(c *nftables.Conn) error {
 // raze deletes the tables, whoever built them.
 func (d *Door) raze() error {
 	for f := range families {
-		d.table(f).remove(d.draft)
-		if err := d.flush(); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EAFNOSUPPORT) {
+		d.table(f).remove(d.wire.Draft)
+		if err := d.wire.Flush(); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EAFNOSUPPORT) {
 			return explain(err)
 		}
 	}

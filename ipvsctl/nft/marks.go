@@ -12,6 +12,7 @@ import (
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
+	"keepgo/internal/nfwire"
 	"keepgo/ipvsctl"
 )
 
@@ -33,16 +34,18 @@ type MarkWant struct {
 	Marks    map[ipvsctl.ServiceKey]uint32
 }
 
-// isOurs reports whether a table is one of these.
-func (o *MarkOptions) isOurs(family byte, name string) bool {
-	return name == o.Table && (family == unix.NFPROTO_IPV4 || family == unix.NFPROTO_IPV6)
+// harms reports whether another program's change is to a table of these.
+func (o *MarkOptions) harms(c nfwire.Change) bool {
+	inIt := c.Table == o.Table && (c.Family == unix.NFPROTO_IPV4 || c.Family == unix.NFPROTO_IPV6)
+	return inIt && (c.Removes() || c.Kind == unix.NFT_MSG_NEWRULE)
 }
 
 // Marks marks packets by what they are sent to, in one table of each address
 // family (nftables_ipvs). A table stands only while it has something to mark.
 // The methods are safe for concurrent use.
 type Marks struct {
-	wire
+	wire    *nfwire.Wire
+	gone    chan struct{} // closed when the goroutine has ended
 	opt     MarkOptions
 	leave   atomic.Bool
 	wake    chan struct{}
@@ -61,12 +64,12 @@ type Marks struct {
 // OpenMarks enters the network namespace of the calling thread. The first Set
 // replaces what stands in tables of the name. It needs CAP_NET_ADMIN.
 func OpenMarks(opt MarkOptions) (*Marks, error) {
-	m := &Marks{opt: opt, wire: newWire(opt.isOurs), wake: make(chan struct{}, 1), closing: make(chan struct{})}
-	if err := m.open(); err != nil {
-		m.release()
+	m := &Marks{opt: opt, gone: make(chan struct{}), wake: make(chan struct{}, 1), closing: make(chan struct{})}
+	var err error
+	if m.wire, err = nfwire.Open(opt.harms, m.gone); err != nil {
 		return nil, explain(err)
 	}
-	go m.listen()
+	go m.wire.Listen()
 	go m.run()
 	return m, nil
 }
@@ -104,13 +107,13 @@ func (m *Marks) Close() {
 	m.closed.Do(func() {
 		close(m.closing)
 		<-m.gone
-		m.release()
+		m.wire.Close()
 	})
 }
 
 func (m *Marks) run() {
 	defer close(m.gone)
-	if err := m.enter(); err != nil {
+	if err := m.wire.Enter(); err != nil {
 		m.fail(fmt.Errorf("entering the network namespace: %w; it needs CAP_SYS_ADMIN", err))
 	}
 	timer := time.NewTimer(time.Hour)
@@ -121,7 +124,7 @@ func (m *Marks) run() {
 		case <-m.closing:
 			m.end()
 			return
-		case who := <-m.damages:
+		case who := <-m.wire.Damages:
 			if !m.leave.Load() {
 				damaged, by = true, who
 				timer.Reset(time.Until(m.repaired.Add(pause)))
@@ -187,13 +190,13 @@ func (m *Marks) build(want MarkWant) error {
 	}
 	for f, part := range parts {
 		t := newMarkTable(m.opt.Table, f)
-		t.remove(m.draft)
+		t.remove(m.wire.Draft)
 		if len(part) > 0 {
-			if err := t.build(m.draft, part, &m.opt, want.Priority); err != nil {
-				return errors.Join(explain(err), m.dial())
+			if err := t.build(m.wire.Draft, part, &m.opt, want.Priority); err != nil {
+				return errors.Join(explain(err), m.wire.Dial())
 			}
 		}
-		err := m.flush()
+		err := m.wire.Flush()
 		if len(part) == 0 && (errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EAFNOSUPPORT)) {
 			continue // a family that the kernel lacks
 		}

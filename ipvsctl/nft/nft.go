@@ -8,10 +8,14 @@ package nft
 import (
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"keepgo/internal/nfwire"
 	"keepgo/ipvsctl"
 )
 
@@ -51,8 +55,9 @@ type Options struct {
 
 // Door holds services in nftables. Its methods are safe for concurrent use.
 type Door struct {
-	opt Options
-	wire
+	opt     Options
+	wire    *nfwire.Wire
+	gone    chan struct{} // closed when the goroutine has ended
 	leave   atomic.Bool
 	wake    chan struct{}
 	do      chan func()
@@ -84,16 +89,16 @@ func Open(opt Options) (*Door, error) {
 		opt.Report = func(Event) {}
 	}
 	d := &Door{
-		opt: opt, wire: newWire(isOurs), wake: make(chan struct{}, 1), do: make(chan func()),
+		opt: opt, gone: make(chan struct{}), wake: make(chan struct{}, 1), do: make(chan func()),
 		closing: make(chan struct{}), adopt: true,
 		want: ipvsctl.Table{}, dirty: map[ipvsctl.ServiceKey]struct{}{},
 	}
 	d.forget()
-	if err := d.open(); err != nil {
-		d.release()
+	var err error
+	if d.wire, err = nfwire.Open(harms, d.gone); err != nil {
 		return nil, explain(err)
 	}
-	go d.listen()
+	go d.wire.Listen()
 	go d.run()
 	return d, nil
 }
@@ -231,8 +236,23 @@ func (d *Door) Close() {
 	d.closed.Do(func() {
 		close(d.closing)
 		<-d.gone
-		d.release()
+		d.wire.Close()
 	})
+}
+
+// harms reports whether another program's change is to a table of a Door's.
+// Elements that come are no harm: the kernel notes clients by itself.
+func harms(c nfwire.Change) bool {
+	if !c.Removes() && c.Kind != unix.NFT_MSG_NEWRULE {
+		return false
+	}
+	switch c.Family {
+	case unix.NFPROTO_IPV4, unix.NFPROTO_IPV6:
+		return c.Table == TableName
+	case unix.NFPROTO_NETDEV:
+		return slices.Contains(directNames[:], c.Table)
+	}
+	return false
 }
 
 // call runs f on the door's goroutine and waits for it.

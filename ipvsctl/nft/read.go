@@ -18,12 +18,12 @@ func (d *Door) read() (ipvsctl.Table, error) {
 	all := ipvsctl.Table{}
 	for f := range families {
 		t := d.table(f)
-		if there, err := t.stands(d.conn); err != nil {
+		if there, err := t.stands(d.wire.Read); err != nil {
 			return nil, err
 		} else if !there {
 			continue
 		}
-		if err := t.read(d.conn, all); err != nil {
+		if err := t.read(d.wire.Read, all); err != nil {
 			return nil, fmt.Errorf("reading nftables: %w", err)
 		}
 	}
@@ -135,13 +135,13 @@ func (d *Door) usage() (map[ipvsctl.ServiceKey]ipvsctl.Usage, error) {
 }
 
 func (d *Door) familyUsage(t *table, all map[ipvsctl.ServiceKey]ipvsctl.Usage) error {
-	counters, err := t.named(d.conn)
+	counters, err := t.named(d.wire.Read)
 	if err != nil {
 		return err
 	}
 	traffic := map[string]ipvsctl.Counters{}
 	if !t.direct() {
-		if traffic, err = t.traffic(d.conn); err != nil {
+		if traffic, err = t.traffic(d.wire.Read); err != nil {
 			return err
 		}
 	}

@@ -8,12 +8,11 @@ package filter
 
 import (
 	"net/netip"
-	"os"
 	"sync"
-	"sync/atomic"
 
-	"github.com/google/nftables"
-	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"keepgo/internal/nfwire"
 )
 
 const (
@@ -100,12 +99,7 @@ type Options struct {
 // Door is the way to the tables of one network namespace.
 type Door struct {
 	options Options
-	conn    *nftables.Conn
-	socket  *netlink.Conn // under conn
-	port    atomic.Uint32 // conn's address: its changes are our own
-	events  *netlink.Conn
-	space   *os.File // the namespace
-	reports chan report
+	wire    *nfwire.Wire
 	closing chan struct{}
 	closed  sync.Once
 	done    chan struct{}
@@ -131,20 +125,25 @@ func Open(o Options) (*Door, error) {
 	}
 	d := &Door{
 		options: o,
-		reports: make(chan report, 4),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 		state:   newState(),
 	}
 	d.box.wants = make(map[int]Want)
-	if err := d.open(); err != nil {
-		d.release()
+	var err error
+	if d.wire, err = nfwire.Open(d.options.harms, d.done); err != nil {
 		return nil, explain(err)
 	}
-	go d.listen()
+	go d.wire.Listen()
 	go d.run()
 	return d, nil
+}
+
+// harms reports whether another program took something out of our tables, or
+// switched one off.
+func (o *Options) harms(c nfwire.Change) bool {
+	return c.Removes() && c.Table == o.Table && (c.Family == unix.NFPROTO_IPV4 || c.Family == unix.NFPROTO_IPV6)
 }
 
 // Set replaces what an owner wants. It never blocks; a want that was not
@@ -171,7 +170,7 @@ func (d *Door) Close() error {
 	d.closed.Do(func() {
 		close(d.closing)
 		<-d.done
-		err = d.release()
+		err = d.wire.Close()
 	})
 	return err
 }

@@ -3,7 +3,6 @@ package filter
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/google/nftables"
@@ -16,9 +15,6 @@ const (
 	pause = time.Second
 	// retry is when what failed is tried again.
 	retry = 5 * time.Second
-	// answer is how long the kernel's answer may take; it is there when the
-	// request was sent.
-	answer = 5 * time.Second
 	// maxElements in one message: its attributes hold 64 KiB.
 	maxElements = 500
 )
@@ -26,7 +22,7 @@ const (
 // run is the door's goroutine.
 func (d *Door) run() {
 	defer close(d.done)
-	if err := d.enter(); err != nil {
+	if err := d.wire.Enter(); err != nil {
 		d.options.Notify(Event{Kind: Warned, Err: fmt.Errorf("entering the network namespace: %w; it needs CAP_SYS_ADMIN", err)})
 	}
 	timer := time.NewTimer(time.Hour)
@@ -35,8 +31,8 @@ func (d *Door) run() {
 	for {
 		select {
 		case <-d.wake:
-		case r := <-d.reports:
-			d.state.damage(r)
+		case by := <-d.wire.Damages:
+			d.state.damage(by)
 			timer.Reset(time.Until(repaired.Add(pause)))
 			continue
 		case <-timer.C:
@@ -58,11 +54,11 @@ func (d *Door) run() {
 }
 
 // damage notes what another hand did.
-func (s *state) damage(r report) {
+func (s *state) damage(by string) {
 	s.lose()
 	s.damaged = true
-	if r.by != "" {
-		s.by = r.by
+	if by != "" {
+		s.by = by
 	}
 }
 
@@ -132,8 +128,8 @@ func (d *Door) commit() error {
 	s := &d.state
 	for f := range families {
 		if s.size[f] == 0 && (s.built[f] || s.unknown[f]) {
-			newTable(&d.options, f, s.drop).remove(d.conn)
-			if err := d.flush(); err != nil && s.built[f] {
+			newTable(&d.options, f, s.drop).remove(d.wire.Draft)
+			if err := d.wire.Flush(); err != nil && s.built[f] {
 				return err
 			}
 			s.forget(f)
@@ -144,10 +140,10 @@ func (d *Door) commit() error {
 			continue
 		}
 		if err := d.fill(f); err != nil {
-			return errors.Join(err, d.dial()) // with an empty queue
+			return errors.Join(err, d.wire.Dial()) // with an empty queue
 		}
 	}
-	return d.flush()
+	return d.wire.Flush()
 }
 
 // forget notes that a family has no table.
@@ -165,7 +161,7 @@ func (d *Door) fill(f family) error {
 	s := &d.state
 	t := newTable(&d.options, f, s.drop)
 	if !s.built[f] || s.unknown[f] {
-		if err := t.build(d.conn); err != nil {
+		if err := t.build(d.wire.Draft); err != nil {
 			return err
 		}
 		all := make([]element, 0, s.size[f])
@@ -174,7 +170,7 @@ func (d *Door) fill(f family) error {
 				all = append(all, e)
 			}
 		}
-		return t.change(all, d.conn.SetAddElements)
+		return t.change(all, d.wire.Draft.SetAddElements)
 	}
 	var add, remove []element
 	for e := range s.touched {
@@ -188,10 +184,10 @@ func (d *Door) fill(f family) error {
 	}
 	// A map's entry that points elsewhere now is another element: the old one
 	// makes room first.
-	if err := t.change(remove, d.conn.SetDeleteElements); err != nil {
+	if err := t.change(remove, d.wire.Draft.SetDeleteElements); err != nil {
 		return err
 	}
-	return t.change(add, d.conn.SetAddElements)
+	return t.change(add, d.wire.Draft.SetAddElements)
 }
 
 // change hands elements to do, set by set, in messages of bounded size.
@@ -214,22 +210,4 @@ func (t *table) change(list []element, do func(*nftables.Set, []nftables.SetElem
 		}
 	}
 	return nil
-}
-
-// flush sends a transaction. After a failure nobody can tell which answers are
-// still to come, so the socket is opened anew.
-func (d *Door) flush() error {
-	err := d.socket.SetDeadline(time.Now().Add(answer))
-	if err == nil {
-		err = d.conn.Flush()
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("the kernel gave no answer within %v", answer)
-	}
-	if err != nil {
-		if again := d.dial(); again != nil {
-			return again
-		}
-	}
-	return err
 }

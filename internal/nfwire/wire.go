@@ -1,4 +1,7 @@
-package nft
+// Package nfwire is the way to nftables in one network namespace: changes go out
+// as one transaction each, and what other programs do to the tables is heard.
+// The doors that have tables (vip/filter, ipvsctl/nft) stand on it.
+package nfwire
 
 import (
 	"encoding/binary"
@@ -8,7 +11,6 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,8 +22,8 @@ import (
 )
 
 const (
-	// buffer of the command socket in bytes, for transactions with thousands of
-	// services and their acknowledgements.
+	// buffer of the sockets in bytes, for transactions with thousands of services
+	// or addresses and their acknowledgements.
 	buffer = 64 << 20
 	// answer is how long the kernel's answer may take. It is there when the
 	// request was sent; thousands of services take a while.
@@ -33,27 +35,57 @@ const (
 	tableAttribute = 1
 )
 
-// wire is the sockets to tables in one network namespace, and what is heard of
-// others' changes to them.
-type wire struct {
-	ours    func(family byte, table string) bool // NFPROTO_* of linux/netfilter.h
-	conn    *nftables.Conn                       // for reading
-	draft   *nftables.Conn                       // for writing: what it flushes is drafted
-	drafted []netlink.Message                    // and sent by socket
-	socket  *netlink.Conn                        // under conn
-	port    atomic.Uint32                        // its address: its changes are our own
+// Wire is the sockets to nftables in one network namespace. One goroutine at a
+// time uses Read, Draft and Flush; Listen has its own.
+type Wire struct {
+	// Read is for reading. A failed Flush or Dial replaces it.
+	Read *nftables.Conn
+	// Draft is for writing: what is asked of it waits for Flush. A failed Flush or
+	// Dial replaces it by an empty one.
+	Draft *nftables.Conn
+	// Damages says that another program changed tables of ours, and which, "" if
+	// that is not known.
+	Damages chan string
+
+	harms   func(Change) bool
+	drafted []netlink.Message // what Draft flushed, sent by socket
+	socket  *netlink.Conn     // under Read
+	port    atomic.Uint32     // its address: its changes are our own
 	events  *netlink.Conn
-	space   *os.File      // the namespace
-	damages chan string   // by whom; "" for unknown
-	gone    chan struct{} // closed when nobody reads damages any more
+	space   *os.File // the namespace
+	done    <-chan struct{}
 }
 
-func newWire(ours func(family byte, table string) bool) wire {
-	return wire{ours: ours, damages: make(chan string, 4), gone: make(chan struct{})}
+// Change is one message of another program's transaction.
+type Change struct {
+	Kind   uint8 // NFT_MSG_* of linux/netfilter/nf_tables.h
+	Family uint8 // NFPROTO_* of linux/netfilter.h
+	Table  string
 }
 
-// open opens the sockets, in the calling thread's namespace.
-func (w *wire) open() (err error) {
+// Removes reports whether the change takes something away, or switches a table
+// off: what is new there harms nobody.
+func (c Change) Removes() bool {
+	switch c.Kind {
+	case unix.NFT_MSG_NEWTABLE, unix.NFT_MSG_DELTABLE, unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_DELRULE, unix.NFT_MSG_DELSET, unix.NFT_MSG_DELSETELEM:
+		return true
+	}
+	return false
+}
+
+// Open opens the sockets in the calling thread's namespace. Changes of others
+// that harm are told on Damages while Listen runs, until done is closed.
+// It needs CAP_NET_ADMIN.
+func Open(harms func(Change) bool, done <-chan struct{}) (*Wire, error) {
+	w := &Wire{harms: harms, done: done, Damages: make(chan string, 4)}
+	if err := w.open(); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *Wire) open() (err error) {
 	if w.space, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 		return fmt.Errorf("finding the network namespace: %w", err)
 	}
@@ -62,14 +94,14 @@ func (w *wire) open() (err error) {
 		return fmt.Errorf("opening a netfilter socket: %w", err)
 	}
 	_ = w.events.SetReadBuffer(buffer) // what others change may be much
-	return w.dial()
+	return w.Dial()
 }
 
-// dial opens the command socket, in place of one whose answers cannot be told
-// apart any more.
-func (w *wire) dial() error {
-	if w.conn != nil {
-		_ = w.conn.CloseLasting()
+// Dial opens the command socket, in place of one whose answers cannot be told
+// apart any more. What was drafted is forgotten.
+func (w *Wire) Dial() error {
+	if w.Read != nil {
+		_ = w.Read.CloseLasting()
 	}
 	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
 		_ = c.SetReadBuffer(buffer) // a smaller one will do for smaller tables
@@ -80,10 +112,10 @@ func (w *wire) dial() error {
 	if err != nil {
 		return fmt.Errorf("opening a netfilter socket: %w", err)
 	}
-	w.conn = conn
+	w.Read, w.drafted = conn, nil
 	// The library asks for an acknowledgement of every message, which takes longer
 	// than the rest. So it writes to us, and we send.
-	w.draft, err = nftables.New(nftables.AsLasting(), nftables.WithTestDial(func(m []netlink.Message) ([]netlink.Message, error) {
+	w.Draft, err = nftables.New(nftables.AsLasting(), nftables.WithTestDial(func(m []netlink.Message) ([]netlink.Message, error) {
 		w.drafted = append(w.drafted, m...)
 		return nil, io.EOF // no answer
 	}))
@@ -106,7 +138,7 @@ func (w *wire) dial() error {
 
 // ignoreOwn keeps notifications of our own changes from the events socket: with
 // thousands of services nobody could read them as fast as they come.
-func (w *wire) ignoreOwn() error {
+func (w *Wire) ignoreOwn() error {
 	const author = 12 // offset of nlmsg_pid in struct nlmsghdr, linux/netlink.h
 	port := binary.BigEndian.Uint32(binary.NativeEndian.AppendUint32(nil, w.port.Load()))
 	filter, err := bpf.Assemble([]bpf.Instruction{
@@ -121,10 +153,10 @@ func (w *wire) ignoreOwn() error {
 	return w.events.SetBPF(filter)
 }
 
-// release closes what open opened.
-func (w *wire) release() (err error) {
-	if w.conn != nil {
-		err = w.conn.CloseLasting()
+// Close closes the sockets; what stands in the tables stays there.
+func (w *Wire) Close() (err error) {
+	if w.Read != nil {
+		err = w.Read.CloseLasting()
 	}
 	if w.events != nil {
 		err = errors.Join(err, w.events.Close())
@@ -135,9 +167,10 @@ func (w *wire) release() (err error) {
 	return err
 }
 
-// enter takes the goroutine's thread into the door's namespace, where dial may
-// have to open another socket. The thread ends with the goroutine.
-func (w *wire) enter() error {
+// Enter takes the goroutine's thread into the wire's namespace, where Dial may
+// have to open another socket. The thread ends with the goroutine. It needs
+// CAP_SYS_ADMIN unless the thread is there already.
+func (w *Wire) Enter() error {
 	runtime.LockOSThread()
 	here, err := os.Stat("/proc/thread-self/ns/net")
 	if err != nil {
@@ -149,9 +182,9 @@ func (w *wire) enter() error {
 	return unix.Setns(int(w.space.Fd()), unix.CLONE_NEWNET)
 }
 
-// listen hands on what others do to the tables until the door closes. Where
+// Listen hands on what others do to the tables until the wire closes. Where
 // notifications were lost, the worst is assumed.
-func (w *wire) listen() {
+func (w *Wire) Listen() {
 	damaged := false
 	for {
 		messages, err := w.events.Receive()
@@ -162,7 +195,7 @@ func (w *wire) listen() {
 		whole, by := lost, ""
 		damaged = damaged || lost
 		for _, m := range messages {
-			damaged = damaged || w.harms(m)
+			damaged = damaged || w.harmed(m)
 			if m.Header.Type == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN && damaged {
 				whole, by = true, author(m)
 			}
@@ -171,37 +204,20 @@ func (w *wire) listen() {
 			continue
 		}
 		select {
-		case w.damages <- by:
-		case <-w.gone:
+		case w.Damages <- by:
+		case <-w.done:
 			return
 		}
 		damaged = false
 	}
 }
 
-// harms reports whether a message says that somebody else changed one of our
-// tables. Elements that come are no harm: the kernel notes clients by itself.
-func (w *wire) harms(m netlink.Message) bool {
+// harmed reports whether a message says that somebody else harmed our tables.
+func (w *Wire) harmed(m netlink.Message) bool {
 	if m.Header.Type>>8 != unix.NFNL_SUBSYS_NFTABLES || m.Header.PID == w.port.Load() || len(m.Data) < nfgenmsgLen {
 		return false
 	}
-	switch m.Header.Type & 0xff {
-	case unix.NFT_MSG_NEWTABLE, unix.NFT_MSG_DELTABLE, unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_NEWRULE, unix.NFT_MSG_DELRULE, unix.NFT_MSG_DELSET, unix.NFT_MSG_DELSETELEM:
-	default:
-		return false
-	}
-	return w.ours(m.Data[0], text(attribute(m, tableAttribute)))
-}
-
-// isOurs reports whether a table is one of a Door's.
-func isOurs(family byte, name string) bool {
-	switch family {
-	case unix.NFPROTO_IPV4, unix.NFPROTO_IPV6:
-		return name == TableName
-	case unix.NFPROTO_NETDEV:
-		return slices.Contains(directNames[:], name)
-	}
-	return false
+	return w.harms(Change{Kind: uint8(m.Header.Type), Family: m.Data[0], Table: text(attribute(m, tableAttribute))})
 }
 
 // author is the program that made a transaction, with its process number as the
@@ -234,10 +250,10 @@ func attribute(m netlink.Message, kind uint16) []byte {
 	return nil
 }
 
-// flush sends what was drafted in one transaction. After a failure nobody can tell
+// Flush sends what was drafted in one transaction. After a failure nobody can tell
 // which answers are still to come, so the socket is opened anew.
-func (w *wire) flush() error {
-	err := w.draft.Flush()
+func (w *Wire) Flush() error {
+	err := w.Draft.Flush()
 	if err == nil {
 		err = w.send(w.drafted)
 	}
@@ -246,7 +262,7 @@ func (w *wire) flush() error {
 		err = fmt.Errorf("the kernel gave no answer within %v", answer)
 	}
 	if err != nil {
-		if again := w.dial(); again != nil {
+		if again := w.Dial(); again != nil {
 			return again
 		}
 	}
@@ -255,7 +271,7 @@ func (w *wire) flush() error {
 
 // send sends a transaction and waits for the answer. Only its last message, before
 // that which ends it, is to be acknowledged: errors are told in any case.
-func (w *wire) send(messages []netlink.Message) error {
+func (w *Wire) send(messages []netlink.Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
