@@ -29,6 +29,8 @@ const (
 	idleOther = 5 * time.Minute
 	// maxConnections bounds the memory of a service, IPVS has no bound.
 	maxConnections = 1 << 20
+	// dynsetDelete is NFT_DYNSET_OP_DELETE of linux/netfilter/nf_tables.h.
+	dynsetDelete = 2
 	// mostGone bounds the servers that are remembered, for their connections,
 	// after they have left their service.
 	mostGone = 64
@@ -186,7 +188,6 @@ func (t *table) connection() []expr.Any {
 
 // remember has a chain remember the connection as one of a server.
 func (t *table) remember(c *nftables.Conn, chain *nftables.Chain, service string, number uint32) {
-	const flags, ending = 13, 0x07 // FIN, SYN, RST of RFC 9293 section 3.1
 	note := func(d time.Duration) []expr.Any {
 		return append(t.connection(),
 			&expr.Immediate{Register: r8, Data: markKey(number)},
@@ -196,28 +197,81 @@ func (t *table) remember(c *nftables.Conn, chain *nftables.Chain, service string
 		t.rule(c, chain, note(idleOther))
 		return
 	}
-	turning := func(op expr.CmpOp) []expr.Any {
-		return []expr.Any{
-			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: r0},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: r0, Data: []byte{unix.IPPROTO_TCP}},
-			&expr.Payload{DestRegister: r0, Base: expr.PayloadBaseTransportHeader, Offset: flags, Len: 1},
-			&expr.Bitwise{SourceRegister: r0, DestRegister: r0, Len: 1, Mask: []byte{ending}, Xor: []byte{0}},
-			&expr.Cmp{Op: op, Register: r0, Data: []byte{0}},
-		}
-	}
-	t.rule(c, chain, turning(expr.CmpOpEq), note(idleTCP))
-	t.rule(c, chain, turning(expr.CmpOpNeq), note(endingTCP))
+	t.rule(c, chain, flagged(flagFIN|flagSYN|flagRST, expr.CmpOpEq), note(idleTCP))
+	t.rule(c, chain, flagged(flagFIN|flagSYN|flagRST, expr.CmpOpNeq), note(endingTCP))
 }
 
-// remembered goes to the server of a connection that is known. The number passes
-// through the packet's mark, because nft(8) cannot show one look into a map after
-// another.
-func (s *service) remembered() []expr.Any {
+// Flags of RFC 9293 section 3.1.
+const flagFIN, flagSYN, flagRST = 0x01, 0x02, 0x04
+
+// flagged goes on with packets of TCP that have none of some flags, or any.
+func flagged(flags byte, op expr.CmpOp) []expr.Any {
+	const offset = 13 // of the flags in the header, in bytes
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: r0},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: r0, Data: []byte{unix.IPPROTO_TCP}},
+		&expr.Payload{DestRegister: r0, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 1},
+		&expr.Bitwise{SourceRegister: r0, DestRegister: r0, Len: 1, Mask: []byte{flags}, Xor: []byte{0}},
+		&expr.Cmp{Op: op, Register: r0, Data: []byte{0}},
+	}
+}
+
+// remembered sends packets of connections that are known to their server. One
+// that begins may come from a port that the client has used before: it stays
+// with the server of then only if that takes connections still.
+func (s *service) remembered(c *nftables.Conn) error {
+	if s.key.Protocol != unix.IPPROTO_TCP {
+		s.rule(c, s.chain, s.lookUp(s.numbers))
+		return nil
+	}
+	if list := s.takers(); len(list) > 0 {
+		if err := s.addTakers(c, list); err != nil {
+			return err
+		}
+		s.rule(c, s.chain, flagged(flagSYN, expr.CmpOpNeq), s.lookUp(s.takerSet()))
+	}
+	s.rule(c, s.chain, flagged(flagSYN, expr.CmpOpEq), s.lookUp(s.numbers))
+	return nil
+}
+
+// takerSet is the map of numbers of servers that take new connections to their
+// chains. It comes and goes with the slots.
+func (s *service) takerSet() *nftables.Set {
+	return s.verdicts("takers_"+s.name, nftables.TypeMark)
+}
+
+func (s *service) addTakers(c *nftables.Conn, list []server) error {
+	elements := make([]nftables.SetElement, len(list))
+	for i, r := range list {
+		packets := s.server(r.key, ipvsctl.Destination{}).packetsChain()
+		number := s.kept.standing[s.name][packets.Name].number
+		elements[i] = nftables.SetElement{Key: markKey(number), VerdictData: to(expr.VerdictGoto, packets)}
+	}
+	set := s.takerSet()
+	if err := c.AddSet(set, nil); err != nil {
+		return err
+	}
+	return inParts(elements, func(e []nftables.SetElement) error { return c.SetAddElements(set, e) })
+}
+
+// lookUp goes to the chain that a map has for the server of a connection. The
+// number passes through the packet's mark, because nft(8) cannot show one look
+// into a map after another.
+func (s *service) lookUp(chains *nftables.Set) []expr.Any {
 	return append(s.connection(),
 		found(s.connectionsOf(s.name), r0, r0),
 		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: r0},
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: r0},
-		jump(s.numbers, r0))
+		jump(chains, r0))
+}
+
+// forget has a chain forget whom a connection was with that begins anew: what is
+// remembered is never written over.
+func (m *member) forget(c *nftables.Conn) {
+	m.rule(c, m.chain, m.connection(), []expr.Any{
+		&expr.Immediate{Register: r8, Data: markKey(0)},
+		&expr.Dynset{SrcRegKey: r0, SrcRegData: r8, SetName: m.connectionsOf(m.name).Name, Operation: dynsetDelete},
+	})
 }
 
 // reject answers as IPVS does where there is no server.
@@ -269,10 +323,10 @@ func (m *member) packetsChain() *nftables.Chain {
 }
 
 // removeDirect lets a server that leaves its service keep its connections, unless
-// there are many like it.
+// there are many like it. Datagrams are sent to another.
 func (m *member) removeDirect(c *nftables.Conn) error {
 	name := m.packetsChain().Name
-	if len(m.kept.standing[m.name])-len(m.entry.Destinations) < mostGone {
+	if m.key.Protocol != unix.IPPROTO_UDP && len(m.kept.standing[m.name])-len(m.entry.Destinations) < mostGone {
 		return nil
 	}
 	return m.dismiss(c, name)

@@ -189,3 +189,28 @@ func TestDirectPersistenceAndRepair(t *testing.T) {
 		t.Errorf("then to %v", got)
 	}
 }
+
+// A client that uses a port again begins a new connection: it does not go to a
+// server that has left or takes nothing, and is remembered where it went.
+func TestDirectPortUsedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.direct()
+	w.must(w.client.Sysctl("net/ipv4/ip_local_port_range", "40000 40000"))
+	for _, c := range []struct{ servers, want string }{
+		{"192.0.2.11:80*1", "rs1"},
+		{"192.0.2.12:80*1", "rs2"},
+		{"192.0.2.11:80*1 192.0.2.12:80*0", "rs1"},
+		{"192.0.2.12:80*1", "rs2"},
+	} {
+		w.set(key(vip), directly("rr", strings.Fields(c.servers)...))
+		conn, err := w.dial(vip)
+		w.must(err)
+		for range 2 {
+			if got := w.ask(conn); got != c.want+" 192.0.2.2" {
+				t.Errorf("with servers %s the connection is with %q", c.servers, got)
+			}
+		}
+		w.must(conn.(*net.TCPConn).SetLinger(0)) // the port is free at once
+		conn.Close()
+	}
+}

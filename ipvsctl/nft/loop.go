@@ -78,6 +78,9 @@ func (d *Door) settle() bool {
 		return false
 	}
 	d.succeed()
+	if err := d.left.expire(); err != nil {
+		d.opt.Report(Event{Kind: Failed, Err: err})
+	}
 	return true
 }
 
@@ -163,6 +166,9 @@ func (d *Door) commit(want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{})
 		return err
 	}
 	for k := range dirty {
+		if !d.opt.SourcesOnly { // IPVS has flows of its own
+			d.left.leave(k, d.have[k], want[k])
+		}
 		delete(d.have, k)
 	}
 	for k, e := range want {

@@ -71,6 +71,7 @@ type Door struct {
 
 	// Of the goroutine alone.
 	have     ipvsctl.Table
+	left     flows // of servers that left
 	ways     ipvsctl.Ways
 	built    [families]bool
 	kept     [families]*kept
@@ -91,7 +92,7 @@ func Open(opt Options) (*Door, error) {
 	d := &Door{
 		opt: opt, gone: make(chan struct{}), wake: make(chan struct{}, 1), do: make(chan func()),
 		closing: make(chan struct{}), adopt: true,
-		want: ipvsctl.Table{}, dirty: map[ipvsctl.ServiceKey]struct{}{},
+		want: ipvsctl.Table{}, dirty: map[ipvsctl.ServiceKey]struct{}{}, left: flows{},
 	}
 	d.forget()
 	var err error

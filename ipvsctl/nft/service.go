@@ -184,7 +184,9 @@ func (s *service) announce(c *nftables.Conn, old *service) error {
 // remembered goes where it went, others to the next slot.
 func (s *service) rules(c *nftables.Conn) error {
 	if s.direct() {
-		s.rule(c, s.chain, s.remembered())
+		if err := s.remembered(c); err != nil {
+			return err
+		}
 	}
 	if s.persistent() {
 		for _, dk := range sortedServers(s.entry) {
@@ -276,6 +278,9 @@ func (s *service) empties(c *nftables.Conn) {
 	c.FlushChain(s.chain)
 	if s.kept.slotted[s.name] {
 		c.DelSet(s.slotSet())
+		if s.direct() && s.key.Protocol == unix.IPPROTO_TCP {
+			c.DelSet(s.takerSet())
+		}
 		delete(s.kept.slotted, s.name)
 	}
 }
@@ -346,6 +351,9 @@ func (m *member) put(c *nftables.Conn, stands bool) error {
 			SrcRegKey: r0, SetName: m.clients.Name, SetID: m.clients.ID,
 			Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: m.entry.Service.Timeout,
 		}})
+	}
+	if m.direct() {
+		m.forget(c)
 	}
 	m.rule(c, m.chain, objref(m.counter), m.translate())
 	m.addLater(set, e[0])
