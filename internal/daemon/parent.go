@@ -411,10 +411,10 @@ func (p *parent) completed() {
 			return
 		}
 	}
+	p.read()
 	if p.doing != "" {
 		p.log.printf("%s complete", p.doing)
 	}
-	p.read()
 	p.doing, p.complete = "", true
 	p.manager.ready()
 }
