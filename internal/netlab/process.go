@@ -92,12 +92,32 @@ func (h *Host) KillAll() error {
 		if time.Now().After(end) {
 			return fmt.Errorf("host %s: processes %v do not die", h.Name, pids)
 		}
+		gone := ends(pids)
 		for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
 			for _, pid := range pids {
 				unix.Kill(pid, sig) // one that has just gone is no harm
 			}
 		}
-		pause()
+		gone(end)
+	}
+}
+
+// ends returns what waits until the processes are gone with all they held, at
+// most until a time: a process leaves its namespaces before it closes its files.
+func ends(pids []int) (wait func(end time.Time)) {
+	var fds []int
+	for _, pid := range pids {
+		if fd, err := unix.PidfdOpen(pid, 0); err == nil {
+			fds = append(fds, fd)
+		}
+	}
+	return func(end time.Time) {
+		for _, fd := range fds {
+			left := max(0, time.Until(end).Milliseconds())
+			// What is interrupted or runs out of time is seen by the caller.
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left))
+			unix.Close(fd)
+		}
 	}
 }
 
