@@ -248,16 +248,17 @@ func nearest(word string, names []string) string {
 	}
 	best, limit := "", max(1, min(3, len(word)/3))
 	for _, name := range names {
-		if d := distance(word, name, limit); d <= limit && name != word {
+		if d := Distance(word, name, limit); d <= limit && name != word {
 			best, limit = name, d-1
 		}
 	}
 	return best
 }
 
-// distance is the number of letters to insert, delete, replace or swap with
-// their neighbour (Damerau and Levenshtein), or more than limit.
-func distance(a, b string, limit int) int {
+// Distance is the number of letters to insert, delete, replace or swap with
+// their neighbour (Damerau and Levenshtein) to make one word of another; beyond
+// limit it may be any number above that.
+func Distance(a, b string, limit int) int {
 	if len(a)-len(b) > limit || len(b)-len(a) > limit {
 		return limit + 1
 	}

@@ -16,7 +16,7 @@ type alternatives struct {
 // conditional takes a line "@id rest". The condition stands at the left edge,
 // and what depends on it where it would stand without, or at the next stop.
 func (s *source) conditional(t string) {
-	head := condition.FindString(trimRight(t[:comment(t)]))
+	head := condition.FindString(trimRight(t[:Comment(t)]))
 	id := trimRight(head)
 	if head == "" {
 		s.add(outLine{code: trimRight(t)})
@@ -44,7 +44,7 @@ func (s *source) conditional(t string) {
 
 // apart writes what depends on a condition on one line.
 func (s *source) apart(t string, col int) {
-	end := comment(t)
+	end := Comment(t)
 	code := trimRight(t[:end])
 	tokens, closed := scan(code)
 	switch {

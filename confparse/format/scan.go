@@ -22,9 +22,9 @@ func trimRight(s string) string { return strings.TrimRight(s, " \t\v\f\r") }
 
 func trimLeft(s string) string { return strings.TrimLeft(s, " \t\v\f\r") }
 
-// comment is the index of the comment of a line, or its length: the first #
+// Comment is the index of the comment of a line, or its length: the first #
 // or ! that is neither in double quotes nor behind a backslash.
-func comment(s string) int {
+func Comment(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
 		switch s[i] {

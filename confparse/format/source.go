@@ -129,7 +129,7 @@ func (s *source) line(text string) {
 		s.add(outLine{depth: s.open.depth(), code: trimRight(t), kind: remark})
 		return
 	}
-	code := t[:comment(t)]
+	code := t[:Comment(t)]
 	if name, ok := begun(code); ok {
 		s.multi = name
 		s.nets[name] = s.net(trimRight(code[strings.IndexByte(code, '=')+1:]))
@@ -158,7 +158,7 @@ func (s *source) continued(text string) bool {
 		return false
 	}
 	s.add(outLine{code: text})
-	code := trimRight(text[:comment(text)])
+	code := trimRight(text[:Comment(text)])
 	if trimLeft(code) == "" {
 		return true
 	}
@@ -190,7 +190,7 @@ func braces(code string) (found []byte) {
 		return nil
 	}
 	if plain := lookalikes.Replace(code); plain != code {
-		code = plain[:comment(plain)]
+		code = plain[:Comment(plain)]
 	}
 	tokens, _ := scan(code)
 	for _, t := range tokens {
@@ -203,7 +203,7 @@ func braces(code string) (found []byte) {
 
 // plain takes a line without condition; col is the place of its first letter.
 func (s *source) plain(t string, col int) {
-	end := comment(t)
+	end := Comment(t)
 	code := trimRight(t[:end])
 	if m := definition.FindStringSubmatch(code); m != nil {
 		s.nets[m[1]] = s.net(code[len(m[0]):])

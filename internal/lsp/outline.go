@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"keepgo/confparse"
+	"keepgo/confparse/format"
 )
 
 // The tree of confparse/syntax is what a configuration means: expanded, and
@@ -46,7 +47,7 @@ type variable struct {
 func (v variable) value() string {
 	var lines []string
 	for line := range strings.SplitSeq(v.raw, "\n") {
-		line = strings.TrimSpace(line[:commentStart(line)])
+		line = strings.TrimSpace(line[:format.Comment(line)])
 		if line = strings.TrimSpace(strings.TrimSuffix(line, `\`)); line != "" {
 			lines = append(lines, line)
 		}
@@ -158,7 +159,7 @@ type cursor struct {
 func (o *outline) at(offset int) cursor {
 	c := cursor{block: o.inside(offset), word: word{start: offset, end: offset}}
 	start := o.rows[sort.SearchInts(o.rows, offset+1)-1]
-	if start+commentStart(o.s[start:offset]) < offset {
+	if start+format.Comment(o.s[start:offset]) < offset {
 		c.comment = true
 		return c
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"keepgo/confparse"
+	"keepgo/confparse/format"
 )
 
 // newOutline reads a document. If braces are missing, it is read again, and
@@ -76,29 +77,11 @@ func skipBlanks(s string, i int) int {
 	return i
 }
 
-// commentStart is where the comment of s begins, or len(s).
-func commentStart(s string) int {
-	quoted := false
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case '"':
-			quoted = !quoted
-		case '#', '!':
-			if !quoted {
-				return i
-			}
-		}
-	}
-	return len(s)
-}
-
 // line reads src[i:end].
 func (s *scanner) line(i, end int) {
 	i += skipBlanks(s.src[i:end], 0)
 	full := end
-	end = i + commentStart(s.src[i:end])
+	end = i + format.Comment(s.src[i:end])
 	if s.outside != nil {
 		if i < end || i == full { // a line that is all comment is left out
 			s.extend(i, end)

@@ -1,6 +1,10 @@
 package manual
 
-import "strings"
+import (
+	"strings"
+
+	"keepgo/confparse"
+)
 
 // Near lists the keywords that a word was probably meant to be: those that
 // differ by the fewest letters, at most one in three; if there are none, those
@@ -17,7 +21,7 @@ func Near(word string) (near []string) {
 		if strings.Contains(lower, word) {
 			parts = append(parts, name)
 		}
-		d := distance(word, lower)
+		d := confparse.Distance(word, lower, best)
 		if d < best {
 			best, near = d, nil
 		}
@@ -33,27 +37,3 @@ func Near(word string) (near []string) {
 
 // maxNear is how many words are worth reading.
 const maxNear = 8
-
-// distance is how many letters to insert, delete or replace (Levenshtein), or
-// to swap with their neighbour.
-func distance(a, b string) int {
-	before, prev, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := range len(a) {
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(prev[j+1]+1, row[j]+1, prev[j]+cost)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		before, prev, row = prev, row, before
-	}
-	return prev[len(b)]
-}

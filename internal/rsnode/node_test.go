@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -14,36 +13,16 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
+	"keepgo/internal/netlab/testns"
 )
 
 // newNode is a node in a namespace of its own: v0 with 10.1.0.2/24.
 func newNode(t *testing.T) (*Node, *[]string) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
-	runtime.LockOSThread()
-	old, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := netns.Set(old); err != nil {
-			t.Error(err)
-			return // the thread stays locked and ends with the test
-		}
-		ns.Close()
-		old.Close()
-		runtime.UnlockOSThread()
-	})
+	testns.Enter(t)
 	var said []string
 	n := &Node{File: filepath.Join(t.TempDir(), "rs.json"), Ingress: "v0",
 		Report: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }}

@@ -2,7 +2,6 @@ package filter
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -11,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netns"
+	"keepgo/internal/netlab/testns"
 )
 
 // patience is how long a test waits for what should take milliseconds.
@@ -30,27 +29,7 @@ func newListener(t testing.TB) *world { return &world{t: t, news: make(chan stru
 // newWorld takes the test's thread into a network namespace of its own.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
-	runtime.LockOSThread()
-	old, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := netns.Set(old); err != nil {
-			t.Error(err)
-			return // the thread stays locked and ends with the test
-		}
-		ns.Close()
-		old.Close()
-		runtime.UnlockOSThread()
-	})
+	testns.Enter(t)
 	return newListener(t)
 }
 

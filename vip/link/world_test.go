@@ -13,7 +13,8 @@ import (
 	"time"
 
 	rtnetlink "github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
+
+	"keepgo/internal/netlab/testns"
 )
 
 // patience is how long a test waits for what should take milliseconds.
@@ -31,31 +32,6 @@ type world struct {
 	news   chan struct{}
 }
 
-func newNamespace(t testing.TB) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
-	runtime.LockOSThread()
-	old, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := netns.Set(old); err != nil {
-			t.Error(err)
-			return // the thread stays locked and ends with the test
-		}
-		ns.Close()
-		old.Close()
-		runtime.UnlockOSThread()
-	})
-}
-
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	return newWorldWith(t, "0")
@@ -64,7 +40,7 @@ func newWorld(t testing.TB) *world {
 // newWorldWith leaves rp_filter as the namespace begins, if it is "".
 func newWorldWith(t testing.TB, reversePath string) *world {
 	t.Helper()
-	newNamespace(t)
+	testns.Enter(t)
 	w := &world{t: t, news: make(chan struct{}, 1), state: filepath.Join(t.TempDir(), "link.json")}
 	var err error
 	if w.hand, err = rtnetlink.NewHandle(); err != nil {

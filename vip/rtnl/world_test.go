@@ -4,15 +4,14 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 
+	"keepgo/internal/netlab/testns"
 	"keepgo/vip"
 )
 
@@ -31,34 +30,9 @@ type world struct {
 	news   chan struct{}
 }
 
-func newNamespace(t testing.TB) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
-	runtime.LockOSThread()
-	old, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := netns.Set(old); err != nil {
-			t.Error(err)
-			return // the thread stays locked and ends with the test
-		}
-		ns.Close()
-		old.Close()
-		runtime.UnlockOSThread()
-	})
-}
-
 func newWorld(t testing.TB, o Options) *world {
 	t.Helper()
-	newNamespace(t)
+	testns.Enter(t)
 	w := &world{t: t, news: make(chan struct{}, 1)}
 	var err error
 	if w.hand, err = netlink.NewHandle(); err != nil {

@@ -1,0 +1,37 @@
+// Package testns gives a test a network namespace of its own.
+package testns
+
+import (
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/vishvananda/netns"
+)
+
+// Enter takes the test's goroutine, on a thread of its own, into a new network
+// namespace until the test ends. Without root the test is skipped.
+func Enter(t testing.TB) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: network namespaces")
+	}
+	runtime.LockOSThread()
+	old, err := netns.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := netns.Set(old); err != nil {
+			t.Error(err)
+			return // the thread stays locked and ends with the test
+		}
+		ns.Close()
+		old.Close()
+		runtime.UnlockOSThread()
+	})
+}
