@@ -28,6 +28,7 @@ var pure = map[string][]string{
 	"checker/pcre":       nil,
 	"internal/status":    {"vrrp"},
 	"internal/lab/drill": nil,
+	"internal/preflight": {"internal/lab/drill", "internal/status"},
 	"internal/dump":      {"confparse", "internal/status", "vrrp"},
 	"internal/ha":        {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status"},
 	"internal/ipvsadm":   {"ipvsctl"},
