@@ -2,22 +2,17 @@ package netlab
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
 
-	"golang.org/x/net/icmp"
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
+	"keepgo/internal/ping"
 )
 
 // Pinger sends ICMP echo requests to one address at a fixed rate and notes when
 // answers came.
 type Pinger struct {
-	conn    *icmp.PacketConn
-	dst     netip.Addr
-	id      int
+	conn    *ping.Conn
 	stop    chan struct{}
 	stopped sync.WaitGroup
 	once    sync.Once
@@ -37,17 +32,13 @@ type request struct {
 // Ping starts to ping an address from the host, one request every interval.
 // Close of the lab stops it.
 func (h *Host) Ping(dst netip.Addr, every time.Duration) (*Pinger, error) {
-	network, any := "ip4:icmp", "0.0.0.0"
-	if dst.Is6() {
-		network, any = "ip6:ipv6-icmp", "::"
-	}
-	p := &Pinger{dst: dst, id: int(time.Now().UnixNano() & 0xffff), stop: make(chan struct{}), started: time.Now()}
+	p := &Pinger{stop: make(chan struct{}), started: time.Now()}
 	err := h.Do(func() (err error) {
-		p.conn, err = icmp.ListenPacket(network, any)
+		p.conn, err = ping.Dial(dst)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("host %s: ping %s: %w", h.Name, dst, err)
+		return nil, fmt.Errorf("host %s: %w", h.Name, err)
 	}
 	p.stopped.Go(func() { p.send(every) })
 	p.stopped.Go(p.receive)
@@ -67,18 +58,11 @@ func (p *Pinger) Stop() {
 func (p *Pinger) send(every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var kind icmp.Type = ipv4.ICMPTypeEcho
-	if p.dst.Is6() {
-		kind = ipv6.ICMPTypeEchoRequest
-	}
 	for seq := 0; ; seq++ {
-		m := icmp.Message{Type: kind, Body: &icmp.Echo{ID: p.id, Seq: seq & 0xffff}}
 		p.mu.Lock()
 		p.sent = append(p.sent, request{at: time.Now()})
 		p.mu.Unlock()
-		if b, err := m.Marshal(nil); err == nil {
-			p.conn.WriteTo(b, &net.IPAddr{IP: p.dst.AsSlice()}) // unreachable is an answer that did not come
-		}
+		p.conn.Send(seq) // unreachable is an answer that did not come
 		select {
 		case <-tick.C:
 		case <-p.stop:
@@ -88,24 +72,12 @@ func (p *Pinger) send(every time.Duration) {
 }
 
 func (p *Pinger) receive() {
-	buf := make([]byte, 1500)
 	for {
-		n, from, err := p.conn.ReadFrom(buf)
+		seq, err := p.conn.Receive()
 		if err != nil {
-			select {
-			case <-p.stop:
-				return
-			default:
-				continue
-			}
+			return
 		}
-		src, ok := from.(*net.IPAddr)
-		if !ok {
-			continue
-		}
-		if seq, ok := p.ours(src, buf[:n]); ok {
-			p.answered(seq)
-		}
+		p.answered(seq)
 	}
 }
 
@@ -118,23 +90,6 @@ func (p *Pinger) answered(seq int) {
 	if i := last - (last-seq)&0xffff; i >= 0 {
 		p.sent[i].answered = true
 	}
-}
-
-// ours says whether a packet answers one of our requests, and which.
-func (p *Pinger) ours(src *net.IPAddr, b []byte) (seq int, ok bool) {
-	proto := ipv4.ICMPTypeEchoReply.Protocol()
-	if p.dst.Is6() {
-		proto = ipv6.ICMPTypeEchoReply.Protocol()
-	}
-	m, err := icmp.ParseMessage(proto, b)
-	if err != nil || m.Type != ipv4.ICMPTypeEchoReply && m.Type != ipv6.ICMPTypeEchoReply {
-		return 0, false
-	}
-	echo, ok := m.Body.(*icmp.Echo)
-	if !ok || echo.ID != p.id || !src.IP.Equal(p.dst.AsSlice()) {
-		return 0, false
-	}
-	return echo.Seq, true
 }
 
 // AnsweredSince says whether an answer came after an instant.

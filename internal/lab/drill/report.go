@@ -18,11 +18,17 @@ type Report struct {
 	Daemon string `json:"daemon,omitempty"`
 	OK     bool   `json:"ok"` // every scene went as it should
 	// DataPlane is what balances: ipvs or nftables; "" where nothing does.
-	DataPlane string     `json:"data_plane,omitempty"`
-	TookMS    int64      `json:"took_ms,omitempty"`
-	Notes     []string   `json:"notes,omitempty"`
-	Scenes    []Scene    `json:"scenes"`
-	HTTP      []*Answers `json:"http,omitempty"` // asked through the virtual addresses, by service
+	DataPlane string `json:"data_plane,omitempty"`
+	TookMS    int64  `json:"took_ms,omitempty"`
+	// Of a drill on a running pair: when it began, what was found before, and
+	// what observers saw.
+	Began     time.Time     `json:"began,omitzero"`
+	Findings  []Finding     `json:"findings,omitempty"`
+	Observers []Observation `json:"observers,omitempty"`
+
+	Notes  []string   `json:"notes,omitempty"`
+	Scenes []Scene    `json:"scenes"`
+	HTTP   []*Answers `json:"http,omitempty"` // asked through the virtual addresses, by service
 }
 
 // Answers is what a client got that asked a virtual server over and over.
@@ -127,6 +133,16 @@ type Span struct {
 	FromMS int64  `json:"from_ms"`
 	ToMS   int64  `json:"to_ms"`
 }
+
+// Keys of the scenes of a drill on a running pair, as limits name them.
+const (
+	Switchover = "switchover" // the other director takes over
+	Serving    = "hold"       // and serves
+	Return     = "return"     // and gives back
+)
+
+// LiveKeys are those keys.
+func LiveKeys() []string { return []string{Switchover, Serving, Return} }
 
 // Silence is the Who of a span in which the client got no answer.
 const Silence = "silence"
