@@ -174,8 +174,8 @@ func digest(v any) string {
 	return string(h.Sum(nil)[:16])
 }
 
-// steps is how many requests one full pass of the check asks.
-func (c *Check) steps() int {
+// Steps is how many requests one full pass of the check asks.
+func (c *Check) Steps() int {
 	if w := c.Probe.Web; w != nil {
 		return max(1, len(w.URLs))
 	}

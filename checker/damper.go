@@ -19,6 +19,7 @@ type Outcome struct {
 	Weight  int    // the weight it named
 	Why     string // reason in words, for status
 	Phrase  string // keepalived's log line for it, "" for none
+	Rule    string // what of the configuration a failure broke, in its words; "" where none can be named
 }
 
 // Damper is the rule by which raw outcomes become a verdict, and the rhythm of
@@ -65,7 +66,7 @@ func (d Damper) Retimed(c *Check) Damper {
 func rhythmOf(c *Check) rhythm {
 	r := rhythm{
 		interval: max(c.Interval, leastInterval), retryDelay: max(c.RetryDelay, leastInterval),
-		retry: c.Retry, steps: c.steps(), fast: c.Probe.Web != nil && c.Probe.Web.FastRecovery,
+		retry: c.Retry, steps: c.Steps(), fast: c.Probe.Web != nil && c.Probe.Web.FastRecovery,
 	}
 	r.poll = r.interval
 	if c.Probe.Kind == HTTP { // keepalived asks a failed url no sooner than its retry delay

@@ -47,12 +47,15 @@ func converse(ctx context.Context, c *checker.Check, protocol int, request []byt
 	if _, err = s.Write(request); err != nil {
 		return err
 	}
+	trace := traceOf(ctx)
+	trace.sends(request)
 	buf := make([]byte, size(&c.Probe))
 	for range maxStrays {
 		n, err := s.Read(buf)
 		if err != nil && !errors.Is(err, io.EOF) { // os.File takes an empty datagram for the end
 			return err
 		}
+		trace.receives(buf[:n])
 		if done, err := judge(buf[:n]); done || err != nil {
 			return err
 		}
@@ -80,7 +83,7 @@ func hearErrors(fd int, c *checker.Check) error {
 
 // short is the outcome of a datagram probe that got no good answer.
 func short(c *checker.Check, err error, local, failed string) checker.Outcome {
-	o := checker.Outcome{Answer: answer(err), Why: reason(err, c.Timeout)}
+	o := checker.Outcome{Answer: answer(err), Why: reason(err, c.Timeout), Rule: patience(c, err)}
 	o.Phrase = failed + " (" + o.Why + ")"
 	if o.Answer == checker.Local {
 		o.Phrase = local + " (" + o.Why + "). Rescheduling."

@@ -38,11 +38,11 @@ func askHTTP(ctx context.Context, c *checker.Check, step int) checker.Outcome {
 		return connectFailure(c, url, err)
 	}
 	defer conn.Close() // without TLS's close_notify, as keepalived does by default
-	return exchange(&pacedConn{Conn: conn, step: c.Timeout, end: end}, c, url)
+	return exchange(&pacedConn{Conn: conn, step: c.Timeout, end: end, trace: traceOf(ctx)}, c, url)
 }
 
 func connectFailure(c *checker.Check, url *checker.URL, err error) checker.Outcome {
-	o := checker.Outcome{Answer: answer(err), Why: reason(err, c.Timeout)}
+	o := checker.Outcome{Answer: answer(err), Why: reason(err, c.Timeout), Rule: patience(c, err)}
 	switch {
 	case o.Answer == checker.Local:
 		o.Phrase = "WEB connection to " + c.Name + " could not be tried (" + o.Why + "). Rescheduling."
@@ -57,13 +57,14 @@ func connectFailure(c *checker.Check, url *checker.URL, err error) checker.Outco
 // exchange asks url over a connection that stands and judges the answer.
 func exchange(conn *pacedConn, c *checker.Check, url *checker.URL) checker.Outcome {
 	if c.Probe.Web.TLS == nil {
-		return getURL(conn, c, url)
+		return getURL(conn.trace.over(conn), c, url)
 	}
 	s, err := secure(conn, c, url, c.Timeout)
 	if err != nil {
 		return broken("TLS handshake", c, url, err)
 	}
-	o := getURL(s, c, url)
+	conn.trace.note(handshake(s))
+	o := getURL(conn.trace.over(s), c, url)
 	if url.Polite && o.Answer == checker.Passed {
 		if err := part(s); err != nil {
 			return broken("TLS shutdown", c, url, err)
@@ -91,7 +92,7 @@ func getURL(conn net.Conn, c *checker.Check, url *checker.URL) checker.Outcome {
 		if err == nil {
 			err = fmt.Errorf("status %d, wanted %s", status, wantedText(url.Status))
 		}
-		return bad("HTTP status code", c, url, err)
+		return bad("HTTP status code", "status_code "+wantedText(url.Status), c, url, err)
 	}
 	return judgeBody(&bodyReader{rest: rest, r: conn, length: contentLength(head)}, c, url, status)
 }
@@ -104,13 +105,13 @@ func judgeBody(body *bodyReader, c *checker.Check, url *checker.URL, status int)
 		return broken("Timeout HTTP read", c, url, body.err)
 	}
 	if err != nil {
-		return bad("Regex match", c, url, err)
+		return bad("Regex match", regexRule(url), c, url, err)
 	}
 	switch {
 	case url.Digest != "" && !strings.EqualFold(digest, url.Digest):
-		return bad("MD5 digest", c, url, fmt.Errorf("digest of %d bytes is %s, wanted %s%s", body.n, digest, url.Digest, body.shortfall()))
+		return bad("MD5 digest", "digest "+url.Digest, c, url, fmt.Errorf("digest of %d bytes is %s, wanted %s%s", body.n, digest, url.Digest, body.shortfall()))
 	case url.Regex != nil && matched == url.NoMatch:
-		return bad("Regex match", c, url, regexFault(url.NoMatch))
+		return bad("Regex match", regexRule(url), c, url, regexFault(url.NoMatch))
 	}
 	return checker.Outcome{Answer: checker.Passed, Why: statusWhy(status, url) + body.shortfall(),
 		Phrase: tested(url) + " success to " + c.Name + " url(" + url.Path + ")"}
@@ -160,6 +161,14 @@ func tested(url *checker.URL) string {
 		return "MD5 digest"
 	}
 	return "HTTP status code"
+}
+
+func regexRule(url *checker.URL) string {
+	text := "regex " + strconv.Quote(url.Regex.Text)
+	if url.NoMatch {
+		text += ", regex_no_match"
+	}
+	return text
 }
 
 func regexFault(noMatch bool) error {
@@ -217,12 +226,16 @@ func broken(during string, c *checker.Check, url *checker.URL, err error) checke
 	} else if !timedOut(err) && !errors.Is(err, errTooLong) {
 		during = "Error in answer"
 	}
-	return checker.Outcome{Answer: answer(err), Why: why + " (" + url.Path + ")", Phrase: onURL(during, c, url) + ". (" + why + ")"}
+	rule := patience(c, err)
+	if errors.Is(err, errTooLong) {
+		rule = fmt.Sprintf("4 x connect_timeout %v + delay_loop %v", c.Timeout, c.Interval)
+	}
+	return checker.Outcome{Answer: answer(err), Why: why + " (" + url.Path + ")", Phrase: onURL(during, c, url) + ". (" + why + ")", Rule: rule}
 }
 
-// bad is the outcome of an answer that is not the one wanted.
-func bad(what string, c *checker.Check, url *checker.URL, err error) checker.Outcome {
-	return checker.Outcome{Why: err.Error() + " (" + url.Path + ")",
+// bad is the outcome of an answer that is not the one wanted by a rule.
+func bad(what, rule string, c *checker.Check, url *checker.URL, err error) checker.Outcome {
+	return checker.Outcome{Why: err.Error() + " (" + url.Path + ")", Rule: rule,
 		Phrase: onURL(what+" error to", c, url) + ": " + err.Error() + "."}
 }
 
@@ -292,6 +305,7 @@ type pacedConn struct {
 	step  time.Duration
 	end   time.Time
 	until time.Time // an earlier end of what is under way, zero none
+	trace *Trace    // nil: nobody listens
 }
 
 // deadline is when the read or write that begins now must be over.

@@ -101,6 +101,14 @@ func scarce(err error) bool {
 	return false
 }
 
+// patience is the rule by which an error decided: the timeout, if that was over.
+func patience(c *checker.Check, err error) string {
+	if timedOut(err) {
+		return fmt.Sprintf("connect_timeout %v", c.Timeout)
+	}
+	return ""
+}
+
 // reason is a connection's error without Go's wrapping, for operators.
 func reason(err error, timeout time.Duration) string {
 	if timedOut(err) || errors.Is(err, syscall.ETIMEDOUT) {

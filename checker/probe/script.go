@@ -28,6 +28,7 @@ func askScript(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
 		o.Phrase = scriptSubject(c) + " failed (" + why + ")."
 		if out.TimedOut {
 			o.Phrase = scriptSubject(c) + " timed out (" + why + ")."
+			o.Rule = fmt.Sprintf("misc_timeout %v", c.Timeout)
 		}
 	}
 	return o

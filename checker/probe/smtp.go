@@ -22,7 +22,7 @@ func askSMTP(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
 		return smtpOutcome(c, err, "Could not connect to server")
 	}
 	defer conn.Close()
-	during, err := dialogue(&steps{conn: conn, limit: c.Timeout}, c.Probe.Helo)
+	during, err := dialogue(&steps{conn: traceOf(ctx).over(conn), limit: c.Timeout}, c.Probe.Helo)
 	if err != nil {
 		return smtpOutcome(c, err, during)
 	}
@@ -52,7 +52,7 @@ func dialogue(s *steps, helo string) (during string, err error) {
 // smtpOutcome is a failure in keepalived's words.
 func smtpOutcome(c *checker.Check, err error, during string) checker.Outcome {
 	target := fmt.Sprintf("[%s]:%d", c.Probe.Target.Addr(), c.Probe.Target.Port())
-	o := checker.Outcome{Answer: answer(err), Why: reason(err, c.Timeout)}
+	o := checker.Outcome{Answer: answer(err), Why: reason(err, c.Timeout), Rule: patience(c, err)}
 	switch {
 	case o.Answer == checker.Local:
 		o.Phrase = "SMTP_CHECK connection to " + target + " could not be tried (" + o.Why + "). Rescheduling."

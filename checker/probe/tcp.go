@@ -24,7 +24,7 @@ func askTCP(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
 	if err == nil {
 		return checker.Outcome{Answer: checker.Passed, Why: "connected"}
 	}
-	o := checker.Outcome{Answer: answer(err), Why: reason(err, c.Timeout)}
+	o := checker.Outcome{Answer: answer(err), Why: reason(err, c.Timeout), Rule: patience(c, err)}
 	switch {
 	case o.Answer == checker.Local:
 		o.Phrase = "TCP connect to " + c.Name + " could not be tried (" + o.Why + "). Rescheduling."

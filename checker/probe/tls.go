@@ -67,6 +67,18 @@ func secure(conn *pacedConn, c *checker.Check, url *checker.URL, limit time.Dura
 	return s, nil
 }
 
+// handshake is what was agreed, for people.
+func handshake(s *tls.Conn) string {
+	state := s.ConnectionState()
+	text := tls.VersionName(state.Version) + ", " + tls.CipherSuiteName(state.CipherSuite)
+	if len(state.PeerCertificates) == 0 {
+		return text + ", no certificate shown"
+	}
+	cert := state.PeerCertificates[0]
+	return fmt.Sprintf("%s, certificate of %.200q by %.200q until %s (a check accepts any)", text, cert.Subject.String(), cert.Issuer.String(),
+		cert.NotAfter.UTC().Format(time.DateOnly))
+}
+
 // identity is what the files of an SSL block hold.
 type identity struct {
 	certificate *tls.Certificate

@@ -56,6 +56,8 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return orderFlags("maintenance", &orderOptions{}) }, runMaintenance},
 		{"rs", "drain|down|up|weight|auto SERVER [N]", "say how a real server is to be; on one: up|down|status|verify|watch",
 			func() *pflag.FlagSet { return rsFlags(&orderOptions{}) }, runRS},
+		{"probe", "[VS|RS]", "make its health checks once, and show what they see",
+			func() *pflag.FlagSet { return probeFlags(&probeOptions{}) }, runProbe},
 		{"upgrade", "", "make the running daemon the program that is installed now",
 			func() *pflag.FlagSet { return controlFlags("upgrade", &steerOptions{}) }, runUpgrade},
 		{"import", "[FILE|-] | --running", "write a configuration from ipvsadm's table or a script",

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepgo/confparse"
 	"keepgo/ipvsctl/genl"
 	"keepgo/ipvsctl/neigh"
 	"keepgo/ipvsctl/nft"
@@ -48,6 +49,10 @@ func enter(name string) error {
 	env := append(os.Environ(), insideVar+"="+name, fmt.Sprintf("%s=/proc/self/fd/%d", homeVar, home))
 	return fmt.Errorf("net_namespace %s: %w", name, unix.Exec("/proc/self/exe", os.Args, env))
 }
+
+// Enter moves the whole process into the network namespace that a configuration
+// names, by executing the program anew there.
+func Enter(g *confparse.Global) error { return enter(g.Namespace) }
 
 // setNamespace moves the calling thread.
 func setNamespace(path string) error {

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"keepgo/checker"
 	"keepgo/confparse"
 	"keepgo/internal/ha"
 	"keepgo/internal/lb"
@@ -342,22 +341,35 @@ func (p *parent) planLB() *lb.Plan {
 	for _, problem := range problems {
 		p.log.printf("%v", problem)
 	}
-	for i := range plan.Checks {
-		if c := &plan.Checks[i]; c.Probe.Program != nil {
-			p.identify(c)
-		}
+	for _, err := range identifyChecks(plan) {
+		p.log.printf("%v", err)
 	}
 	return plan
 }
 
-// identify gives a check's script its user. One that has none must not run as
-// root instead: it fails.
-func (p *parent) identify(c *checker.Check) {
-	cmd := &c.Probe.Program.Command
-	if err := identify(cmd); err != nil {
-		p.log.printf("MISC_CHECK of %s: %v; the check fails", c.Name, err)
-		cmd.Args = nil
+// identifyChecks gives the scripts of checks their users. One that has none must
+// not run as root instead: it fails.
+func identifyChecks(plan *lb.Plan) (errs []error) {
+	for i := range plan.Checks {
+		c := &plan.Checks[i]
+		if c.Probe.Program == nil {
+			continue
+		}
+		cmd := &c.Probe.Program.Command
+		if err := identify(cmd); err != nil {
+			errs = append(errs, fmt.Errorf("MISC_CHECK of %s: %w; the check fails", c.Name, err))
+			cmd.Args = nil
+		}
 	}
+	return errs
+}
+
+// Checks plans the virtual servers of a configuration with their checks, ready
+// to be made, as the daemon does. The errors are scripts that cannot run.
+func Checks(cfg *confparse.Config) (*lb.Plan, []error) {
+	errs := vetScripts(cfg)
+	plan, _ := lb.Build(cfg)
+	return plan, append(errs, identifyChecks(plan)...)
 }
 
 // heard obeys a child.

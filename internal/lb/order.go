@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"keepgo/checker"
 	"keepgo/ipvsctl"
 )
 
@@ -108,6 +109,32 @@ func (p *Plan) Find(server, service string) ([]Target, error) {
 		return nil, fmt.Errorf("no real server is called %q; keepgo status lists them", server)
 	}
 	return found, nil
+}
+
+// Named are the checks of a virtual server, or of a real server wherever it
+// stands, that an operator names as for Find; "" names all. Idle are the servers
+// among them that no probe asks for.
+func (p *Plan) Named(word string) (checks []checker.ID, idle []Target) {
+	probed := map[Owner][]checker.ID{}
+	for i, o := range p.Owners {
+		probed[o] = append(probed[o], checker.ID(i))
+	}
+	for i := range p.Pools {
+		pool := &p.Pools[i]
+		whole := word == "" || called(word, pool.Name)
+		for j := range pool.Servers {
+			name := pool.Servers[j].Name
+			if !whole && !called(word, name) {
+				continue
+			}
+			ids := probed[Owner{i, j}]
+			checks = append(checks, ids...)
+			if len(ids) == 0 {
+				idle = append(idle, Target{pool.Name, name})
+			}
+		}
+	}
+	return checks, idle
 }
 
 // called tells whether an operator's word means a thing of a name such as
