@@ -14,7 +14,6 @@ import (
 	"keepgo/checker/script"
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
-	"keepgo/vrrp"
 )
 
 func TestPIDFileIsHeldByOneProcess(t *testing.T) {
@@ -53,45 +52,6 @@ func TestPIDFileFollowsNoSymlink(t *testing.T) {
 	}
 	if _, err := os.Lstat(target); !errors.Is(err, os.ErrNotExist) {
 		t.Error("the symlink's target was made")
-	}
-}
-
-func TestClockWakesOnceAndRearms(t *testing.T) {
-	c, err := newClock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	wait := func() {
-		t.Helper()
-		select {
-		case <-c.C:
-		case <-time.After(10 * time.Second):
-			t.Fatal("the clock did not wake")
-		}
-	}
-	at := c.now() + 20*time.Millisecond
-	if err := c.arm(at); err != nil {
-		t.Fatal(err)
-	}
-	wait()
-	if now := c.now(); now < at {
-		t.Errorf("it woke %v early", at-now)
-	}
-	c.fired()
-	if err := c.arm(at); err != nil { // has passed
-		t.Fatal(err)
-	}
-	wait()
-	c.fired()
-	if err := c.arm(c.now() + time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.arm(vrrp.Never); err != nil {
-		t.Fatal(err)
-	}
-	if len(c.C) != 0 {
-		t.Error("a disarmed clock woke")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"keepgo/internal/ha"
@@ -12,22 +13,16 @@ import (
 	"keepgo/internal/status"
 	"keepgo/vip/garp"
 	"keepgo/vip/rtnl"
+	"keepgo/vrrp"
 	"keepgo/vrrp/sock"
 )
 
-// packets is how many received packets may wait for the loop; beyond that they
-// wait in the socket's buffer.
-const packets = 256
-
-// inbound is a received packet and the wire it came in on.
-type inbound struct {
-	wire ha.Wire
-	pkt  sock.Received
-}
-
-// vrrpLoop is the VRRP process: one goroutine that lets the node hear what
-// happens and carries out what it wants. Every door keeps its own pace.
+// vrrpLoop is the VRRP process: it lets the node hear what happens and carries
+// out what it wants. Two goroutines take turns at it, one that hears the network
+// and the clock, which must not wait for anybody to be woken, and one that hears
+// all others. Every door keeps its own pace.
 type vrrpLoop struct {
+	mu      sync.Mutex // held for a turn
 	up      *link[fromChild, toChild]
 	log     func(format string, args ...any)
 	monitor monitor
@@ -42,23 +37,26 @@ type vrrpLoop struct {
 	filter  *firewall
 	syncer  *syncer
 
+	poll   *poll
+	room   *sock.Room
 	wires  map[ha.Wire]*wire
-	free   chan *inbound
-	heard  chan *inbound
+	failed chan error    // the end of the first goroutine
 	dirty  *dirtySet     // links that changed
 	losses chan ha.Event // what another hand removed
 
 	acts   []ha.Action
 	packet []byte
 	event  ha.Packet
-	graced bool // the tick that comes was put off
+	woke   vrrp.Time // what the clock was armed to when it woke
+	graced bool      // the tick that comes was put off
 }
 
 // wire is an open socket.
 type wire struct {
-	conn   *sock.Conn
-	silent bool // the last send failed, and that was told
-	buffer int  // asked for, in bytes
+	conn     *sock.Conn
+	silent   bool // the last send failed, and that was told
+	failures int  // to receive, in a row
+	buffer   int  // asked for, in bytes
 }
 
 // runVRRP is the main function of the VRRP process.
@@ -68,23 +66,27 @@ func runVRRP(up *link[fromChild, toChild]) error {
 	debug.SetGCPercent(400)
 	l := &vrrpLoop{
 		up: up, log: logTo(up), monitor: monitor{log: logTo(up)}, rank: newRank(logTo(up)),
+		room:    sock.NewRoom(),
 		wires:   map[ha.Wire]*wire{},
-		free:    make(chan *inbound, packets),
-		heard:   make(chan *inbound, packets),
+		failed:  make(chan error, 1),
 		losses:  make(chan ha.Event, 64),
 		dirty:   newDirtySet(),
 		devices: newDevices(logTo(up)),
 		filter:  newFirewall(logTo(up)),
 		syncer:  &syncer{log: logTo(up)},
 	}
-	for range packets {
-		l.free <- new(inbound)
-	}
 	var err error
 	if l.clock, err = newClock(); err != nil {
 		return err
 	}
 	defer l.clock.close()
+	if l.poll, err = newPoll(); err != nil {
+		return err
+	}
+	defer l.poll.close()
+	if err = l.poll.add(l.clock.fd, l.wake); err != nil {
+		return err
+	}
 	if l.arp, err = garp.Open(l.announceFailed); err != nil {
 		return err
 	}
@@ -104,66 +106,97 @@ func runVRRP(up *link[fromChild, toChild]) error {
 
 // run is the loop. Its end is told by the parent, or by the parent's own end.
 func (l *vrrpLoop) run() error {
+	go l.attend()
 	for {
 		select {
-		case <-l.clock.C:
-			if l.late() {
-				continue
-			}
-			l.step(ha.Event{Kind: ha.EventTick})
-		case in := <-l.heard:
-			l.receive(in)
 		case <-l.dirty.C:
-			l.linksChanged()
+			l.turn(l.linksChanged)
 		case <-l.devices.C:
-			l.devicesChanged()
+			l.turn(l.devicesChanged)
 		case c := <-l.herald.claims:
 			l.hear(ha.Event{Kind: ha.EventClaim, ID: c.id, Lost: netip.PrefixFrom(c.addr, c.addr.BitLen()), Name: c.station})
 		case name := <-l.herald.frames:
 			l.hear(ha.Event{Kind: ha.EventFrames, Name: name})
 		case ev := <-l.losses:
 			l.hear(ev)
+		case err := <-l.failed:
+			return err
 		case m, open := <-l.up.in:
 			if !open || m.Stop || m.Leave {
+				l.mu.Lock() // for good: nobody has another turn
 				return l.end(m, open)
 			}
-			l.told(m)
-		}
-		if err := l.rearm(); err != nil {
-			return err
+			l.turn(func() { l.told(m) })
 		}
 	}
 }
 
+// turn does something while nobody else does.
+func (l *vrrpLoop) turn(do func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	do()
+	l.rearm()
+}
+
+// attend hears the network, and then the clock: a backup must hear its master
+// before it believes that it was silent.
+func (l *vrrpLoop) attend() {
+	l.failed <- l.poll.serve(func(ep uintptr) (more bool) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		more = l.poll.round(ep)
+		if l.clock.armed == woken && !l.late() {
+			l.step(ha.Event{Kind: ha.EventTick})
+		}
+		l.rearm()
+		return more
+	})
+}
+
+// wake notes that the armed instant has come.
+func (l *vrrpLoop) wake() (more bool) {
+	l.woke, l.clock.armed = l.clock.armed, woken
+	return false
+}
+
 // lateness is how late a tick may be before the loop takes it that the process
 // was not scheduled, and grace the time it then gives the adverts that have
-// arrived meanwhile: a backup must hear its master before it believes that it
-// was silent.
+// arrived meanwhile.
 const (
 	lateness = 20 * time.Millisecond
 	grace    = 5 * time.Millisecond
 )
 
-// late tells that the tick is put off once for the sake of what waits in the
-// sockets.
+// late tells that the tick is put off once for the sake of what is on its way.
 func (l *vrrpLoop) late() bool {
-	now, armed := l.clock.now(), l.clock.armed
-	l.clock.fired()
-	l.rank.late(now - armed)
-	if l.graced || now-armed < lateness {
+	now := l.clock.now()
+	late := now - l.woke
+	l.rank.late(late)
+	if l.graced || late < lateness {
 		l.graced = false
 		return false
 	}
 	l.graced = true
-	return l.clock.arm(now+grace) == nil
+	l.arm(now + grace)
+	return true
 }
 
 // rearm sets the clock to the node's next deadline.
-func (l *vrrpLoop) rearm() error {
-	if l.node == nil || l.graced {
-		return nil
+func (l *vrrpLoop) rearm() {
+	if l.node != nil && !l.graced {
+		l.arm(l.node.Next())
 	}
-	return l.clock.arm(l.node.Next())
+}
+
+// arm sets the clock. Without one there is no going on.
+func (l *vrrpLoop) arm(at vrrp.Time) {
+	if err := l.clock.arm(at); err != nil {
+		select {
+		case l.failed <- err:
+		default:
+		}
+	}
 }
 
 // told obeys the parent.
@@ -352,9 +385,11 @@ func (l *vrrpLoop) kernel(ev rtnl.Event) {
 
 // hear lets the node hear an event, if there is one already.
 func (l *vrrpLoop) hear(ev ha.Event) {
-	if l.node != nil {
-		l.step(ev)
-	}
+	l.turn(func() {
+		if l.node != nil {
+			l.step(ev)
+		}
+	})
 }
 
 // restored tells what another hand removed; an address is announced again. Of a

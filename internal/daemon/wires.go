@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -42,13 +43,30 @@ func (l *vrrpLoop) sendTo(w *wire, id int, dst netip.Addr, priority uint8) {
 	w.silent = err != nil
 }
 
-// receive lets the node hear a packet and gives its memory back.
-func (l *vrrpLoop) receive(in *inbound) {
-	l.event = ha.Packet{Wire: in.wire, At: time.Now(), Arrival: vrrp.Arrival{
-		Src: in.pkt.Src, Dst: in.pkt.Dst, TTL: in.pkt.TTL, Header: in.pkt.Header(), Data: in.pkt.Data(),
+// maxFailures to receive in a row are taken for the end of a socket.
+const maxFailures = 16
+
+// drain lets the node hear what has come on a wire.
+func (l *vrrpLoop) drain(key ha.Wire, w *wire) (more bool) {
+	more, err := w.conn.Read(l.room)
+	if err == nil {
+		w.failures = 0
+		return more
+	}
+	l.log("receiving adverts: %v", err)
+	if w.failures++; w.failures == maxFailures {
+		l.log("%d failures in a row: nothing is heard on %s until it changes", maxFailures, key.Link)
+		l.unplug(key, w)
+	}
+	return w.failures < maxFailures
+}
+
+// receive lets the node hear a packet.
+func (l *vrrpLoop) receive(key ha.Wire, r *sock.Received) {
+	l.event = ha.Packet{Wire: key, At: time.Now(), Arrival: vrrp.Arrival{
+		Src: r.Src, Dst: r.Dst, TTL: r.TTL, Header: r.Header(), Data: r.Data(),
 	}}
 	l.step(ha.Event{Kind: ha.EventPacket, Packet: &l.event})
-	l.free <- in
 }
 
 // rewire opens the sockets the node needs and closes those it does not. One
@@ -57,23 +75,46 @@ func (l *vrrpLoop) rewire() {
 	wanted := l.node.Wires()
 	for key, w := range l.wires {
 		if _, ok := wanted[key]; !ok {
-			go w.conn.Close() // it waits for its reader, which may wait for this loop
-			delete(l.wires, key)
+			l.unplug(key, w)
 		}
 	}
 	for key, use := range wanted {
 		if l.wires[key] == nil {
-			conn, err := l.open(key, use)
-			if err != nil {
+			if err := l.plug(key, use); err != nil {
 				l.log("%v", err)
 				continue
 			}
-			l.wires[key] = &wire{conn: conn, buffer: use.Buffer}
 		}
 		if err := l.wires[key].use(use); err != nil {
 			l.log("%v", err)
 		}
 	}
+}
+
+// unplug closes a wire.
+func (l *vrrpLoop) unplug(key ha.Wire, w *wire) {
+	l.poll.remove(w.conn.FD())
+	w.conn.Close()
+	delete(l.wires, key)
+}
+
+// plug opens the socket of a wire, and listens.
+func (l *vrrpLoop) plug(key ha.Wire, use ha.Use) error {
+	w := &wire{buffer: use.Buffer}
+	var err error
+	if w.conn, err = sock.Open(sock.Config{
+		Link: key.Link, IfIndex: key.Index, Source: key.Source, Group: key.Group, Unicast: key.Unicast, AH: key.AH,
+		TTL: use.TTL, Buffer: use.Buffer,
+		Receive: func(r *sock.Received) { l.receive(key, r) },
+	}); err != nil {
+		return err
+	}
+	if err := l.poll.add(w.conn.FD(), func() bool { return l.drain(key, w) }); err != nil {
+		w.conn.Close()
+		return fmt.Errorf("listening on %s: %w", key.Link, err)
+	}
+	l.wires[key] = w
+	return nil
 }
 
 // use fits an open socket to those who share it.
@@ -84,18 +125,4 @@ func (w *wire) use(u ha.Use) error {
 		err = errors.Join(err, w.conn.SetBuffer(u.Buffer))
 	}
 	return err
-}
-
-// open opens the socket of a wire.
-func (l *vrrpLoop) open(key ha.Wire, use ha.Use) (*sock.Conn, error) {
-	return sock.Open(sock.Config{
-		Link: key.Link, IfIndex: key.Index, Source: key.Source, Group: key.Group, Unicast: key.Unicast, AH: key.AH,
-		TTL: use.TTL, Buffer: use.Buffer,
-		Receive: func(r *sock.Received) {
-			in := <-l.free
-			in.wire, in.pkt = key, *r
-			l.heard <- in
-		},
-		Failed: func(err error) { l.log("receiving adverts on %s: %v", key.Link, err) },
-	})
 }

@@ -1,97 +1,77 @@
 package sock
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
-	"golang.org/x/sys/unix"
-)
+// setting is an option whose value is a number.
+type setting struct {
+	name       string
+	level, opt int
+	value      int
+}
+
+// set sets options, up to the first that the kernel refuses.
+func set(fd int, settings []setting) error {
+	for _, s := range settings {
+		if err := unix.SetsockoptInt(fd, s.level, s.opt, s.value); err != nil {
+			return option(s.name, err)
+		}
+	}
+	return nil
+}
 
 // setup4 sets the options of an IPv4 socket: adverts leave with TTL 255 as
 // network control traffic, may be fragmented, and do not come back.
-func (c *Conn) setup4() error {
-	p := ipv4.NewPacketConn(c.conn)
-	if err := p.SetTTL(c.cfg.ttl()); err != nil {
-		return option("IP_TTL", err)
+//
+// The fragment field is zero, as in keepalived. With IP_TRANSPARENT packets may
+// leave from an address that is not on the machine: mcast_src_ip may be any, and
+// who lost its last address hands over from it. IPv6 needs no more than
+// IPV6_FREEBIND for that.
+func (cfg *Config) setup4(fd int) error {
+	err := set(fd, []setting{
+		{"IP_TTL", unix.IPPROTO_IP, unix.IP_TTL, cfg.ttl()},
+		{"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, control},
+		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
+		{"IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT},
+		{"IP_TRANSPARENT", unix.IPPROTO_IP, unix.IP_TRANSPARENT, 1},
+	})
+	if err == nil && cfg.AH {
+		// Packets begin with their own IP header. The kernel writes its checksum,
+		// and sends the rest as it is.
+		err = set(fd, []setting{{"IP_HDRINCL", unix.IPPROTO_IP, unix.IP_HDRINCL, 1}})
 	}
-	if err := p.SetTOS(control); err != nil {
-		return option("IP_TOS", err)
+	if err != nil || cfg.Unicast {
+		return err
 	}
-	if err := p.SetControlMessage(ipv4.FlagInterface, true); err != nil {
-		return option("IP_PKTINFO", err)
+	err = set(fd, []setting{
+		{"IP_MULTICAST_TTL", unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, maxTTL},
+		{"IP_MULTICAST_LOOP", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
+	})
+	if err != nil {
+		return err
 	}
-	for _, set := range []func(int) error{clearDF, anySource} {
-		if err := onFD(c.raw, set); err != nil {
-			return err
-		}
-	}
-	if c.cfg.AH {
-		if err := onFD(c.raw, wholePackets); err != nil {
-			return err
-		}
-	}
-	if c.cfg.Unicast {
-		return nil
-	}
-	return c.join4(p)
-}
-
-// clearDF sends with a zero fragment field, as keepalived does.
-func clearDF(fd int) error {
-	return option("IP_MTU_DISCOVER", unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT))
-}
-
-// anySource lets packets leave from an address that is not on the machine:
-// mcast_src_ip may be any, and who lost its last address hands over from it.
-// IPv6 needs no more than IPV6_FREEBIND for that.
-func anySource(fd int) error {
-	return option("IP_TRANSPARENT", unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1))
-}
-
-// wholePackets sends packets that begin with their own IP header. The kernel
-// writes its checksum, and sends the rest as it is.
-func wholePackets(fd int) error {
-	return option("IP_HDRINCL", unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_HDRINCL, 1))
-}
-
-func (c *Conn) join4(p *ipv4.PacketConn) error {
-	if err := p.SetMulticastTTL(maxTTL); err != nil {
-		return option("IP_MULTICAST_TTL", err)
-	}
-	if err := p.SetMulticastLoopback(false); err != nil {
-		return option("IP_MULTICAST_LOOP", err)
-	}
-	link := net.Interface{Index: c.cfg.IfIndex, Name: c.cfg.Link}
-	return option("joining "+c.cfg.Group.String(), p.JoinGroup(&link, &net.IPAddr{IP: c.cfg.Group.AsSlice()}))
+	join := unix.IPMreqn{Multiaddr: cfg.Group.As4(), Ifindex: int32(cfg.IfIndex)}
+	return option("joining "+cfg.Group.String(), unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &join))
 }
 
 // setup6 does the same for IPv6. The checksum is the sender's: the kernel could
 // make it (RFC 3542 section 3.1), but would count what stands behind VRRP.
-func (c *Conn) setup6() error {
-	p := ipv6.NewPacketConn(c.conn)
-	if err := p.SetHopLimit(c.cfg.ttl()); err != nil {
-		return option("IPV6_UNICAST_HOPS", err)
+func (cfg *Config) setup6(fd int) error {
+	err := set(fd, []setting{
+		{"IPV6_UNICAST_HOPS", unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, cfg.ttl()},
+		{"IPV6_TCLASS", unix.IPPROTO_IPV6, unix.IPV6_TCLASS, control},
+		{"IPV6_RECVPKTINFO", unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
+		{"IPV6_RECVHOPLIMIT", unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
+	})
+	if err != nil || cfg.Unicast {
+		return err
 	}
-	if err := p.SetTrafficClass(control); err != nil {
-		return option("IPV6_TCLASS", err)
+	err = set(fd, []setting{
+		{"IPV6_MULTICAST_HOPS", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, maxTTL},
+		{"IPV6_MULTICAST_LOOP", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
+	})
+	if err != nil {
+		return err
 	}
-	if err := p.SetControlMessage(ipv6.FlagInterface|ipv6.FlagDst|ipv6.FlagHopLimit, true); err != nil {
-		return option("IPV6_PKTINFO", err)
-	}
-	if c.cfg.Unicast {
-		return nil
-	}
-	return c.join6(p)
-}
-
-func (c *Conn) join6(p *ipv6.PacketConn) error {
-	if err := p.SetMulticastHopLimit(maxTTL); err != nil {
-		return option("IPV6_MULTICAST_HOPS", err)
-	}
-	if err := p.SetMulticastLoopback(false); err != nil {
-		return option("IPV6_MULTICAST_LOOP", err)
-	}
-	link := net.Interface{Index: c.cfg.IfIndex, Name: c.cfg.Link}
-	return option("joining "+c.cfg.Group.String(), p.JoinGroup(&link, &net.IPAddr{IP: c.cfg.Group.AsSlice()}))
+	join := unix.IPv6Mreq{Multiaddr: cfg.Group.As16(), Interface: uint32(cfg.IfIndex)}
+	return option("joining "+cfg.Group.String(), unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &join))
 }

@@ -19,12 +19,12 @@ const (
 // short to name one is dropped as well. Nil lets everything in, as a Conn does
 // before the first call; an empty list lets nothing in.
 func (c *Conn) SetVRIDs(vrids []uint8) error {
-	err := onFD(c.raw, func(fd int) error {
-		if vrids == nil {
-			return detach(fd)
-		}
-		return attach(fd, filter(c.cfg.vridOffset(), vrids))
-	})
+	var err error
+	if vrids == nil {
+		err = detach(c.fd)
+	} else {
+		err = attach(c.fd, filter(c.cfg.vridOffset(), vrids))
+	}
 	if err != nil {
 		return fmt.Errorf("vrrp socket on %s: filtering virtual routers: %w", c.cfg.where(), err)
 	}

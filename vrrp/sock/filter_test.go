@@ -89,8 +89,8 @@ func TestSetVRIDs(t *testing.T) {
 		must(t, in.SetVRIDs(nil))
 		must(t, in.SetVRIDs(nil))
 		hears("all", 7, 8, 9)
-		if len(got) != 0 {
-			t.Errorf("%s: %d packets too many", name, len(got))
+		if n := got.rest(t); n != 0 {
+			t.Errorf("%s: %d packets too many", name, n)
 		}
 	}
 }
@@ -118,24 +118,7 @@ func TestFlood(t *testing.T) {
 	const rounds, size, kib = 100, 500, 1 << 10
 	a, b := wire(t)
 	out, _ := a.open(t, a.multicast4())
-	gate, done, own := make(chan struct{}), make(chan struct{}), make(chan uint8, rounds)
-	must(t, netns.Set(b.ns))
-	cfg := b.multicast4()
-	cfg.Receive = func(r *Received) {
-		select {
-		case <-gate:
-		case <-done:
-			return
-		}
-		select {
-		case own <- r.Data()[2]:
-		case <-done:
-		}
-	}
-	quiet, err := Open(cfg)
-	must(t, err)
-	defer quiet.Close()
-	defer close(done)
+	quiet, own := b.open(t, b.multicast4())
 	must(t, quiet.SetVRIDs([]uint8{51}))
 	pace, marks := b.open(t, b.multicast4())
 	must(t, pace.SetVRIDs([]uint8{52}))
@@ -154,16 +137,13 @@ func TestFlood(t *testing.T) {
 	if grown := allocated() - before; grown > rounds*(4*kib) {
 		t.Errorf("%d packets allocate %d KiB", rounds*size, grown/kib)
 	}
-	close(gate)
 	for i := range rounds {
-		select {
-		case got := <-own:
-			if got != byte(i) {
-				t.Fatalf("advert %d came, want %d", got, i)
-			}
-		case <-time.After(5 * time.Second):
-			t.Fatalf("advert %d is lost", i)
+		if r := receive(t, own); r.Data()[2] != byte(i) {
+			t.Fatalf("advert %d came, want %d", r.Data()[2], i)
 		}
+	}
+	if n := own.rest(t); n != 0 {
+		t.Errorf("%d packets of others came in", n)
 	}
 }
 

@@ -103,7 +103,7 @@ func TestKeepalived(t *testing.T) {
 type stage struct {
 	dialect
 	conn *Conn
-	got  <-chan Received
+	got  *inbox
 	log  *output
 }
 

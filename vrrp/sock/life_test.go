@@ -38,11 +38,9 @@ func TestSourceNotThere(t *testing.T) {
 // TestSetBuffer changes the receive buffer of an open socket.
 func TestSetBuffer(t *testing.T) {
 	a, _ := wire(t)
-	size := func(c *Conn) (n int) {
-		must(t, onFD(c.raw, func(fd int) (err error) {
-			n, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
-			return err
-		}))
+	size := func(c *Conn) int {
+		n, err := unix.GetsockoptInt(c.FD(), unix.SOL_SOCKET, unix.SO_RCVBUF)
+		must(t, err)
 		return n / 2 // socket(7): the kernel doubles it
 	}
 	cfg := a.multicast4()

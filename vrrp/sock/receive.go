@@ -2,7 +2,6 @@ package sock
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -16,8 +15,8 @@ import (
 // 255 addresses needs 1,088 bytes; IPv6 is bounded by the MTU.
 const MaxPacket = 1500
 
-// maxFailures in a row end the reader: the socket will not heal.
-const maxFailures = 16
+// batch is how many packets one call takes at most.
+const batch = 8
 
 // Received is a packet as it arrived. It holds its own bytes.
 type Received struct {
@@ -36,96 +35,89 @@ func (r *Received) Data() []byte { return r.buf[r.start:r.end] }
 // Header is the IPv4 header; IPv6 sockets hand out none.
 func (r *Received) Header() []byte { return r.buf[:r.start] }
 
-// reader is the memory of a Conn's goroutine: one packet at a time.
-type reader struct {
-	pkt  Received
-	oob  [256]byte
-	from unix.RawSockaddrInet6 // the larger of the two families
-	iov  unix.Iovec
-	msg  unix.Msghdr
-	err  error
-	got  bool // something came since the last failure
+// Room is memory that packets are received into. All Conns that one goroutine
+// reads may share it.
+type Room struct {
+	packets [batch]Received
+	oob     [batch][256]byte
+	from    [batch]unix.RawSockaddrInet6 // the larger of the two families
+	iov     [batch]unix.Iovec
+	msgs    [batch]mmsghdr
 }
 
-// read receives until the socket is closed.
-func (c *Conn) read() {
-	defer close(c.done)
-	var r reader
-	drain := func(fd uintptr) bool { return c.drain(fd, &r) }
-	for failures := 0; failures < maxFailures; failures++ {
-		r.err = nil
-		err := c.raw.Read(drain)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err == nil {
-			err = r.err
-		}
-		if r.got {
-			failures, r.got = 0, false
-		}
-		c.fail(err)
+// mmsghdr is a packet for recvmmsg(2), include/linux/socket.h.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	len uint32
+}
+
+// NewRoom makes a Room.
+func NewRoom() *Room {
+	r := &Room{}
+	for i := range r.msgs {
+		r.iov[i].Base = &r.packets[i].buf[0]
+		r.iov[i].SetLen(MaxPacket)
+		h := &r.msgs[i].hdr
+		h.Name = (*byte)(unsafe.Pointer(&r.from[i]))
+		h.Iov = &r.iov[i]
+		h.SetIovlen(1)
+		h.Control = &r.oob[i][0]
+	}
+	return r
+}
+
+// arm makes the memory ready for the next packets: the kernel writes over
+// lengths.
+func (r *Room) arm() {
+	for i := range r.msgs {
+		h := &r.msgs[i].hdr
+		h.Namelen = uint32(unsafe.Sizeof(r.from[i]))
+		h.SetControllen(len(r.oob[i]))
 	}
 }
 
-// fail reports a failed read.
-func (c *Conn) fail(err error) {
-	c.errors.Add(1)
-	if c.cfg.Failed != nil {
-		c.cfg.Failed(fmt.Errorf("vrrp socket on %s: receiving: %w", c.cfg.where(), err))
+// Read hands the packets that have come to Config.Receive, as many as there is
+// room for; more tells that others may be waiting. An error is the socket's own,
+// or one that the network reported to it: others may be waiting all the same.
+func (c *Conn) Read(r *Room) (more bool, err error) {
+	if c.fd < 0 {
+		return false, net.ErrClosed
 	}
+	r.arm()
+	n, errno := recvmmsg(c.fd, &r.msgs)
+	switch errno {
+	case 0:
+	case unix.EAGAIN:
+		return false, nil
+	case unix.EINTR:
+		return true, nil
+	default:
+		c.stats.Errors++
+		return true, fmt.Errorf("vrrp socket on %s: receiving: %w", c.cfg.where(), errno)
+	}
+	for i := range n {
+		c.deliver(r, i)
+	}
+	return n == batch, nil
 }
 
-// drain takes all packets there are; false means to wait for more.
-func (c *Conn) drain(fd uintptr, r *reader) bool {
-	for {
-		r.arm()
-		n, errno := recvmsg(fd, &r.msg)
-		switch errno {
-		case 0:
-			r.got = true
-			c.deliver(r, n)
-		case unix.EAGAIN:
-			return false
-		case unix.EINTR:
-		default:
-			r.err = errno
-			return true
-		}
-	}
-}
-
-// arm makes the memory ready for the next packet.
-func (r *reader) arm() {
-	r.iov.Base = &r.pkt.buf[0]
-	r.iov.SetLen(len(r.pkt.buf))
-	r.msg = unix.Msghdr{
-		Name:    (*byte)(unsafe.Pointer(&r.from)),
-		Namelen: uint32(unsafe.Sizeof(r.from)),
-		Iov:     &r.iov,
-		Control: &r.oob[0],
-	}
-	r.msg.SetIovlen(1)
-	r.msg.SetControllen(len(r.oob))
-}
-
-// deliver reads the headers of the n bytes that came and hands the packet on.
-func (c *Conn) deliver(r *reader, n int) {
-	p := &r.pkt
+// deliver reads the headers of the i-th packet and hands it on.
+func (c *Conn) deliver(r *Room, i int) {
+	p, m := &r.packets[i], &r.msgs[i]
 	p.Src, p.Dst, p.IfIndex, p.TTL, p.At = netip.Addr{}, netip.Addr{}, 0, 0, time.Time{}
-	p.parseControl(r.oob[:r.msg.Controllen])
-	ok := r.msg.Flags&unix.MSG_TRUNC == 0
+	p.parseControl(r.oob[i][:m.hdr.Controllen])
+	ok := m.hdr.Flags&unix.MSG_TRUNC == 0
 	if c.cfg.is4() {
-		ok = ok && p.parseHeader(n)
+		ok = ok && p.parseHeader(int(m.len))
 	} else {
-		p.Src = netip.AddrFrom16(r.from.Addr)
-		p.start, p.end = 0, n
+		p.Src = netip.AddrFrom16(r.from[i].Addr)
+		p.start, p.end = 0, int(m.len)
 	}
 	switch {
 	case !ok:
-		c.malformed.Add(1)
+		c.stats.Malformed++
 	case p.Src == c.cfg.Source.WithZone(""):
-		c.own.Add(1)
+		c.stats.Own++
 	default:
 		c.cfg.Receive(p)
 	}
@@ -176,4 +168,10 @@ func (p *Received) control(level, kind int, data []byte) {
 	case level == unix.IPPROTO_IPV6 && kind == unix.IPV6_HOPLIMIT && len(data) >= 4:
 		p.TTL = uint8(ne.Uint32(data))
 	}
+}
+
+// recvmmsg is recvmmsg(2) without waiting.
+func recvmmsg(fd int, msgs *[batch]mmsghdr) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(msgs)), batch, unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
 }

@@ -2,6 +2,7 @@ package sock
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"unsafe"
 
@@ -12,52 +13,62 @@ import (
 
 // outgoing is all that one send needs, laid out once.
 type outgoing struct {
-	pkt   []byte
 	oob   []byte // IP_PKTINFO or IPV6_PKTINFO: the source and the interface
-	to4   unix.SockaddrInet4
-	to6   unix.SockaddrInet6
-	flags int
-	err   error
-	send  func(fd uintptr) bool
+	to4   unix.RawSockaddrInet4
+	to6   unix.RawSockaddrInet6
+	iov   unix.Iovec
+	msg   unix.Msghdr
+	flags uintptr
 }
 
 // prepare lays out what all sends have in common. A unicast socket is bound to
 // its source; a multicast one is bound to the group and says its source with
 // every packet.
 func (c *Conn) prepare() {
-	c.out.flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
-	c.out.send = c.sendmsg
+	o := &c.out
+	o.flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+	o.to4.Family, o.to6.Family = unix.AF_INET, unix.AF_INET6
+	o.msg.Iov = &o.iov
+	o.msg.SetIovlen(1)
+	if c.cfg.is4() {
+		o.msg.Name, o.msg.Namelen = (*byte)(unsafe.Pointer(&o.to4)), uint32(unsafe.Sizeof(o.to4))
+	} else {
+		o.msg.Name, o.msg.Namelen = (*byte)(unsafe.Pointer(&o.to6)), uint32(unsafe.Sizeof(o.to6))
+	}
 	if c.cfg.Unicast {
 		return
 	}
 	if c.cfg.is4() {
-		c.out.flags |= unix.MSG_DONTROUTE
+		o.flags |= unix.MSG_DONTROUTE
 		cm := ipv4.ControlMessage{Src: c.cfg.Source.AsSlice(), IfIndex: c.cfg.IfIndex}
-		c.out.oob = cm.Marshal()
-		return
+		o.oob = cm.Marshal()
+	} else {
+		cm := ipv6.ControlMessage{Src: c.cfg.Source.WithZone("").AsSlice(), IfIndex: c.cfg.IfIndex}
+		o.oob = cm.Marshal()
 	}
-	cm := ipv6.ControlMessage{Src: c.cfg.Source.WithZone("").AsSlice(), IfIndex: c.cfg.IfIndex}
-	c.out.oob = cm.Marshal()
+	o.msg.Control = &o.oob[0]
+	o.msg.SetControllen(len(o.oob))
 }
 
-// Send sends the VRRP packet pkt, or with Config.AH the IP packet, to dst, of the family of the Conn. It never
-// waits: when the kernel's buffer is full the packet is lost and the error says
-// so. It does not allocate unless it fails.
+// Send sends the VRRP packet pkt, or with Config.AH the IP packet, to dst, of the
+// family of the Conn. It never waits: when the kernel's buffer is full the packet
+// is lost and the error says so. It does not allocate unless it fails.
 func (c *Conn) Send(pkt []byte, dst netip.Addr) error {
-	if dst.Is4() != c.cfg.is4() {
+	switch {
+	case dst.Is4() != c.cfg.is4():
 		return fmt.Errorf("vrrp socket on %s: %s is of another family", c.cfg.where(), dst)
+	case len(pkt) == 0:
+		return nil
+	case c.fd < 0:
+		return fmt.Errorf("vrrp socket on %s: %w", c.cfg.where(), net.ErrClosed)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.address(dst)
-	c.out.pkt, c.out.err = pkt, nil
-	err := c.raw.Write(c.out.send)
-	c.out.pkt = nil
-	if err == nil {
-		err = c.out.err
-	}
-	if err != nil {
-		return fmt.Errorf("vrrp socket on %s: sending to %s: %w", c.cfg.where(), dst, err)
+	c.out.iov.Base = &pkt[0]
+	c.out.iov.SetLen(len(pkt))
+	errno := sendmsg(c.fd, &c.out.msg, c.out.flags)
+	c.out.iov.Base = nil
+	if errno != 0 {
+		return fmt.Errorf("vrrp socket on %s: sending to %s: %w", c.cfg.where(), dst, errno)
 	}
 	return nil
 }
@@ -68,27 +79,11 @@ func (c *Conn) address(dst netip.Addr) {
 		c.out.to4.Addr = dst.As4()
 		return
 	}
-	c.out.to6.Addr = dst.As16()
-	c.out.to6.ZoneId = 0
-	if dst.IsLinkLocalUnicast() || dst.IsLinkLocalMulticast() {
-		c.out.to6.ZoneId = uint32(c.cfg.IfIndex)
-	}
+	c.out.to6.Addr, c.out.to6.Scope_id = dst.As16(), c.cfg.zone(dst)
 }
 
-// sendmsg is one try; it is done whatever came of it.
-func (c *Conn) sendmsg(fd uintptr) bool {
-	o := &c.out
-	var to unix.Sockaddr = &o.to4
-	if !c.cfg.is4() {
-		to = &o.to6
-	}
-	_, o.err = unix.SendmsgN(int(fd), o.pkt, o.oob, to, o.flags)
-	return true
-}
-
-// recvmsg is recvmsg(2) with memory of the caller. The wrapper of x/sys makes
-// an address for every packet.
-func recvmsg(fd uintptr, m *unix.Msghdr) (int, unix.Errno) {
-	n, _, errno := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(m)), unix.MSG_DONTWAIT)
-	return int(n), errno
+// sendmsg is sendmsg(2) without waiting.
+func sendmsg(fd int, m *unix.Msghdr, flags uintptr) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), flags)
+	return errno
 }

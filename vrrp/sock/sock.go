@@ -3,18 +3,17 @@
 // knows addresses and interfaces, and of VRRP only the protocol number and where
 // the VRID stands: all virtual routers of one interface, family and way of
 // sending share a Conn, and whoever opened it tells them apart.
+//
+// It starts no goroutine, and no call of it waits. The calls that carry packets
+// do not even let the runtime know that they enter the kernel: that would wake
+// its monitor for each advert, and cost three times as much as the advert.
 package sock
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
-	"sync"
-	"sync/atomic"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,12 +51,9 @@ type Config struct {
 	TTL    uint8 // TTL or hop limit of what is sent; 0 is the kernel's for IPv6 unicast, and else 255
 	Buffer int   // bytes of the receive buffer, 0 is 512 KiB
 
-	// Receive is called for every packet by the one goroutine of the Conn. What
-	// it points to is valid until it returns; a copy of the struct is whole.
+	// Receive is called for every packet by Conn.Read. What it points to is
+	// valid until it returns; a copy of the struct is whole.
 	Receive func(*Received)
-	// Failed is called by the same goroutine when reading fails. The Conn goes
-	// on unless Conn.Closed says otherwise. Nil drops the errors.
-	Failed func(error)
 }
 
 // Stats counts what did not reach Config.Receive.
@@ -67,37 +63,31 @@ type Stats struct {
 	Errors    uint64 // failed reads
 }
 
-// Conn sends and receives VRRP packets. Send may be used by any goroutine.
+// Conn sends and receives VRRP packets. It is for one goroutine at a time.
 type Conn struct {
-	cfg  Config
-	conn *net.IPConn
-	raw  syscall.RawConn
-	done chan struct{}
-
-	mu  sync.Mutex
-	out outgoing
-
-	malformed, own, errors atomic.Uint64
+	cfg   Config
+	fd    int // -1 once it is closed
+	out   outgoing
+	stats Stats
 }
 
-// Open opens a Conn and starts its reader. It needs CAP_NET_RAW. The socket
-// belongs to the network namespace of the calling thread.
+// Open opens a Conn. It needs CAP_NET_RAW. The socket belongs to the network
+// namespace of the calling thread.
 func Open(cfg Config) (*Conn, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	conn, err := listen(&cfg)
+	fd, err := cfg.listen()
 	if err != nil {
 		return nil, fmt.Errorf("vrrp socket on %s: %w", cfg.where(), err)
 	}
-	c := &Conn{cfg: cfg, conn: conn, done: make(chan struct{})}
-	if err := c.setup(); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("vrrp socket on %s: %w", cfg.where(), err)
-	}
-	go c.read()
+	c := &Conn{cfg: cfg, fd: fd}
+	c.prepare()
 	return c, nil
 }
+
+// FD is the descriptor, to wait until it is readable, or -1 once it is closed.
+func (c *Conn) FD() int { return c.fd }
 
 // check refuses what no socket can be opened for.
 func (cfg *Config) check() error {
@@ -128,23 +118,46 @@ func (cfg *Config) where() string {
 
 // listen makes the socket. It is bound to the group or to the source, so the
 // kernel keeps the other kind of packets away.
-func listen(cfg *Config) (*net.IPConn, error) {
-	network, local := "ip4:", cfg.Group
+func (cfg *Config) listen() (int, error) {
+	family, local := unix.AF_INET, cfg.Group
 	if cfg.Unicast {
 		local = cfg.Source
 	}
 	if !cfg.is4() {
-		network = "ip6:"
-		local = cfg.zoned(local)
+		family = unix.AF_INET6
 	}
-	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		return onFD(raw, cfg.beforeBind)
-	}}
-	pc, err := lc.ListenPacket(context.Background(), network+strconv.Itoa(cfg.protocol()), local.String())
+	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, cfg.protocol())
 	if err != nil {
-		return nil, explain(err)
+		return -1, explain(option("socket", err))
 	}
-	return pc.(*net.IPConn), nil
+	err = cfg.beforeBind(fd)
+	if err == nil {
+		err = option("bind to "+local.String(), unix.Bind(fd, cfg.sockaddr(local)))
+	}
+	if err == nil {
+		err = cfg.setup(fd)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, explain(err)
+	}
+	return fd, nil
+}
+
+// sockaddr is an address for the kernel; a link-local one is of the interface.
+func (cfg *Config) sockaddr(a netip.Addr) unix.Sockaddr {
+	if a.Is4() {
+		return &unix.SockaddrInet4{Addr: a.As4()}
+	}
+	return &unix.SockaddrInet6{Addr: a.As16(), ZoneId: cfg.zone(a)}
+}
+
+// zone is the interface's number for a link-local address, and 0 for others.
+func (cfg *Config) zone(a netip.Addr) uint32 {
+	if a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() {
+		return uint32(cfg.IfIndex)
+	}
+	return 0
 }
 
 func (cfg *Config) protocol() int {
@@ -155,15 +168,6 @@ func (cfg *Config) protocol() int {
 }
 
 func (cfg *Config) is4() bool { return cfg.Source.Is4() }
-
-// zoned gives a link-local address the interface's number. Names would come
-// from a cache of package net that knows no namespaces.
-func (cfg *Config) zoned(a netip.Addr) netip.Addr {
-	if a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() {
-		return a.WithZone(strconv.Itoa(cfg.IfIndex))
-	}
-	return a.WithZone("")
-}
 
 // beforeBind sets what must stand before the socket has an address.
 func (cfg *Config) beforeBind(fd int) error {
@@ -201,24 +205,18 @@ func (cfg *Config) setBuffer(fd int) error {
 // waits in it stays.
 func (c *Conn) SetBuffer(bytes int) error {
 	cfg := Config{Buffer: bytes}
-	if err := onFD(c.raw, cfg.setBuffer); err != nil {
+	if err := cfg.setBuffer(c.fd); err != nil {
 		return fmt.Errorf("vrrp socket on %s: %w", c.cfg.where(), err)
 	}
 	return nil
 }
 
-// setup sets the options of the family and prepares sending.
-func (c *Conn) setup() (err error) {
-	if c.raw, err = c.conn.SyscallConn(); err != nil {
-		return err
+// setup sets the options of the family.
+func (cfg *Config) setup(fd int) error {
+	if cfg.is4() {
+		return cfg.setup4(fd)
 	}
-	if c.cfg.is4() {
-		err = c.setup4()
-	} else {
-		err = c.setup6()
-	}
-	c.prepare()
-	return err
+	return cfg.setup6(fd)
 }
 
 // ttl of IPv6 unicast is left to the kernel where nothing is said, as
@@ -233,31 +231,18 @@ func (cfg *Config) ttl() int {
 	return maxTTL
 }
 
-// Close closes the socket and waits for the reader; Config.Receive must not
-// call it.
+// Close closes the socket.
 func (c *Conn) Close() error {
-	err := c.conn.Close()
-	<-c.done
+	if c.fd < 0 {
+		return net.ErrClosed
+	}
+	err := unix.Close(c.fd)
+	c.fd = -1
 	return err
 }
-
-// Closed is closed when the reader has ended: after Close, or when reading
-// failed again and again.
-func (c *Conn) Closed() <-chan struct{} { return c.done }
 
 // Stats is what the Conn has counted so far.
-func (c *Conn) Stats() Stats {
-	return Stats{Malformed: c.malformed.Load(), Own: c.own.Load(), Errors: c.errors.Load()}
-}
-
-// onFD runs f on the descriptor of raw.
-func onFD(raw syscall.RawConn, f func(fd int) error) error {
-	var err error
-	if e := raw.Control(func(fd uintptr) { err = f(int(fd)) }); e != nil {
-		return e
-	}
-	return err
-}
+func (c *Conn) Stats() Stats { return c.stats }
 
 // option names the option that failed; nil stays nil.
 func option(name string, err error) error {

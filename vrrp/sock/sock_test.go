@@ -106,16 +106,50 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// open opens a Conn on h; what it receives comes out of the channel.
-func (h *host) open(t *testing.T, cfg Config) (*Conn, <-chan Received) {
+// inbox is what a Conn received.
+type inbox struct {
+	conn *Conn
+	room *Room
+	list []Received
+}
+
+// open opens a Conn on h, and an inbox for what it receives.
+func (h *host) open(t *testing.T, cfg Config) (*Conn, *inbox) {
 	t.Helper()
 	must(t, netns.Set(h.ns))
-	got := make(chan Received, 64)
-	cfg.Receive = func(r *Received) { got <- *r }
-	c, err := Open(cfg)
+	in := &inbox{room: NewRoom()}
+	cfg.Receive = func(r *Received) { in.list = append(in.list, *r) }
+	var err error
+	in.conn, err = Open(cfg)
 	must(t, err)
-	t.Cleanup(func() { c.Close() })
-	return c, got
+	t.Cleanup(func() { in.conn.Close() })
+	return in.conn, in
+}
+
+// await waits until a Conn is readable.
+func await(t *testing.T, c *Conn) {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(c.FD()), Events: unix.POLLIN}}
+	for end := time.Now().Add(5 * time.Second); ; {
+		if n, err := unix.Poll(fds, 100); n > 0 && err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("nothing arrived")
+		}
+	}
+}
+
+// rest reads what has come, and counts what nobody took.
+func (in *inbox) rest(t *testing.T) int {
+	t.Helper()
+	for {
+		more, err := in.conn.Read(in.room)
+		must(t, err)
+		if !more {
+			return len(in.list)
+		}
+	}
 }
 
 func (h *host) multicast4() Config {
@@ -134,15 +168,17 @@ func (h *host) unicast6() Config {
 	return Config{Link: h.link, IfIndex: h.index, Source: h.addr6, Unicast: true}
 }
 
-func receive(t *testing.T, got <-chan Received) Received {
+// receive takes the next packet.
+func receive(t *testing.T, in *inbox) Received {
 	t.Helper()
-	select {
-	case r := <-got:
-		return r
-	case <-time.After(5 * time.Second):
-		t.Fatal("nothing arrived")
+	for len(in.list) == 0 {
+		await(t, in.conn)
+		_, err := in.conn.Read(in.room)
+		must(t, err)
 	}
-	panic("unreachable")
+	r := in.list[0]
+	in.list = in.list[1:]
+	return r
 }
 
 // advert is a version 2 packet of VRID 51 and priority 100 without addresses.
@@ -182,7 +218,7 @@ func TestSendReceive(t *testing.T) {
 		if age := time.Since(r.At); age < 0 || age > time.Minute {
 			t.Errorf("%s: arrived at %v, %v ago", c.name, r.At, age)
 		}
-		if len(echo) != 0 {
+		if echo.rest(t) != 0 {
 			t.Errorf("%s: the sender heard itself", c.name)
 		}
 	}
@@ -235,7 +271,7 @@ func TestCastsApart(t *testing.T) {
 			t.Errorf("unicast heard a packet to %v", r.Dst)
 		}
 	}
-	if len(gotMulti)+len(gotUni) != 0 {
+	if gotMulti.rest(t)+gotUni.rest(t) != 0 {
 		t.Error("a packet arrived twice")
 	}
 }
@@ -280,10 +316,11 @@ func TestSendErrors(t *testing.T) {
 	if err := c.Send(advert, group4); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
-	select {
-	case <-c.Closed():
-	default:
-		t.Error("the reader still runs after Close")
+	if _, err := c.Read(NewRoom()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("reading what is closed: %v", err)
+	}
+	if err := c.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed twice: %v", err)
 	}
 }
 
@@ -366,20 +403,50 @@ func TestReceiveNoAllocs(t *testing.T) {
 	a, b := wire(t)
 	sender, _ := a.open(t, a.multicast4())
 	must(t, netns.Set(b.ns))
-	got := make(chan uint8, 1)
+	heard := 0
 	cfg := b.multicast4()
-	cfg.Receive = func(r *Received) { got <- r.Data()[2] }
+	cfg.Receive = func(r *Received) { heard += len(r.Data()) }
 	c, err := Open(cfg)
 	must(t, err)
 	defer c.Close()
+	room := NewRoom()
 	n := testing.AllocsPerRun(100, func() {
 		if err := sender.Send(advert, group4); err != nil {
 			t.Error(err)
 		}
-		<-got
+		for want := heard + len(advert); heard < want; {
+			if _, err := c.Read(room); err != nil {
+				t.Fatal(err)
+			}
+		}
 	})
 	if n != 0 {
 		t.Errorf("a packet allocates %v times", n)
+	}
+}
+
+// TestManyAtOnce: more packets than there is room for come one after another,
+// each with its own bytes, and whether more wait is told.
+func TestManyAtOnce(t *testing.T) {
+	const count = 2*batch + 1
+	a, b := wire(t)
+	sender, _ := a.open(t, a.multicast4())
+	_, got := b.open(t, b.multicast4())
+	last, mark := b.open(t, b.multicast4())
+	must(t, last.SetVRIDs([]uint8{count}))
+	for i := range count {
+		must(t, sender.Send(of(uint8(i+1)), group4))
+	}
+	receive(t, mark) // so all have come
+	for _, want := range []bool{true, true, false} {
+		if more, err := got.conn.Read(got.room); err != nil || more != want {
+			t.Fatalf("more is %v, want %v: %v", more, want, err)
+		}
+	}
+	for i := range count {
+		if r := receive(t, got); r.Data()[1] != uint8(i+1) {
+			t.Errorf("packet %d is of VRID %d", i, r.Data()[1])
+		}
 	}
 }
 
@@ -393,6 +460,17 @@ func TestReaderSurvivesErrors(t *testing.T) {
 			t.Errorf("sent %d bytes, got %d", len(pkt), len(r.Data()))
 		}
 	}
+}
+
+// TestReadErrors: a failure is told and counted, and is no reason to wait.
+func TestReadErrors(t *testing.T) {
+	a, _ := wire(t)
+	c, in := a.open(t, a.multicast4())
+	must(t, unix.Close(c.FD()))
+	if more, err := c.Read(in.room); !more || !errors.Is(err, unix.EBADF) || c.Stats().Errors != 1 {
+		t.Errorf("more is %v, %d errors: %v", more, c.Stats().Errors, err)
+	}
+	c.fd = -1
 }
 
 // TestParseHeader: a header that lies is refused, whoever made it.
