@@ -113,6 +113,7 @@ func TestFrames(t *testing.T) {
 				sameFrames(t, name, only(kind, got.announced), only(kind, want.announced))
 			}
 			sameFrames(t, "last words", got.last, want.last)
+			agreesWithTCPDump(t, slices.Concat(got.adverts, got.last))
 		})
 	}
 }

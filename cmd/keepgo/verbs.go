@@ -58,6 +58,8 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return rsFlags(&orderOptions{}) }, runRS},
 		{"probe", "[VS|RS]", "make its health checks once, and show what they see",
 			func() *pflag.FlagSet { return probeFlags(&probeOptions{}) }, runProbe},
+		{"capture", "IF | --read FILE", "VRRP, ARP and neighbour discovery on a link, and what is wrong with them",
+			func() *pflag.FlagSet { return captureFlags(&captureOptions{}) }, runCapture},
 		{"upgrade", "", "make the running daemon the program that is installed now",
 			func() *pflag.FlagSet { return controlFlags("upgrade", &steerOptions{}) }, runUpgrade},
 		{"import", "[FILE|-] | --running", "write a configuration from ipvsadm's table or a script",

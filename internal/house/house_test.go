@@ -29,6 +29,7 @@ var pure = map[string][]string{
 	"internal/status":    {"vrrp"},
 	"internal/lab/drill": nil,
 	"internal/preflight": {"internal/lab/drill", "internal/status"},
+	"internal/capture":   {"vrrp"},
 	"internal/dump":      {"confparse", "internal/status", "vrrp"},
 	"internal/ha":        {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status"},
 	"internal/ipvsadm":   {"ipvsctl"},
@@ -56,6 +57,8 @@ var doors = map[string]string{
 	"checker/probe":  "checker",
 	"checker/script": "checker",
 	"bfd/sock":       "bfd",
+
+	"internal/capture/tap": "internal/capture",
 }
 
 // wires is the way to nftables, which knows no room: the doors with tables share
