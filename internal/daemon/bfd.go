@@ -118,6 +118,7 @@ func runBFD(up *link[fromChild, toChild]) error {
 	if err := bfdRights().confine(); err != nil {
 		return err
 	}
+	up.send(fromChild{Waiting: true})
 	for {
 		select {
 		case r := <-l.packets:

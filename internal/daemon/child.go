@@ -31,7 +31,9 @@ func RunChild(name string) int {
 		return exitConfig
 	}
 	defer up.close()
-	up.in = bereaved(up.in)
+	heir := make(chan os.Signal, 1)
+	signal.Notify(heir, unix.SIGHUP)
+	up.in = bereaved(up.in, heir)
 	passSignals(up)
 	run := map[string]func(*link[fromChild, toChild]) error{VRRPProcess: runVRRP, LVSProcess: runLVS, BFDProcess: runBFD}[name]
 	defer os.Remove(os.Getenv(willVar)) // it is for who takes over from the living

@@ -43,6 +43,7 @@ func runLVS(up *link[fromChild, toChild]) error {
 	l := &lvsLoop{up: up, log: logTo(up), rank: newRank(logTo(up))}
 	l.probes = probe.NewRunner(probe.Options{Log: func(line string) { l.log("%s", line) }})
 	defer l.probes.Close()
+	up.send(fromChild{Waiting: true})
 	return l.run()
 }
 

@@ -64,6 +64,7 @@ type scriptResult struct {
 
 // fromChild is what a child tells its parent: exactly one field is set.
 type fromChild struct {
+	Waiting  bool // it is up, and waits for a plan
 	Ready    bool // the plan is in force
 	Detached bool // by Detach: nothing follows
 	// Masters, with Ready: the instances that are MASTER, by the names of the plan

@@ -47,7 +47,7 @@ func enter(name string) error {
 		return fmt.Errorf("net_namespace %s: %w; 'ip netns' lists those there are", name, err)
 	}
 	env := append(os.Environ(), insideVar+"="+name, fmt.Sprintf("%s=/proc/self/fd/%d", homeVar, home))
-	return fmt.Errorf("net_namespace %s: %w", name, unix.Exec("/proc/self/exe", os.Args, env))
+	return fmt.Errorf("net_namespace %s: %w", name, execute("/proc/self/exe", env))
 }
 
 // Enter moves the whole process into the network namespace that a configuration

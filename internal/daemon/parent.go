@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,9 @@ type parent struct {
 	opts   Options
 	log    *logger
 	events chan func()
+	// signals are taken from the first instruction on: one that comes while the
+	// configuration is read must not end the daemon.
+	signals chan os.Signal
 
 	cfg      *confparse.Config
 	scope    scope
@@ -83,6 +87,7 @@ func Run(o Options) int {
 		opts:     o,
 		began:    time.Now(),
 		events:   make(chan func(), 16),
+		signals:  make(chan os.Signal, 32),
 		masters:  map[string]bool{},
 		counted:  map[string]uint32{},
 		numbers:  map[string]int{},
@@ -90,6 +95,8 @@ func Run(o Options) int {
 		sessions: map[string]bool{},
 		stopped:  make(chan struct{}),
 	}
+	p.listenSignals()
+	defer signal.Stop(p.signals)
 	p.life, p.kill = context.WithCancel(context.Background())
 	defer func() { p.pids.remove() }()
 	code, err := p.prepare()
@@ -167,7 +174,10 @@ func (p *parent) start() (err error) {
 	tellStarted()
 	if !p.heir {
 		p.noteDaemon("START", "%s", p.opts.Version)
-		p.runOnce("startup_script", p.cfg.Global.StartupScript, p.cfg.Global.StartupTimeout)
+		if p.endedDuring(p.runStartup) {
+			p.stop()
+			return nil
+		}
 	}
 	p.doing = "Startup"
 	p.apply()
@@ -189,13 +199,11 @@ func (p *parent) watchProcesses() error {
 
 // run is the parent's loop; it ends when every child has.
 func (p *parent) run() {
-	signals := listenSignals(p.opts)
-	defer signal.Stop(signals)
 	pulse := p.manager.pulse()
 	defer pulse.Stop()
 	for {
 		select {
-		case s := <-signals:
+		case s := <-p.signals:
 			p.signal(s)
 		case f := <-p.events:
 			f()
@@ -306,15 +314,8 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 		return []toChild{m}
 	}
 	m := toChild{HA: p.planHA(), Monitor: p.opts.LogAddresses, States: stateFile(p.opts), Processes: maps.Clone(p.running), Sessions: maps.Clone(p.sessions)}
-	if !c.ready {
-		m.Sequences = maps.Clone(p.counted)
-	}
-	if replaced {
-		for name := range p.masters {
-			m.Resume = append(m.Resume, name)
-		}
-	}
 	m.Files = maps.Clone(p.numbers)
+	p.place(c, &m, replaced)
 	messages := []toChild{m}
 	for i, s := range p.cfg.Scripts {
 		if ok, known := p.result(s.Name); known {
@@ -322,6 +323,17 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 		}
 	}
 	return messages
+}
+
+// place says in a plan of the VRRP half where the process is to go on.
+func (p *parent) place(c *child, m *toChild, replaced bool) {
+	if !c.ready {
+		m.Sequences = maps.Clone(p.counted)
+	}
+	m.Resume = nil
+	if replaced {
+		m.Resume = slices.Collect(maps.Keys(p.masters))
+	}
 }
 
 // planHA plans the VRRP half and logs what cannot be done.
@@ -398,6 +410,8 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.Detached:
 		c.detached = true
 		p.ended()
+	case m.Waiting:
+		c.succeed()
 	case m.Ready:
 		if c == p.vrrp {
 			p.renamed(m.Masters)

@@ -27,11 +27,12 @@ type child struct {
 
 	needed   bool
 	ready    bool
-	leaving  bool      // it was told to stop
-	detached bool      // it keeps what it has to say for another program
-	old      *detached // the process of the program before, to be ended
-	scripts  bool      // it may run programs
-	sought   bool      // a process of an earlier parent was looked for
+	leaving  bool        // it was told to stop
+	detached bool        // it keeps what it has to say for another program
+	before   predecessor // goes on until the new process waits for its plan
+	resumes  bool        // the new process goes on where that one stands
+	scripts  bool        // it may run programs
+	sought   bool        // a process of an earlier parent was looked for
 	cmd      *exec.Cmd
 	link     *link[toChild, fromChild]
 	started  time.Time
@@ -57,8 +58,9 @@ func (c *child) need(needed bool) {
 		c.ready = false // it is started anew once it has gone
 	case needed && c.running() && !c.scripts && c.startsPrograms():
 		c.replace()
-	case needed && c.running():
+	case needed && c.running() && c.before == nil: // else it is about to get one
 		c.plan(false)
+	case needed && c.running():
 	case needed && c.timer == nil:
 		c.start(c.parent.heir)
 	case !needed:
@@ -78,12 +80,14 @@ func (c *child) replace() {
 
 // plan hands the configuration over; replaced says that it goes to a process
 // that takes a dead one's place.
-func (c *child) plan(replaced bool) {
-	messages := c.parent.plan(c, replaced)
+func (c *child) plan(replaced bool) { c.hand(c.parent.plan(c, replaced)) }
+
+// hand hands a plan over.
+func (c *child) hand(plan []toChild) {
 	c.ready, c.scripts = false, c.startsPrograms()
 	m := mannerOf(&c.parent.cfg.Global, c.name)
 	c.tell(toChild{Manner: &m})
-	for _, m := range messages {
+	for _, m := range plan {
 		c.tell(m)
 	}
 }
@@ -95,21 +99,23 @@ func (c *child) tell(m toChild) {
 	}
 }
 
-// start starts the process and gives it the configuration.
+// start starts the process and gives it the configuration: at once, or when it
+// is up, if there is another that goes on until then.
 func (c *child) start(replaced bool) {
 	c.timer = nil
+	c.resumes = c.inherit() || replaced
 	if err := c.spawn(); err != nil {
 		c.parent.log.printf("starting %s: %v", c.name, err)
 		c.restartLater()
 		return
 	}
-	replaced = c.inherit() || replaced // the orphan speaks until its heir is there
 	c.parent.log.printf("Starting %s child process, pid=%d", c.title(), c.cmd.Process.Pid)
 	if err := c.pid.write(c.cmd.Process.Pid); err != nil {
 		c.parent.log.printf("pid file of %s: %v", c.name, err)
 	}
-	c.succeed()
-	c.plan(replaced)
+	if c.before == nil {
+		c.plan(c.resumes)
+	}
 }
 
 // ident is the name of the child in syslog, and in the names of log files.
@@ -258,6 +264,7 @@ func (c *child) stop(keep bool) {
 	if c.leaving {
 		return
 	}
+	c.succeed() // what stands becomes its own to take away
 	c.leaving = true
 	c.tell(toChild{Stop: true, Keep: keep})
 	process := c.cmd.Process

@@ -197,7 +197,7 @@ func (p *parent) farewell() {
 	ctx, cancel := context.WithTimeout(context.Background(), killLimit)
 	defer cancel()
 	p.outlet.Close(ctx)
-	p.runOnce("shutdown_script", p.cfg.Global.ShutdownScript, p.cfg.Global.ShutdownTimeout)
+	p.runOnce(context.Background(), "shutdown_script", p.cfg.Global.ShutdownScript, p.cfg.Global.ShutdownTimeout)
 	os.Remove(p.opts.Control)
 	p.log.printf("Stopped Keepalived %s", p.opts.Version)
 }
@@ -218,8 +218,12 @@ func (p *parent) runReader(ctx context.Context, c confparse.Command) error {
 	return nil
 }
 
+func (p *parent) runStartup(ctx context.Context) {
+	p.runOnce(ctx, "startup_script", p.cfg.Global.StartupScript, p.cfg.Global.StartupTimeout)
+}
+
 // runOnce runs startup_script or shutdown_script, and waits for it.
-func (p *parent) runOnce(name string, c *confparse.Command, limit time.Duration) {
+func (p *parent) runOnce(ctx context.Context, name string, c *confparse.Command, limit time.Duration) {
 	if c == nil {
 		return
 	}
@@ -229,7 +233,7 @@ func (p *parent) runOnce(name string, c *confparse.Command, limit time.Duration)
 		p.log.printf("%s: %v", name, err)
 		return
 	}
-	if out := script.Run(context.Background(), cmd, limit); !out.Exited() || out.Status != 0 {
+	if out := script.Run(ctx, cmd, limit); !out.Exited() || out.Status != 0 {
 		p.log.printf("%s %s: %s", name, strings.Join(c.Args, " "), out)
 	}
 }

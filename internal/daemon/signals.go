@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"context"
 	"os"
 	"os/signal"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,17 +35,61 @@ var Signals = map[string]unix.Signal{
 var dumpSignals = []os.Signal{unix.SIGUSR1, unix.SIGUSR2, sigStatsClear, sigJSON}
 
 // listenSignals takes the signals of keepalived(8).
-func listenSignals(o Options) chan os.Signal {
-	signals := make(chan os.Signal, 32)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGTERM)
-	signal.Notify(signals, dumpSignals...)
+func (p *parent) listenSignals() {
+	signal.Notify(p.signals, unix.SIGHUP, unix.SIGTERM)
+	signal.Notify(p.signals, dumpSignals...)
 	disregard(unix.SIGPIPE)
-	if o.IgnoreINT {
+	if p.opts.IgnoreINT {
 		disregard(unix.SIGINT)
 	} else {
-		signal.Notify(signals, unix.SIGINT)
+		signal.Notify(p.signals, unix.SIGINT)
 	}
-	return signals
+}
+
+// endedDuring runs f and tells whether a signal that ends the daemon came before
+// f was done: then its context ends. Other signals wait for the loop.
+func (p *parent) endedDuring(f func(context.Context)) (ended bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		f(ctx)
+		close(done)
+	}()
+	var others []os.Signal
+	for {
+		select {
+		case s := <-p.signals:
+			if s == unix.SIGTERM || s == unix.SIGINT {
+				ended = true
+				cancel()
+			} else if !slices.Contains(others, s) {
+				others = append(others, s)
+			}
+		case <-done:
+			p.later(others)
+			return ended
+		}
+	}
+}
+
+// later puts signals where the loop will find them; a flood of signals that has
+// filled the place has the same ones in it.
+func (p *parent) later(signals []os.Signal) {
+	for _, s := range signals {
+		select {
+		case p.signals <- s:
+		default:
+		}
+	}
+}
+
+// execute executes a program in this process. SIGHUP would end it on its way to
+// the first instruction that takes signals: it is ignored until then, for the
+// program reads the configuration anyway.
+func execute(path string, env []string) error {
+	signal.Ignore(unix.SIGHUP)
+	return unix.Exec(path, os.Args, env)
 }
 
 // signal obeys one signal of keepalived(8).

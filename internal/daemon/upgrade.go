@@ -85,8 +85,14 @@ func (p *parent) settled() error {
 	seen := p.ask()
 	var v *status.Preview
 	var err error
-	p.onLoop(func() { v, err = p.preview(p.opts.File, seen) })
+	begun := false
+	p.onLoop(func() {
+		v, err = p.preview(p.opts.File, seen)
+		begun = p.vrrp.before == nil && p.lvs.before == nil && p.bfd.before == nil
+	})
 	switch {
+	case !begun:
+		return errors.New("the processes have not yet taken over from those before them; ask again in a moment")
 	case err != nil:
 		return err
 	case v.Refused != "":
@@ -180,7 +186,8 @@ func (p *parent) results() map[string]bool {
 // are started again, where they were.
 func (p *parent) become() {
 	p.restoreCore()
-	err := p.execute()
+	err := p.succumb()
+	p.listenSignals()
 	p.log.printf("upgrade: %v; this program goes on", err)
 	p.noteDaemon("UPGRADE_FAILED", "%v", err)
 	p.leaves, p.heir = false, true
@@ -191,7 +198,9 @@ func (p *parent) become() {
 	p.apply()
 }
 
-func (p *parent) execute() error {
+// succumb executes the program, with all that it needs to go on. It returns if
+// that fails.
+func (p *parent) succumb() error {
 	old, err := p.vrrp.handle()
 	if err != nil {
 		return err
@@ -209,7 +218,7 @@ func (p *parent) execute() error {
 	if p.home != "" {
 		env = append(env, insideVar+"="+p.scope.namespace, homeVar+"="+p.home)
 	}
-	return fmt.Errorf("%s: %w", program, unix.Exec(program, os.Args, env))
+	return fmt.Errorf("%s: %w", program, execute(program, env))
 }
 
 // bequeath writes the legacy to a file in memory that outlives the program.
@@ -252,23 +261,6 @@ func (c *child) handle() (*detached, error) {
 	d := &detached{PID: c.cmd.Process.Pid}
 	failed := raw.Control(func(fd uintptr) { d.FD, err = unix.FcntlInt(fd, unix.F_DUPFD, 0) })
 	return d, errors.Join(failed, err)
-}
-
-// succeed ends the VRRP process of the program that was here before, once the
-// one in its place waits for its plan, and hears what the old one had to say.
-func (c *child) succeed() {
-	old := c.old
-	if old == nil {
-		return
-	}
-	c.old = nil
-	last, err := old.end()
-	if err != nil {
-		c.parent.log.printf("the last VRRP process: %v", err)
-	}
-	for _, m := range last {
-		c.parent.heard(c, m)
-	}
 }
 
 // end ends the process and returns what it kept.
@@ -315,7 +307,10 @@ func (p *parent) inherit() {
 	maps.Copy(p.counted, l.Counted)
 	maps.Copy(p.running, l.Running)
 	maps.Copy(p.sessions, l.Sessions)
-	p.servers, p.last, p.reloaded, p.heir, p.vrrp.old = l.Servers, l.Scripts, l.Reloaded, true, l.VRRP
+	p.servers, p.last, p.reloaded, p.heir = l.Servers, l.Scripts, l.Reloaded, true
+	if l.VRRP != nil {
+		p.vrrp.before = l.VRRP
+	}
 	p.history.Adopt(l.Events)
 	p.noteDaemon("UPGRADE", "%s took the place of %s", p.opts.Version, l.Version)
 }

@@ -101,6 +101,7 @@ func runVRRP(up *link[fromChild, toChild]) error {
 	l.herald.links = l.links
 	l.beats = &beats{log: l.log, dirty: l.dirty.add}
 	defer l.beats.close()
+	up.send(fromChild{Waiting: true})
 	return l.run()
 }
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -18,11 +19,13 @@ import (
 
 // A child whose parent has died goes on alone for orphanTime: it speaks, holds
 // its addresses and keeps the IPVS table. A new parent, as a service manager
-// starts it, puts an end to it and starts another in its place, which goes on
-// where the will says. Nobody notices. Without one the child hands over and
-// ends.
+// starts it, lets it know (SIGHUP), which gives it heirTime more, starts another
+// process and puts an end to it when that one is up, which goes on where the
+// will says. Nobody notices. Without one the child hands over and ends.
 const (
 	orphanTime = 2 * time.Second
+	// heirTime is how long a busy machine may take to start a process.
+	heirTime = 15 * time.Second
 	// willTime bounds a new parent's wait for a will, and then for the end of who
 	// left it: the old one has only just died.
 	willTime = 500 * time.Millisecond
@@ -38,19 +41,24 @@ type will struct {
 }
 
 // bereaved passes messages on. When the parent is gone it says so, and closes
-// only orphanTime later.
-func bereaved(in chan toChild) chan toChild {
+// only orphanTime later, or heirTime after there is news of an heir.
+func bereaved(in chan toChild, heir <-chan os.Signal) chan toChild {
 	out := make(chan toChild)
 	go func() {
 		defer close(out)
 		stopped := false
 		for m := range in {
 			out <- m
-			stopped = stopped || m.Stop
+			stopped = (stopped || m.Stop || m.Detach) && !m.Attach // the heir of one that is detached ends it itself
 		}
-		if !stopped {
-			out <- toChild{Orphan: true}
-			<-time.After(orphanTime)
+		if stopped {
+			return
+		}
+		out <- toChild{Orphan: true}
+		select {
+		case <-heir:
+			<-time.After(heirTime)
+		case <-time.After(orphanTime):
 		}
 	}()
 	return out
@@ -74,23 +82,42 @@ func (c *child) willFile() string {
 	return dir + "keepgo_" + strings.TrimSuffix(name, ".pid") + "_will"
 }
 
-// inherit takes over from the process that an earlier parent left, if it lives.
-// It says whether the new one is to go on where that stood.
+// predecessor is a process of an earlier parent, or of the program before, that
+// goes on until there is one in its place.
+type predecessor interface {
+	// end ends it, and returns what it kept for its next parent.
+	end() ([]fromChild, error)
+}
+
+// orphan is a process whose parent died, as a pidfd.
+type orphan int
+
+func (o orphan) end() ([]fromChild, error) {
+	defer unix.Close(int(o))
+	err := unix.PidfdSendSignal(int(o), unix.SIGKILL, nil, 0)
+	awaitExit(int(o))
+	if errors.Is(err, unix.ESRCH) {
+		err = nil
+	}
+	return nil, err
+}
+
+// inherit looks for the process that an earlier parent left, and takes its will.
+// It says whether the new one is to go on where that stands.
 func (c *child) inherit() bool {
 	if c.sought {
 		return false
 	}
 	c.sought = true
 	defer os.Remove(c.willFile())
-	orphan, pid := c.orphan()
-	if orphan < 0 {
+	fd, pid := c.orphan()
+	if fd < 0 {
 		return false
 	}
-	defer unix.Close(orphan)
+	_ = unix.PidfdSendSignal(fd, unix.SIGHUP, nil, 0)
 	w, err := readWill(c.willFile())
-	_ = unix.PidfdSendSignal(orphan, unix.SIGKILL, nil, 0)
-	awaitExit(orphan)
 	if err != nil {
+		_, _ = orphan(fd).end()
 		c.parent.log.printf("process %d of a parent that died was ended: %v", pid, err)
 		return false
 	}
@@ -102,7 +129,30 @@ func (c *child) inherit() bool {
 	if w.Servers != nil {
 		c.parent.servers = w.Servers
 	}
+	c.before = orphan(fd)
 	return true
+}
+
+// succeed ends the predecessor, hears what it had to say, and lets the process
+// in its place begin. All that takes time is done before.
+func (c *child) succeed() {
+	old := c.before
+	if old == nil {
+		return
+	}
+	plan := c.parent.plan(c, c.resumes)
+	last, err := old.end()
+	c.before = nil
+	if err != nil {
+		c.parent.log.printf("the last %s process: %v", c.title(), err)
+	}
+	for _, m := range last {
+		c.parent.heard(c, m)
+	}
+	if c == c.parent.vrrp {
+		c.parent.place(c, &plan[0], c.resumes)
+	}
+	c.hand(plan)
 }
 
 // orphan is the living process that the pid file names, if it is one of ours,

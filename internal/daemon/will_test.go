@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"keepgo/internal/lb"
 )
@@ -15,12 +16,20 @@ import (
 // TestBereaved: a child that was not told to stop hears that its parent died,
 // and has orphanTime before its messages end.
 func TestBereaved(t *testing.T) {
-	for _, stop := range []bool{false, true} {
+	for _, c := range []struct {
+		stop, heir bool
+		orphans    int
+		wait       time.Duration
+	}{{false, false, 1, orphanTime}, {false, true, 1, heirTime}, {true, false, 0, 0}} {
 		synctest.Test(t, func(t *testing.T) {
 			in := make(chan toChild, 1)
-			out := bereaved(in)
-			in <- toChild{Stop: stop}
-			if m := <-out; m.Stop != stop {
+			heir := make(chan os.Signal, 1)
+			if c.heir {
+				heir <- unix.SIGHUP
+			}
+			out := bereaved(in, heir)
+			in <- toChild{Stop: c.stop}
+			if m := <-out; m.Stop != c.stop {
 				t.Errorf("passed on %+v", m)
 			}
 			close(in)
@@ -31,12 +40,8 @@ func TestBereaved(t *testing.T) {
 					orphans++
 				}
 			}
-			want, wait := 1, orphanTime
-			if stop {
-				want, wait = 0, 0
-			}
-			if orphans != want || time.Since(begin) != wait {
-				t.Errorf("told to stop %t: %d times an orphan, for %v", stop, orphans, time.Since(begin))
+			if orphans != c.orphans || time.Since(begin) != c.wait {
+				t.Errorf("%+v: %d times an orphan, for %v", c, orphans, time.Since(begin))
 			}
 		})
 	}
