@@ -193,6 +193,23 @@ func TestCrashIsCleanedUp(t *testing.T) {
 	}
 }
 
+// TestCrashUnderAnotherName: what an earlier life made gets the name it has now.
+func TestCrashUnderAnotherName(t *testing.T) {
+	for _, now := range []Link{{Parent: "v0", VRID: 51, Prefix: "other"}, {Parent: "v0", VRID: 51, Name: "mine"}} {
+		w := newWorld(t)
+		d := w.open()
+		d.Set(1, want(four(51)))
+		w.expectKind(Made)
+		w.must(d.Close())
+		d = w.open()
+		d.Set(1, want(now))
+		if e := w.expectKind(Made); e.Name != "other.51" && e.Name != "mine" || w.exists("vrrp.51") {
+			t.Errorf("made %s; vrrp.51 stands: %t", e.Name, w.exists("vrrp.51"))
+		}
+		w.must(d.Close())
+	}
+}
+
 func TestCrashLeavesOthersAlone(t *testing.T) {
 	w := newWorld(t)
 	d := w.open()

@@ -135,7 +135,7 @@ func (d *Door) bind(v *view, e *entry) {
 // find looks for a matching interface; where there is none, it plans one.
 func (d *Door) find(v *view, e *entry, base rtnetlink.Link) {
 	if e.want.Kind == VMAC {
-		if l := v.mac[onWire{e.baseIx, e.want.mac()}]; l != nil && v.claimed[l.Attrs().Index] == nil {
+		if l := v.mac[onWire{e.baseIx, e.want.mac()}]; l != nil && v.claimed[l.Attrs().Index] == nil && !d.misnamed(v, e, l) {
 			d.adopt(v, e, l)
 			return
 		}
@@ -157,6 +157,18 @@ func (d *Door) find(v *view, e *entry, base rtnetlink.Link) {
 	e.name = name
 	v.planned[name] = true
 	d.state.record(name, e.address())
+}
+
+// misnamed deletes a VMAC that an earlier life made under another name than it
+// would get now, and reports whether it did: two cannot have the same MAC.
+func (d *Door) misnamed(v *view, e *entry, l rtnetlink.Link) bool {
+	name := l.Attrs().Name
+	if _, ours := d.state.ledger.Links[name]; !ours || e.want.mayBeCalled(name) || d.handle.LinkDel(l) != nil {
+		return false
+	}
+	d.state.strike(name)
+	v.forget(l)
+	return true
 }
 
 // leftover reports whether the interface of that name is of the door's making,

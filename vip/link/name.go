@@ -41,6 +41,20 @@ func (l Link) freeName(taken func(string) bool) string {
 	return ""
 }
 
+// mayBeCalled reports whether a name is the configured one, or one that freeName
+// may choose.
+func (l Link) mayBeCalled(name string) bool {
+	if l.Name != "" {
+		return name == l.Name
+	}
+	for n := range 10 { // there are hardly ever more of one VRID
+		if name == l.numbered(n) {
+			return true
+		}
+	}
+	return false
+}
+
 // numbered is the n-th choice of a name. The prefix gives way where the name
 // would be too long.
 func (l Link) numbered(n int) string {
