@@ -284,16 +284,10 @@ func (tw *twins) reloaded(text string, wait bool) {
 func TestReloadsConverge(t *testing.T) {
 	t.Parallel()
 	needsRoot(t)
-	reloadsConverge(t, *converge)
-}
-
-// TestIPVSReloadsConverge does it with IPVS, where everything takes longer.
-func TestIPVSReloadsConverge(t *testing.T) {
-	needsIPVS(t)
-	reloadsConverge(t, 3**converge)
-}
-
-func reloadsConverge(t *testing.T, during time.Duration) {
+	during := *converge
+	if guest.Inside() {
+		during *= 3 // everything takes longer
+	}
 	end, reloads, compared := time.Now().Add(during), 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		if time.Now().After(end) && !t.Failed() {
@@ -321,6 +315,12 @@ func reloadsConverge(t *testing.T, during time.Duration) {
 		compared += tw.compared
 	})
 	t.Logf("%d reloads, %d times compared", reloads, compared)
+}
+
+// TestConvergeGuest does it where there is IPVS.
+func TestConvergeGuest(t *testing.T) {
+	needsRoot(t)
+	guest.Tests(t, "^TestReloadsConverge$")
 }
 
 // life is one life of the veteran.
