@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
@@ -51,6 +52,10 @@ func labFlags(o *lab.Options) *pflag.FlagSet {
 	f.StringVar(&o.JUnit, "junit", "", "write the outcome to a `file` as JUnit XML")
 	f.StringVar(&o.HTML, "html", "", "write the outcome to a `file` as a page with time lines")
 	f.StringVar(&o.Beside, "daemon", "", "play it with another `program` too, keepalived for one, and put both side by side")
+	f.Func("data-plane", "`what` balances connections: ipvs, nftables, or ipvs,nftables for the one after the other, side by side", func(text string) error {
+		o.Planes = strings.Split(text, ",")
+		return lab.CheckPlanes(o.Planes)
+	})
 	f.StringVarP(&o.ConfigID, "config-id", "i", "", "`id` for @id lines (default: the host's name)")
 	return f
 }

@@ -8,6 +8,7 @@ import (
 
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
+	"keepgo/ipvsctl"
 )
 
 // side says whose file is derived.
@@ -20,6 +21,7 @@ type side struct {
 	added   []more                     // to the instance called first
 	first   string
 	block   string // name of the block being written
+	plane   string // what balances, "" where the file says
 }
 
 // leftOut are the statements that reach out of the lab: scripts that act on the
@@ -112,6 +114,8 @@ func (s side) replace(n *syntax.Node, path []string) (string, bool) {
 	switch {
 	case key == "script" && block == "vrrp_script" && s.flag != nil:
 		return fmt.Sprintf(`script "%s%s"`, unless, s.flag(s.block)), true
+	case block == "virtual_server" && (key == "lvs_sched" || key == "lb_algo") && s.plane == planeNFT && len(n.Words) > 1:
+		return key + " " + ipvsctl.WithoutCounts(n.Words[1].Text), true
 	case key == "script" && block == "vrrp_script", key == "misc_path":
 		return key + " " + succeeds, true
 	case block != "vrrp_instance" || !s.second || len(n.Words) < 2:

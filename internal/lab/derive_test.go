@@ -88,6 +88,42 @@ func TestDeriveMakesThePartner(t *testing.T) {
 	}, []string{"state MASTER", "priority 150", "danger"})
 }
 
+func TestDeriveFitsThePlane(t *testing.T) {
+	const file = "virtual_server 10.0.0.100 80 {\n lvs_sched wlc\n}\nvirtual_server 10.0.0.100 81 {\n lb_algo sh\n}\nvirtual_server 10.0.0.100 82 {\n lb_algo lc\n}\n"
+	tree, errs := syntax.Parse(fstest.MapFS{"k.conf": {Data: []byte(file)}}, "k.conf", syntax.Env{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	wants(t, derive(tree.Nodes, side{plane: planeNFT}), []string{"lvs_sched wrr", "lb_algo sh", "lb_algo rr"}, []string{"wlc"})
+	wants(t, derive(tree.Nodes, side{plane: planeIPVS}), []string{"lvs_sched wlc", "lb_algo sh", "lb_algo lc"}, nil)
+}
+
+func TestBeyondThePlaneIsTold(t *testing.T) {
+	c := pairConfig()
+	one := c.VirtualServers[0]
+	one.Scheduler = "wlc"
+	other := *one
+	other.Port, other.Scheduler, other.Servers = 81, "wrr", []*confparse.RealServer{{Addr: addr("198.51.100.21"), Port: 81, Forward: confparse.Tunnel}}
+	c.VirtualServers = append(c.VirtualServers, &other)
+	one.Servers = one.Servers[:1]
+	for plane, want := range map[string][]string{"": nil, planeIPVS: nil, planeNFT: {
+		"virtual server 192.0.2.100 80: wlc counts open connections, which nftables cannot: wrr stands in for it",
+		"nftables cannot do it: server [198.51.100.21]:tcp:81: TUN needs the kernel's IPVS",
+	}} {
+		notes := (&source{Config: c, plane: plane}).beyond()
+		if len(notes) != len(want) {
+			t.Errorf("on %q: %q, want %q", plane, notes, want)
+			continue
+		}
+		for i, w := range want {
+			wants(t, notes[i], []string{w}, nil)
+		}
+	}
+	if one.Scheduler != "wlc" || c.Global.DataPlane != confparse.PlaneAuto {
+		t.Error("the configuration was changed")
+	}
+}
+
 func TestDerivedFileParsesToTheSame(t *testing.T) {
 	once := derived(t, false)
 	tree, errs := syntax.Parse(fstest.MapFS{"k.conf": {Data: []byte(once)}}, "k.conf", syntax.Env{})

@@ -102,6 +102,16 @@ const (
 	planeNFT  = "nftables"
 )
 
+// CheckPlanes says which of the names of data planes is none.
+func CheckPlanes(names []string) error {
+	for _, name := range names {
+		if name != planeIPVS && name != planeNFT {
+			return fmt.Errorf("%q balances nothing: it is %s or %s, or both with a comma between", name, planeIPVS, planeNFT)
+		}
+	}
+	return nil
+}
+
 // dataPlane is what balances connections on the director: "" for nothing.
 func (d *director) dataPlane() string {
 	switch {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"keepgo/internal/lab/drill"
@@ -35,6 +36,9 @@ type Options struct {
 	// Beside is another program with keepalived's options that plays the same
 	// book after it; "" for none.
 	Beside string
+	// Planes are what balances connections: ipvs or nftables. Each plays the book
+	// in its turn; none leaves it to the file.
+	Planes []string
 }
 
 // ErrFailed says that at least one scene did not go as it should.
@@ -68,24 +72,55 @@ func Run(ctx context.Context, o Options) error {
 		}
 		o.Daemon = []string{self, "run"}
 	}
-	r, err := rehearse(ctx, o, limits, o.Daemon, false)
-	if err != nil {
-		return err
-	}
-	reports := []drill.Report{*r}
-	if o.Beside != "" {
-		if r, err = rehearse(ctx, o, limits, beside(o.Beside), true); err != nil {
-			return fmt.Errorf("with %s: %w", o.Beside, err)
+	var reports []drill.Report
+	for _, t := range o.turns() {
+		r, failed := rehearse(ctx, o, limits, t)
+		if failed != nil {
+			err = failed
+			if t.name != "" {
+				err = fmt.Errorf("with %s: %w", t.name, failed)
+			}
+			break
 		}
 		reports = append(reports, *r)
 	}
-	if err := tell(o, reports); err != nil {
-		return err
+	if len(reports) > 0 {
+		err = errors.Join(tell(o, reports), err)
 	}
-	if !reports[0].OK {
+	if err == nil && slices.ContainsFunc(o.decisive(reports), func(r drill.Report) bool { return !r.OK }) {
 		return ErrFailed
 	}
-	return nil
+	return err
+}
+
+// turn is one playing of the book.
+type turn struct {
+	name    string // what it is played with; "" for the only one
+	plane   string // what balances; "" where the file says
+	daemon  []string
+	foreign bool // the daemon is not keepgo
+}
+
+// turns are those that were asked for.
+func (o Options) turns() (list []turn) {
+	for _, plane := range o.Planes {
+		list = append(list, turn{name: plane, plane: plane, daemon: append(slices.Clone(o.Daemon), "--data-plane", plane)})
+	}
+	if len(list) == 0 {
+		list = []turn{{name: filepath.Base(o.Daemon[0]), daemon: o.Daemon}}
+	}
+	if o.Beside != "" {
+		list = append(list, turn{name: filepath.Base(o.Beside), daemon: beside(o.Beside), foreign: true})
+	}
+	if len(list) == 1 {
+		list[0].name = ""
+	}
+	return list
+}
+
+// decisive are the reports of our own turns.
+func (o Options) decisive(reports []drill.Report) []drill.Report {
+	return reports[:min(len(reports), max(1, len(o.Planes)))]
 }
 
 // beside is another daemon's command: without IPVS in the kernel keepalived
@@ -110,12 +145,13 @@ func readLimits(name string) (drill.Limits, error) {
 	return drill.ReadLimits(f, name, Keys())
 }
 
-// rehearse plays the book with one daemon. A foreign one is not keepgo.
-func rehearse(ctx context.Context, o Options, limits drill.Limits, daemon []string, foreign bool) (*drill.Report, error) {
+// rehearse plays the book once.
+func rehearse(ctx context.Context, o Options, limits drill.Limits, t turn) (*drill.Report, error) {
 	src, err := loadPair(o)
 	if err != nil {
 		return nil, err
 	}
+	src.plane = t.plane
 	if src.net, err = planNetwork(src); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.File, err)
 	}
@@ -130,20 +166,23 @@ func rehearse(ctx context.Context, o Options, limits drill.Limits, daemon []stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	stage, err := build(net, src, daemon, foreign)
+	stage, err := build(net, src, t.daemon, t.foreign)
 	if err != nil {
 		return nil, err
 	}
 	defer stage.closeServers()
 	p := newPlay(ctx, src, stage, newView(o), budget)
 	defer p.tick.Stop()
-	p.limits, p.foreign = limits, foreign
-	p.report.File, p.report.Other = o.File, o.Other
-	if o.Beside != "" {
-		p.report.Daemon = filepath.Base(daemon[0])
+	p.limits, p.foreign = limits, t.foreign
+	p.report.File, p.report.Other, p.report.Daemon = o.File, o.Other, t.name
+	if t.name != "" {
+		p.view.say("-- with " + t.name)
 	}
 	if src.faults > 0 {
 		p.note("%d errors in the file, see keepgo check %s", src.faults, o.File)
+	}
+	for _, note := range src.beyond() {
+		p.note("%s", note)
 	}
 	err = p.run(chapters)
 	return &p.report, err
@@ -160,11 +199,11 @@ func tell(o Options, reports []drill.Report) error {
 		}
 	}
 	switch {
-	case o.JSON && o.Beside != "":
+	case o.JSON && len(o.turns()) > 1:
 		return encode(o.Out, reports)
 	case o.JSON:
 		return encode(o.Out, reports[0])
-	case o.Drills:
+	case o.Drills, len(reports) > 1:
 		fmt.Fprintln(o.Out)
 		return drill.WriteTable(o.Out, reports)
 	}

@@ -21,6 +21,7 @@ type source struct {
 	faults int
 	other  *source // nil where it is derived
 	net    *network
+	plane  string // what balances, "" where the files say
 }
 
 // paired says whether both files are the user's.
@@ -59,7 +60,7 @@ func loadPair(o Options) (*source, error) {
 
 // text is a director's file, with some addresses more in its first instance.
 func (s *source) text(d *director, added ...more) string {
-	v := side{name: d.Name, partner: s.net.partner, config: s.Config, flag: d.scriptFlag, added: added,
+	v := side{name: d.Name, plane: s.plane, partner: s.net.partner, config: s.Config, flag: d.scriptFlag, added: added,
 		first: s.net.vips[0].instance.Name}
 	tree := s.tree
 	switch {

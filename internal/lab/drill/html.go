@@ -22,7 +22,15 @@ func WriteHTML(w io.Writer, reports []Report) error {
 		list[i] = &reports[i]
 		ok = ok && reports[i].OK
 	}
-	return page.Execute(w, map[string]any{"Reports": list, "Rows": Rows(reports), "OK": ok})
+	return page.Execute(w, map[string]any{"Reports": list, "Rows": Rows(reports), "Beside": beside(reports), "OK": ok})
+}
+
+// beside are the sums of several reports; one has none.
+func beside(reports []Report) []Line {
+	if len(reports) < 2 {
+		return nil
+	}
+	return Beside(reports)
 }
 
 // bar is a rectangle of a time line, in units of its view box.

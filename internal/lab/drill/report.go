@@ -15,8 +15,8 @@ import (
 type Report struct {
 	File   string `json:"file"`
 	Other  string `json:"file_of_the_other,omitempty"`
-	Daemon string `json:"daemon,omitempty"`
-	OK     bool   `json:"ok"` // every scene went as it should
+	Daemon string `json:"daemon,omitempty"` // what it was played with, where there are several: a program or a data plane
+	OK     bool   `json:"ok"`               // every scene went as it should
 	// DataPlane is what balances: ipvs or nftables; "" where nothing does.
 	DataPlane string `json:"data_plane,omitempty"`
 	TookMS    int64  `json:"took_ms,omitempty"`

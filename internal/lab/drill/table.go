@@ -18,8 +18,8 @@ func (s *Scene) Verdict() string {
 	return "FAILED"
 }
 
-// WriteTable writes one line for each scene; of two reports the second's
-// figures stand beside the first's.
+// WriteTable writes one line for each scene; of several reports the figures stand
+// beside each other.
 func WriteTable(w io.Writer, reports []Report) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	head := []string{"scene"}
@@ -42,6 +42,11 @@ func WriteTable(w io.Writer, reports []Report) error {
 	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	if len(reports) > 1 {
+		if err := writeBeside(w, reports); err != nil {
+			return err
+		}
 	}
 	return writeReasons(w, reports)
 }
@@ -118,6 +123,9 @@ func writeReasons(w io.Writer, reports []Report) error {
 			if s.Why != "" {
 				fmt.Fprintf(w, "  %-6s %s: %s\n", s.Verdict(), s.Name, s.Why)
 			}
+		}
+		if len(reports) > 1 {
+			continue // the answers stand beside each other
 		}
 		for _, a := range r.HTTP {
 			fmt.Fprintf(w, "  %s\n", a)
