@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"net/netip"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"keepgo/internal/netlab"
+	"keepgo/internal/status"
 )
 
 // forwarding is a forwarding method and the network it needs.
@@ -88,8 +91,11 @@ func (f *course) configure(global ...string) {
 	}
 	k := wire{version: 2}
 	for d, c := range map[*director]conf{f.a: confA(k), f.b: confB(k)} {
+		if d == f.a {
+			c.global = "metrics_listen 10.0.0.1:9650\n"
+		}
 		c.instance = "virtual_ipaddress_excluded {\n        " + gateway + "/24 dev eth1\n    }"
-		c.global = strings.Join(append(global, "lvs_data_plane "+f.plane), "\n")
+		c.global += strings.Join(append(global, "lvs_data_plane "+f.plane), "\n")
 		c.after = fmt.Sprintf("virtual_server %s 80 {\n    lvs_sched wrr\n    lvs_method %s\n    protocol TCP\n    delay_loop 1\n%s}\n",
 			vip4, f.name, &servers)
 		d.configure(c.String())
@@ -180,9 +186,27 @@ func (f *course) answers() {
 	f.eventually("the service answers", func() bool { _, _, err := f.asker(false)(); return err == nil })
 }
 
+// everybody waits until each server has answered: one of DR takes nothing before
+// its hardware address is known.
+func (f *course) everybody() {
+	f.t.Helper()
+	seen := map[string]bool{}
+	f.eventually("every server answers", func() bool {
+		name, _, _ := f.asker(false)()
+		seen[name] = true
+		for n, w := range f.weights {
+			if w > 0 && !seen[fmt.Sprintf("web%d", 20+n)] {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // proportions checks that connections spread over the servers like their weights.
 func (f *course) proportions() {
 	f.t.Helper()
+	f.everybody()
 	got, sum := map[string]int{}, 0
 	for _, w := range f.weights {
 		sum += w
@@ -203,6 +227,45 @@ func (f *course) proportions() {
 		}
 	}
 	f.t.Logf("%s with %s: %v of weights %v", f.plane, f.name, got, f.weights)
+}
+
+// counted checks that the status and the metrics have what each server got.
+func (f *course) counted() {
+	f.t.Helper()
+	for n, weight := range f.weights {
+		server := fmt.Sprintf("[%s%d]:tcp:80", f.prefix, 20+n)
+		enough := func(got float64) bool { return got >= float64(10*weight) }
+		f.eventually("the status counts "+server, func() bool {
+			s := f.a.status()
+			if s == nil || len(s.Services) != 1 {
+				return false
+			}
+			i := slices.IndexFunc(s.Services[0].Servers, func(s status.Server) bool { return s.Name == server })
+			t := s.Services[0].Servers[i].Traffic
+			return t != nil && enough(float64(t.Connections)) && t.PacketsIn > t.Connections && t.BytesIn > t.PacketsIn
+		})
+		f.eventually("the metrics count "+server, func() bool { return enough(f.metric("keepgo_server_connections_total", server)) })
+	}
+}
+
+// metric is the value of the line of the first director's metrics that has a
+// name and a text, -1 if there is none.
+func (f *course) metric(name, text string) float64 {
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: f.client.Dial, DisableKeepAlives: true}}
+	res, err := client.Get("http://10.0.0.1:9650/metrics")
+	if err != nil {
+		return -1
+	}
+	defer res.Body.Close()
+	b, _ := io.ReadAll(res.Body)
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, name+"{") && strings.Contains(line, text) {
+			words := strings.Fields(line)
+			value, _ := strconv.ParseFloat(words[len(words)-1], 64)
+			return value
+		}
+	}
+	return -1
 }
 
 // hold opens a connection to server 1, and returns what checks that it stands.
@@ -234,6 +297,7 @@ func (f *course) play() {
 	f.becomesMaster(f.a, vip4, begin)
 	f.answers()
 	f.proportions()
+	f.counted()
 
 	stands := f.hold()
 	f.reconfigure(3, 0)

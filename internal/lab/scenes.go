@@ -135,7 +135,7 @@ func (p *play) start() error {
 		},
 		done:  func() bool { return p.begun() && p.bothAnswer() && (len(p.pings()) > 0 || p.unpingable()) },
 		want:  "every address is with the director of the higher priority, and with no other",
-		limit: p.takeover() + startTime + slack,
+		limit: p.takeover() + startTime + 3*slack,
 	})
 	if err != nil {
 		return err
