@@ -3,10 +3,12 @@ package integration
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -155,5 +157,50 @@ func TestLabTellsOfADaemonThatDies(t *testing.T) {
 	err := lab.Run(t.Context(), lab.Options{File: example, Out: new(bytes.Buffer), Daemon: []string{script}})
 	if text := fmt.Sprint(err); !strings.Contains(text, "out of order") || !strings.Contains(text, "exit status 3") {
 		t.Errorf("error %q does not say why", text)
+	}
+}
+
+// wholeLab asks for the labs of the whole collection, which take half an hour.
+var wholeLab = flag.Bool("labs", false, "start a lab for every file of the collection that has a virtual_server")
+
+// TestLabSweep starts a lab for every file of the collection that has a
+// virtual_server: it comes to rest with all servers that it has, or says by name
+// what is missing.
+func TestLabSweep(t *testing.T) {
+	if !*wholeLab {
+		t.Skip("takes half an hour: asked for with -labs")
+	}
+	needsRoot(t)
+	files, _ := filepath.Glob("../../shared/corpus/*.conf")
+	if len(files) == 0 {
+		t.Skip("the corpus is not here")
+	}
+	book := filepath.Join(t.TempDir(), "drill")
+	must(0, os.WriteFile(book, []byte("* skip\nstart\nserver skip"), 0o644))(t)
+	for _, file := range files {
+		b := must(os.ReadFile(file))(t)
+		if !regexp.MustCompile(`(?m)^\s*virtual_server\s`).Match(b) {
+			continue
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			cmd, out, errs, _ := labCommand(t, "--drills", "--json", "--limits", book, file)
+			err := cmd.Run()
+			var r drill.Report
+			if json.Unmarshal(out.Bytes(), &r) != nil {
+				t.Fatalf("%v\n%s%s", err, out, errs)
+			}
+			for _, n := range r.Notes {
+				t.Log("note: " + n)
+			}
+			for _, s := range r.Scenes {
+				t.Logf("%s %s: %s", s.Verdict(), s.Name, s.Why)
+			}
+			for _, a := range r.HTTP {
+				t.Log(a)
+			}
+			if err != nil || !r.OK {
+				t.Errorf("%v %s", err, errs)
+			}
+		})
 	}
 }

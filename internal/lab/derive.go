@@ -22,6 +22,10 @@ type side struct {
 	first   string
 	block   string // name of the block being written
 	plane   string // what balances, "" where the file says
+	index   int    // of the director
+	pages   map[pageID]*page
+	watched func(name string) string // the file that a track_file looks at
+	page    *page                    // of the url block being written; nil outside
 }
 
 // leftOut are the statements that reach out of the lab: scripts that act on the
@@ -32,11 +36,9 @@ var leftOut = map[string]bool{
 	"quorum_up": true, "quorum_down": true, "notify_up": true, "notify_down": true,
 	"notify_fifo": true, "notify_fifo_script": true, "vrrp_notify_fifo": true, "vrrp_notify_fifo_script": true,
 	"lvs_notify_fifo": true, "lvs_notify_fifo_script": true, "startup_script": true, "shutdown_script": true,
-	"track_process": true, "vrrp_track_process": true, "track_bfd": true, "bfd_instance": true, "track_file": true,
+	"track_process": true, "vrrp_track_process": true, "track_bfd": true, "bfd_instance": true, "BFD_CHECK": true, "init_file": true,
 	"smtp_alert": true, "script_user": true, "enable_script_security": true, "router_id": true,
 	"net_namespace": true, "net_namespace_ipvs": true, "vrrp_startup_delay": true, "vrrp_delay_after_boot": true,
-	"digest": true, "regex": true, "regex_no_match": true, "regex_options": true, "regex_min_offset": true,
-	"regex_max_offset": true, "regex_stack": true,
 }
 
 // Check scripts are replaced, for what they look at is not in the lab: by one
@@ -66,6 +68,9 @@ func (s side) write(b *strings.Builder, nodes []*syntax.Node, path []string, ind
 		if leftOut[key] || s.second && innermost(path) == "vrrp_instance" && (key == "state" || key == "priority") {
 			continue
 		}
+		if s.page != nil && s.page.lacks != "" && (strings.HasPrefix(key, "regex") || key == "status_code") {
+			continue
+		}
 		line, body := statement(n), n.Body
 		if text, ok := s.replace(n, path); ok {
 			line = text
@@ -79,6 +84,9 @@ func (s side) write(b *strings.Builder, nodes []*syntax.Node, path []string, ind
 			inner := s
 			if len(n.Words) > 1 {
 				inner.block = n.Words[1].Text
+			}
+			if key == "url" {
+				inner.page = s.pages[pageID{n.Words[0].Pos, valueOf(n.Body, "path")}]
 			}
 			inner.write(b, body, append(path[:len(path):len(path)], key), indent+"    ")
 			if key == "vrrp_instance" && inner.block == s.first {
@@ -96,8 +104,23 @@ func (s side) write(b *strings.Builder, nodes []*syntax.Node, path []string, ind
 // add writes the addresses that the user's file does not have.
 func (s side) add(b *strings.Builder, indent string) {
 	for _, m := range s.added {
-		fmt.Fprintf(b, "%s%s {\n%[1]s    %[3]s/%[4]d\n%[1]s}\n", indent, m.block, m.addr, m.addr.BitLen())
+		dev := ""
+		if l := m.link[s.index]; l != "" {
+			dev = " dev " + l
+		}
+		fmt.Fprintf(b, "%s%s {\n%[1]s    %[3]s/%[4]d%[5]s\n%[1]s}\n", indent, m.block, m.addr, m.addr.BitLen(), dev)
 	}
+}
+
+// valueOf is the first value of a keyword among statements, "" if it is not
+// there.
+func valueOf(nodes []*syntax.Node, key string) string {
+	for _, n := range nodes {
+		if keyword(n) == key && len(n.Words) > 1 {
+			return n.Words[1].Text
+		}
+	}
+	return ""
 }
 
 func keyword(n *syntax.Node) string {
@@ -114,6 +137,10 @@ func (s side) replace(n *syntax.Node, path []string) (string, bool) {
 	switch {
 	case key == "script" && block == "vrrp_script" && s.flag != nil:
 		return fmt.Sprintf(`script "%s%s"`, unless, s.flag(s.block)), true
+	case key == "file" && (block == "track_file" || block == "vrrp_track_file") && s.watched != nil:
+		return key + " " + s.watched(s.block), true
+	case key == "digest" && block == "url" && s.page != nil:
+		return key + " " + s.page.digest(), true
 	case block == "virtual_server" && (key == "lvs_sched" || key == "lb_algo") && s.plane == planeNFT && len(n.Words) > 1:
 		return key + " " + ipvsctl.WithoutCounts(n.Words[1].Text), true
 	case key == "script" && block == "vrrp_script", key == "misc_path":

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"net/http"
 	"time"
 
 	"keepgo/internal/lab/drill"
@@ -15,7 +14,7 @@ import (
 // held is a connection through a virtual server that is kept open over a scene.
 type held struct {
 	client *netlab.Host
-	target string
+	target target
 	conn   net.Conn // nil while there is none
 	read   *bufio.Reader
 }
@@ -26,7 +25,7 @@ const answerTime = 500 * time.Millisecond
 // hold makes sure that there is a connection through each service.
 func hold(list []*held, webs []*web) []*held {
 	for _, w := range webs[len(list):] {
-		list = append(list, &held{client: w.client, target: w.answers.Target})
+		list = append(list, &held{client: w.client, target: w.target})
 	}
 	for _, h := range list {
 		if h.conn == nil {
@@ -64,16 +63,26 @@ func kept(list []*held) *drill.Kept {
 	return k
 }
 
+// open connects; datagrams have no connections to keep.
 func (h *held) open() {
-	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
-	defer cancel()
-	var err error
-	if h.conn, err = h.client.Dial(ctx, "tcp", h.target); err != nil {
-		h.conn = nil
+	if h.target.speaks == speaksUDP || h.target.speaks == speaksDNS {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	conn, err := h.client.Dial(ctx, "tcp", h.target.AddrPort.String())
+	if err != nil {
+		return
+	}
+	if h.conn = conn; h.target.speaks == speaksHTTPS {
+		h.conn = encrypted(conn)
+	}
 	h.read = bufio.NewReader(h.conn)
-	if !h.ask() {
+	h.conn.SetDeadline(time.Now().Add(answerTime))
+	if h.target.speaks == speaksSMTP {
+		_, err = whoSMTP(h.read) // the greeting
+	}
+	if err != nil || !h.ask() {
 		h.close()
 	}
 }
@@ -81,16 +90,13 @@ func (h *held) open() {
 // ask says whether the connection still brings an answer.
 func (h *held) ask() bool {
 	h.conn.SetDeadline(time.Now().Add(answerTime))
-	if _, err := io.WriteString(h.conn, "GET / HTTP/1.1\r\nHost: "+h.target+"\r\n\r\n"); err != nil {
-		return false
+	var err error
+	if h.target.speaks != speaksSMTP {
+		_, err = whoHTTP(h.conn, h.read, h.target)
+	} else if _, err = io.WriteString(h.conn, "NOOP\r\n"); err == nil {
+		_, err = whoSMTP(h.read)
 	}
-	res, err := http.ReadResponse(h.read, nil)
-	if err != nil {
-		return false
-	}
-	defer res.Body.Close()
-	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<16))
-	return err == nil && !res.Close
+	return err == nil
 }
 
 func (h *held) close() {

@@ -181,7 +181,7 @@ func rehearse(ctx context.Context, o Options, limits drill.Limits, t turn) (*dri
 	if src.faults > 0 {
 		p.note("%d errors in the file, see keepgo check %s", src.faults, o.File)
 	}
-	for _, note := range src.beyond() {
+	for _, note := range slices.Concat(src.adopted(), src.net.lacks, src.beyond()) {
 		p.note("%s", note)
 	}
 	err = p.run(chapters)

@@ -17,6 +17,7 @@ type network struct {
 	servers []*server
 	used    map[netip.Addr]bool
 	extra   netip.Addr // a free one beside the first vip; the zero Addr if there is none
+	lacks   []string   // what of the file is not there
 }
 
 // lan is the switch an interface of the directors is plugged into.
@@ -43,22 +44,6 @@ type vip struct {
 
 const nobody = -1
 
-// server is the machine of one or more real_server blocks.
-type server struct {
-	addr     netip.Addr
-	lan      *lan
-	subnet   *subnet
-	ports    map[uint16]*site
-	virtuals []netip.Addr // of services that reach it by direct routing
-	nat      bool
-}
-
-// site is what a server answers on a port.
-type site struct {
-	tls   bool
-	pages map[string]int // status by path; others are 200
-}
-
 // planNetwork derives lans, addresses and servers from what a file says.
 func planNetwork(src *source) (*network, error) {
 	c := src.Config
@@ -72,8 +57,14 @@ func planNetwork(src *source) (*network, error) {
 	if len(n.vips) == 0 {
 		return nil, fmt.Errorf("no vrrp_instance with an interface and a virtual_ipaddress in the file: there is nothing to play")
 	}
+	for _, t := range c.TrackProcesses {
+		n.lack("track_process %s: its processes are not here: it is left out", t.Name)
+	}
+	for _, b := range c.BFDs {
+		n.lack("bfd_instance %s: the lab has no neighbour for it: it is left out", b.Name)
+	}
 	for _, vs := range c.VirtualServers {
-		n.service(vs)
+		n.service(vs, src.pages)
 	}
 	n.other(src)
 	for number, l := range n.lans {
@@ -89,6 +80,7 @@ func planNetwork(src *source) (*network, error) {
 	for _, s := range n.servers {
 		s.subnet = s.lan.find(s.addr)
 	}
+	src.missing = append(src.missing, n.gateways()...)
 	n.spare()
 	return n, nil
 }
@@ -189,71 +181,6 @@ func (n *network) address(a confparse.Address, link string) {
 	l.cover(a.Prefix.Addr())
 	if s := l.find(a.Prefix.Addr()); !s.gateway.IsValid() {
 		s.gateway = a.Prefix.Addr()
-	}
-}
-
-// service takes in the real servers of a virtual_server.
-func (n *network) service(vs *confparse.VirtualServer) {
-	servers := vs.Servers
-	if vs.Sorry != nil {
-		servers = append(slices.Clone(servers), vs.Sorry)
-	}
-	for _, rs := range servers {
-		s := n.server(rs.Addr)
-		s.nat = s.nat || rs.Forward == confparse.NAT
-		if rs.Forward == confparse.Direct && vs.Addr.IsValid() && !slices.Contains(s.virtuals, vs.Addr) {
-			s.virtuals = append(s.virtuals, vs.Addr)
-		}
-		s.site(rs.Port)
-		for _, c := range rs.Checkers {
-			s.check(c)
-		}
-	}
-}
-
-// server finds or adds the machine with an address, on the lan it belongs to.
-func (n *network) server(a netip.Addr) *server {
-	i := slices.IndexFunc(n.servers, func(s *server) bool { return s.addr == a })
-	if i >= 0 {
-		return n.servers[i]
-	}
-	home := n.lans[0]
-	for _, l := range n.lans {
-		if l.find(a) != nil {
-			home = l
-			break
-		}
-	}
-	if !a.IsLoopback() {
-		home.cover(a)
-	}
-	n.used[a] = true
-	s := &server{addr: a, lan: home, ports: map[uint16]*site{}}
-	n.servers = append(n.servers, s)
-	return s
-}
-
-func (s *server) site(port uint16) *site {
-	if s.ports[port] == nil {
-		s.ports[port] = &site{pages: map[string]int{}}
-	}
-	return s.ports[port]
-}
-
-// check makes the server answer what a check expects.
-func (s *server) check(c *confparse.Checker) {
-	if c.Addr != s.addr {
-		return
-	}
-	site := s.site(c.Port)
-	if c.HTTP == nil {
-		return
-	}
-	site.tls = site.tls || c.Kind == confparse.SSLCheck
-	for _, u := range c.HTTP.URLs {
-		if len(u.Status) > 0 {
-			site.pages[u.Path] = u.Status[0].First
-		}
 	}
 }
 

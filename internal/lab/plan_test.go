@@ -35,8 +35,10 @@ func pairConfig() *confparse.Config {
 	}
 }
 
+func sourceOf(c *confparse.Config) *source { return &source{Config: c, pages: pagesOf(c)} }
+
 func TestPlanNetwork(t *testing.T) {
-	n, err := planNetwork(&source{Config: pairConfig()})
+	n, err := planNetwork(sourceOf(pairConfig()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +56,7 @@ func TestPlanNetwork(t *testing.T) {
 		t.Fatalf("servers %+v", n.servers)
 	}
 	nat, dr := n.servers[0], n.servers[1]
-	if nat.lan.link != "eth1" || !nat.nat || nat.subnet.gateway != addr("198.51.100.1") || nat.ports[80].pages["/gone"] != 410 {
+	if nat.lan.link != "eth1" || !nat.nat || nat.subnet.gateway != addr("198.51.100.1") || nat.sites[endpoint{"tcp", 80}].pages[pageKey{"", "/gone"}].status != 410 {
 		t.Errorf("NAT server %+v", nat)
 	}
 	if dr.lan.link != "eth0" || dr.nat || len(dr.virtuals) != 1 || dr.virtuals[0] != addr("192.0.2.100") {
@@ -69,7 +71,7 @@ func TestPlanTakesUnicastAddresses(t *testing.T) {
 	c := pairConfig()
 	c.Instances[0].Source = addr("192.0.2.12")
 	c.Instances[0].Peers = []confparse.Peer{{Addr: addr("192.0.2.13")}}
-	n, err := planNetwork(&source{Config: c})
+	n, err := planNetwork(sourceOf(c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +86,7 @@ func TestPlanGivesEveryInterfaceAnAddress(t *testing.T) {
 	c := pairConfig()
 	c.Instances[0].Interface = "em4"
 	c.Instances[0].Addresses[0].Interface = "em1"
-	n, err := planNetwork(&source{Config: c})
+	n, err := planNetwork(sourceOf(c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +100,7 @@ func TestPlanReachesUnicastPeers(t *testing.T) {
 	c.Instances[0].Addresses = []confparse.Address{vipOf("172.17.0.10/32", "")}
 	c.Instances[0].Source = addr("172.17.0.2")
 	c.Instances[0].Peers = []confparse.Peer{{Addr: addr("172.17.1.2")}}
-	n, err := planNetwork(&source{Config: c})
+	n, err := planNetwork(sourceOf(c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +114,7 @@ func TestPlanGuessesSubnetOfSingleAddress(t *testing.T) {
 	c.VirtualServers = nil
 	c.Instances[0].Excluded = nil
 	c.Instances[0].Addresses = []confparse.Address{vipOf("10.1.2.3/32", ""), vipOf("2001:db8::5/128", "")}
-	n, err := planNetwork(&source{Config: c})
+	n, err := planNetwork(sourceOf(c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +133,7 @@ func TestPlanSaysWhatIsMissing(t *testing.T) {
 	}
 	c := pairConfig()
 	c.Instances[0].Addresses[0] = vipOf("192.0.2.101/30", "")
-	if _, err := planNetwork(&source{Config: c}); err == nil || !strings.Contains(err.Error(), "no room") {
+	if _, err := planNetwork(sourceOf(c)); err == nil || !strings.Contains(err.Error(), "no room") {
 		t.Errorf("a subnet of two addresses: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -165,23 +166,58 @@ func (p *play) services() error {
 		p.report.DataPlane = p.stage.directors[0].dataPlane()
 	}
 	for _, vs := range p.cfg.VirtualServers {
-		if vs.Addr.IsValid() && vs.Protocol == confparse.TCP && vs.Port != 0 && len(p.webs) < mostAsked && !p.encrypted(vs) {
-			p.webs = append(p.webs, ask(p.ctx, p.stage.client, vs.Addr, vs.Port))
+		for _, t := range p.targets(vs) {
+			if len(p.webs) == mostAsked {
+				p.note("clients ask the first %d services", mostAsked)
+				return nil
+			}
+			p.webs = append(p.webs, ask(p.ctx, p.stage.client, t))
 		}
 	}
 	return nil
 }
 
+// targets are what clients ask of a service: nothing of a firewall mark, which
+// nobody gives their packets here.
+func (p *play) targets(vs *confparse.VirtualServer) (list []target) {
+	speaks := p.speaks(vs)
+	add := func(a netip.Addr, port uint16) {
+		if port == 0 && len(vs.Servers) > 0 {
+			port = portOf(vs.Servers[0])
+		}
+		list = append(list, target{netip.AddrPortFrom(a, port), speaks})
+	}
+	switch {
+	case speaks == "":
+	case vs.Addr.IsValid():
+		add(vs.Addr, vs.Port)
+	case vs.Group != "":
+		for _, e := range p.src.group(vs.Group) {
+			if e.First.IsValid() {
+				add(e.First, e.Port)
+			}
+		}
+	}
+	if len(list) == 0 && speaks != "" {
+		p.note("virtual_server %s: nothing here gives packets a mark: no client asks it", nameOf(vs))
+	}
+	return list
+}
+
+// speaks is what the servers of a service speak; "" if no client here can.
+func (p *play) speaks(vs *confparse.VirtualServer) string {
+	network := networkOf(vs.Protocol)
+	for _, rs := range vs.Servers {
+		if m := p.stage.servers[rs.Addr]; m != nil && network != "" {
+			e := endpoint{network, portOf(rs)}
+			return m.sites[e].language(e)
+		}
+	}
+	return ""
+}
+
 // mostAsked bounds the services that are asked, for the machine's sake.
 const mostAsked = 8
-
-// encrypted says whether the servers of a service speak TLS.
-func (p *play) encrypted(vs *confparse.VirtualServer) bool {
-	return slices.ContainsFunc(vs.Servers, func(rs *confparse.RealServer) bool {
-		m := p.stage.servers[rs.Addr]
-		return m != nil && m.ports[rs.Port] != nil && m.ports[rs.Port].tls
-	})
-}
 
 // answers is what the client got so far, by service.
 func (p *play) answers() []*drill.Answers {
@@ -241,7 +277,7 @@ func (p *play) realServer() error {
 	name := fmt.Sprintf("real server %s", rs.Addr)
 	err := p.act(deed{
 		name: name + " dies", takes: took, limit: took + slack, want: "it is out",
-		do:   func() error { m.close(); return nil },
+		do:   m.close,
 		done: func() bool { return p.serverIs(vs, rs, false) },
 	})
 	if err != nil {
@@ -249,7 +285,7 @@ func (p *play) realServer() error {
 	}
 	return p.act(deed{
 		name: name + " comes back", limit: took + slack, want: "it is in again",
-		do:   func() error { return m.serve(m.host) },
+		do:   m.cure,
 		done: func() bool { return p.serverIs(vs, rs, true) },
 	})
 }
@@ -278,7 +314,7 @@ func (p *play) victim() (*confparse.VirtualServer, *confparse.RealServer) {
 
 // notices says whether a check sees that its real server serves nothing.
 func notices(c *confparse.Checker, rs *confparse.RealServer) bool {
-	return c.Addr == rs.Addr && (c.Kind == confparse.TCPCheck || c.Kind == confparse.HTTPCheck || c.Kind == confparse.SSLCheck)
+	return c.Addr == rs.Addr && c.Kind != confparse.MiscCheck && c.Kind != confparse.FileCheck && c.Kind != confparse.BFDCheck
 }
 
 // noticeTime is the longest until a check has failed often enough.

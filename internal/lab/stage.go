@@ -2,26 +2,13 @@ package lab
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"maps"
-	"math/big"
-	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -57,21 +44,6 @@ type director struct {
 	plain  bool // the daemon has no control socket
 }
 
-// machine is a real server.
-type machine struct {
-	*server
-	host *netlab.Host // nil for one that lives on a director
-	open []io.Closer
-	mood atomic.Int32
-}
-
-// Moods of a machine.
-const (
-	well  = iota
-	slow  // it answers, but not in time
-	wrong // it answers, but not as it should
-)
-
 // build sets the stage. What it has made is in Lab, also when it fails.
 func build(lab *netlab.Lab, src *source, daemon []string, foreign bool) (*stage, error) {
 	n := src.net
@@ -86,6 +58,11 @@ func build(lab *netlab.Lab, src *source, daemon []string, foreign bool) (*stage,
 		d.file, d.socket = filepath.Join(lab.Dir, name+".conf"), filepath.Join(lab.Dir, name+".sock")
 		if err := os.WriteFile(d.file, []byte(src.text(d)), 0o600); err != nil {
 			return nil, err
+		}
+		for _, f := range src.trackFiles(i) {
+			if err := os.WriteFile(d.trackedFile(f.Name), []byte("0\n"), 0o644); err != nil {
+				return nil, err
+			}
 		}
 	}
 	var err error
@@ -110,6 +87,11 @@ func build(lab *netlab.Lab, src *source, daemon []string, foreign bool) (*stage,
 // scriptFlag is the file that makes a vrrp_script fail on the director.
 func (d *director) scriptFlag(script string) string {
 	return filepath.Join(d.stage.Dir, d.Name+"."+strings.Map(wordly, script)+".bad")
+}
+
+// trackedFile is what a track_file looks at on the director.
+func (d *director) trackedFile(name string) string {
+	return filepath.Join(d.stage.Dir, d.Name+"."+strings.Map(wordly, name)+".track")
 }
 
 // wordly keeps of a name what needs no quoting.
@@ -160,141 +142,26 @@ func (s *stage) cable() error {
 		}
 	}
 	for _, d := range s.directors {
-		for _, key := range []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"} {
-			if err := d.Sysctl(key, "1"); err != nil && !os.IsNotExist(err) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// addServer makes a real server's machine and starts what it serves. One whose
-// address a director has, or that is local, lives there.
-func (s *stage) addServer(srv *server) error {
-	m := &machine{server: srv}
-	s.servers[srv.addr] = m
-	if srv.addr.IsLoopback() || s.net.partner(srv.addr) != srv.addr {
-		return m.serve(s.localTo(srv.addr)...)
-	}
-	host, err := s.Host("server " + srv.addr.String())
-	if err != nil {
-		return err
-	}
-	m.host = host
-	if err := host.Attach("eth0", srv.lan.sw, netip.PrefixFrom(srv.addr, srv.subnet.Bits())); err != nil {
-		return err
-	}
-	if err := m.route(); err != nil {
-		return err
-	}
-	return m.serve(host)
-}
-
-// localTo lists the directors that have an address themselves.
-func (s *stage) localTo(a netip.Addr) []*netlab.Host {
-	var hosts []*netlab.Host
-	for _, d := range s.directors {
-		if a.IsLoopback() || d.Holds(a) {
-			hosts = append(hosts, d.Host)
-		}
-	}
-	return hosts
-}
-
-// route prepares a server for its forwarding method: by direct routing it holds
-// the virtual address silently, by NAT it answers through the director.
-func (m *machine) route() error {
-	for _, key := range []string{"arp_ignore", "arp_announce"} {
-		value := map[string]string{"arp_ignore": "1", "arp_announce": "2"}[key]
-		if err := m.host.Sysctl("net/ipv4/conf/all/"+key, value); err != nil {
+		if err := d.route(); err != nil {
 			return err
 		}
 	}
-	for _, v := range m.virtuals {
-		if err := m.host.AddAddr("lo", netip.PrefixFrom(v, v.BitLen())); err != nil {
+	return nil
+}
+
+// route has a director pass packets on, also back to the network they came from
+// without telling anybody of a shorter way.
+func (d *director) route() error {
+	on := map[string]string{"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1", "net/ipv4/conf/all/send_redirects": "0"}
+	for _, l := range d.stage.net.lans {
+		on["net/ipv4/conf/"+l.links[d.index()]+"/send_redirects"] = "0"
+	}
+	for key, value := range on {
+		if err := d.Sysctl(key, value); err != nil && !os.IsNotExist(err) {
 			return err
 		}
 	}
-	if gw := m.subnet.gateway; m.nat && gw.IsValid() {
-		return m.host.DefaultRoute(gw)
-	}
 	return nil
-}
-
-// serve opens every port of the server.
-func (m *machine) serve(hosts ...*netlab.Host) error {
-	for _, h := range hosts {
-		for _, port := range slices.Sorted(maps.Keys(m.ports)) {
-			if port == 0 {
-				continue
-			}
-			ln, err := h.Listen("tcp", net.JoinHostPort("", strconv.Itoa(int(port))))
-			if err != nil {
-				return fmt.Errorf("server %s: %w", m.addr, err)
-			}
-			if err := m.ports[port].serve(ln, m); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// serve answers HTTP on a socket until the machine closes it.
-func (t *site) serve(ln net.Listener, m *machine) error {
-	if t.tls {
-		cert, err := certificate()
-		if err != nil {
-			return err
-		}
-		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}})
-	}
-	srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
-	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		code := t.pages[r.URL.RequestURI()]
-		switch m.mood.Load() {
-		case slow:
-			<-r.Context().Done() // until the client goes, or the machine
-			return
-		case wrong:
-			code = wrongCode(code)
-		}
-		if code >= 200 {
-			w.WriteHeader(code)
-		}
-		io.WriteString(w, m.addr.String())
-	})
-	m.open = append(m.open, srv)
-	go srv.Serve(ln) // ends with the server's Close
-	return nil
-}
-
-// wrongCode is a status that a page does not have.
-func wrongCode(right int) int {
-	if right == http.StatusServiceUnavailable {
-		return http.StatusInternalServerError
-	}
-	return http.StatusServiceUnavailable
-}
-
-// close ends everything the server serves, with its connections.
-func (m *machine) close() {
-	for _, c := range m.open {
-		c.Close()
-	}
-	m.open = nil
-}
-
-// certificate is a fresh self-signed one.
-func certificate() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
 // start runs the director's daemon.
@@ -375,11 +242,4 @@ func (d *director) status() *status.Status {
 		return nil
 	}
 	return s
-}
-
-// closeServers ends what the real servers serve.
-func (s *stage) closeServers() {
-	for _, m := range s.servers {
-		m.close()
-	}
 }

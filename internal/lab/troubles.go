@@ -65,16 +65,22 @@ type trouble struct {
 }
 
 var troubles = []trouble{
-	{"dies", func(m *machine) error { m.close(); return nil }, func(*confparse.Checker) bool { return true }},
-	{"is too slow", moody(slow), asksHTTP},
-	{"answers wrongly", moody(wrong), asksHTTP},
+	{"dies", (*machine).close, func(*confparse.Checker) bool { return true }},
+	{"is too slow", moody(slow), waits},
+	{"answers wrongly", moody(wrong), reads},
 }
 
 func moody(mood int32) func(*machine) error {
 	return func(m *machine) error { m.mood.Store(mood); return nil }
 }
 
-func asksHTTP(c *confparse.Checker) bool { return c.HTTP != nil }
+// waits says whether a check waits for an answer, and reads whether it looks at
+// what the answer says.
+func waits(c *confparse.Checker) bool {
+	return c.HTTP != nil || c.SMTP != nil || c.DNS != nil || c.UDP != nil && c.UDP.RequireReply
+}
+
+func reads(c *confparse.Checker) bool { return waits(c) && (c.UDP == nil || len(c.UDP.Reply) > 0) }
 
 // trouble plays everything that a check of the server can notice.
 func (p *play) trouble(vs *confparse.VirtualServer, rs *confparse.RealServer, name string) error {
@@ -101,15 +107,6 @@ func (p *play) trouble(vs *confparse.VirtualServer, rs *confparse.RealServer, na
 		}
 	}
 	return nil
-}
-
-// cure makes a machine serve as it should.
-func (m *machine) cure() error {
-	m.mood.Store(well)
-	if len(m.open) > 0 {
-		return nil
-	}
-	return m.serve(m.host)
 }
 
 // allDown ends all servers of the first service that checks can empty.
@@ -325,7 +322,7 @@ func (p *play) reload() error {
 		p.leave("the master is reloaded with a change", "no address is free in the subnet of %s", p.stage.net.vips[0].addr)
 		return nil
 	}
-	change := more{"virtual_ipaddress_excluded", extra}
+	change := more{block: "virtual_ipaddress_excluded", addr: extra}
 	err := p.act(deed{
 		name: fmt.Sprintf("%s is reloaded with one more virtual_ipaddress_excluded", d.Name), heir: true, limit: p.takeover() + slack,
 		do:   func() error { return d.rewrite(p.src.text(d, change)) },
@@ -350,7 +347,7 @@ func (p *play) rolling() error {
 		p.leave("an address is added, one director after the other", "no address is free in the subnet of %s", p.stage.net.vips[0].addr)
 		return nil
 	}
-	with := []more{{"virtual_ipaddress", extra}}
+	with := []more{{block: "virtual_ipaddress", addr: extra}}
 	steps := []struct {
 		name     string
 		director int

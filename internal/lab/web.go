@@ -1,42 +1,60 @@
 package lab
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
 
 	"keepgo/internal/lab/drill"
 	"keepgo/internal/netlab"
 )
 
+// target is a service as clients see it.
+type target struct {
+	netip.AddrPort
+	speaks string
+}
+
+func (t target) String() string { return t.speaks + " " + t.AddrPort.String() }
+
 // web is a client that asks a virtual server over and over.
 type web struct {
 	client  *netlab.Host
+	target  target
 	mu      sync.Mutex
 	answers drill.Answers
+	last    time.Time     // of the last answer
+	gap     time.Duration // the longest time between two
 }
 
-// askEvery is the pause between two questions.
-const askEvery = 50 * time.Millisecond
+// Times of the clients.
+const (
+	askEvery = 50 * time.Millisecond // the pause between two questions
+	askTime  = time.Second           // the longest an answer may take
+)
 
 // ask starts to ask until ctx ends.
-func ask(ctx context.Context, client *netlab.Host, addr netip.Addr, port uint16) *web {
-	w := &web{client: client, answers: drill.Answers{Servers: map[string]int{}}}
-	w.answers.Target = net.JoinHostPort(addr.String(), strconv.Itoa(int(port)))
-	get := http.Client{Transport: &http.Transport{DialContext: client.Dial, DisableKeepAlives: true}, Timeout: time.Second}
+func ask(ctx context.Context, client *netlab.Host, t target) *web {
+	w := &web{client: client, target: t, answers: drill.Answers{Target: t.String(), Servers: map[string]int{}}}
 	go func() {
 		tick := time.NewTicker(askEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
-				w.one(ctx, &get)
+				w.one(ctx)
 			case <-ctx.Done():
 				return
 			}
@@ -46,30 +64,135 @@ func ask(ctx context.Context, client *netlab.Host, addr netip.Addr, port uint16)
 }
 
 // one asks once and notes who answered.
-func (w *web) one(ctx context.Context, client *http.Client) {
-	body, err := fetch(ctx, client, "http://"+w.answers.Target+"/")
+func (w *web) one(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	server, err := w.question(limited)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
 		w.answers.Failed++
-		return
+	default:
+		w.answers.Servers[server]++
+		w.heard(time.Now())
 	}
-	w.answers.Servers[body]++
 }
 
-// fetch gets a page of at most a few hundred bytes.
-func fetch(ctx context.Context, client *http.Client, url string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (w *web) heard(now time.Time) {
+	if !w.last.IsZero() {
+		w.gap = max(w.gap, now.Sub(w.last))
+	}
+	w.last = now
+}
+
+// question asks once, and returns the server that answered.
+func (w *web) question(ctx context.Context) (server string, err error) {
+	network := "tcp"
+	if w.target.speaks == speaksUDP || w.target.speaks == speaksDNS {
+		network = "udp"
+	}
+	c, err := w.client.Dial(ctx, network, w.target.AddrPort.String())
 	if err != nil {
 		return "", err
 	}
-	res, err := client.Do(req)
+	defer c.Close()
+	if end, ok := ctx.Deadline(); ok {
+		c.SetDeadline(end)
+	}
+	switch w.target.speaks {
+	case speaksHTTPS:
+		return whoHTTP(encrypted(c), nil, w.target)
+	case speaksSMTP:
+		return whoSMTP(bufio.NewReader(c))
+	case speaksDNS:
+		return whoDNS(c)
+	case speaksUDP:
+		return whoUDP(c)
+	}
+	return whoHTTP(c, nil, w.target)
+}
+
+// encrypted begins TLS with a server of the lab, whose certificate is its own.
+func encrypted(c net.Conn) net.Conn { return tls.Client(c, &tls.Config{InsecureSkipVerify: true}) }
+
+// mostBody bounds what is read of a page.
+const mostBody = 1 << 18
+
+// whoHTTP asks for a page: the only one of its connection, unless there is a
+// reader that has more to read.
+func whoHTTP(c net.Conn, more *bufio.Reader, t target) (string, error) {
+	ending, in := "", more
+	if more == nil {
+		ending, in = "Connection: close\r\n", bufio.NewReader(c)
+	}
+	if _, err := fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n%s\r\n", t.AddrPort, ending); err != nil {
+		return "", err
+	}
+	res, err := http.ReadResponse(in, nil)
 	if err != nil {
 		return "", err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 256))
-	return string(body), err
+	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, mostBody)); err != nil {
+		return "", err
+	}
+	if more != nil && res.Close {
+		return "", errors.New("the server wants no more questions")
+	}
+	return res.Header.Get(serverHeader), nil
+}
+
+// whoSMTP reads a line of a mail server.
+func whoSMTP(r *bufio.Reader) (string, error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	words := strings.Fields(line)
+	if len(words) < 2 || words[0] != "220" && words[0] != "250" {
+		return "", fmt.Errorf("the mail server says %.60q", line)
+	}
+	return words[1], nil
+}
+
+func whoUDP(c net.Conn) (string, error) {
+	if _, err := io.WriteString(c, question); err != nil {
+		return "", err
+	}
+	b := make([]byte, 512)
+	n, err := c.Read(b)
+	return string(b[:n]), err
+}
+
+func whoDNS(c net.Conn) (string, error) {
+	name, err := dnsmessage.NewName(whoName)
+	if err != nil {
+		return "", err
+	}
+	ask := dnsmessage.Message{Header: dnsmessage.Header{ID: uint16(time.Now().UnixNano()), RecursionDesired: true},
+		Questions: []dnsmessage.Question{{Name: name, Type: dnsmessage.TypeTXT, Class: dnsmessage.ClassINET}}}
+	b, err := ask.Pack()
+	if err != nil {
+		return "", err
+	}
+	if _, err := c.Write(b); err != nil {
+		return "", err
+	}
+	b = make([]byte, 512)
+	n, err := c.Read(b)
+	if err != nil {
+		return "", err
+	}
+	var reply dnsmessage.Message
+	if err := reply.Unpack(b[:n]); err != nil || reply.ID != ask.ID || len(reply.Answers) == 0 {
+		return "", fmt.Errorf("no answer to the question: %w", err)
+	}
+	if txt, ok := reply.Answers[0].Body.(*dnsmessage.TXTResource); ok && len(txt.TXT) > 0 {
+		return txt.TXT[0], nil
+	}
+	return "", errors.New("the answer has no text")
 }
 
 // soFar is what the client got until now.
@@ -79,4 +202,16 @@ func (w *web) soFar() *drill.Answers {
 	a := w.answers
 	a.Servers = maps.Clone(a.Servers)
 	return &a
+}
+
+// silence is how long the client has been without an answer, and the longest it
+// ever was; zero before the first.
+func (w *web) silence() (now, longest time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.last.IsZero() {
+		return 0, 0
+	}
+	now = time.Since(w.last)
+	return now, max(now, w.gap)
 }

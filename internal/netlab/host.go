@@ -224,10 +224,15 @@ func setUp(h *netlink.Handle, link netlink.Link, up bool) error {
 
 // DefaultRoute sends what the host has no other route for to a gateway.
 func (h *Host) DefaultRoute(via netip.Addr) error {
-	dst := net.IPNet{IP: make(net.IP, via.BitLen()/8), Mask: net.CIDRMask(0, via.BitLen())}
+	return h.Route(netip.PrefixFrom(via, 0).Masked(), via)
+}
+
+// Route sends what is for a network, or a single address, to a gateway.
+func (h *Host) Route(to netip.Prefix, via netip.Addr) error {
+	dst := net.IPNet{IP: to.Addr().AsSlice(), Mask: net.CIDRMask(to.Bits(), to.Addr().BitLen())}
 	err := h.space.handle.RouteReplace(&netlink.Route{Dst: &dst, Gw: via.AsSlice()})
 	if err != nil {
-		return fmt.Errorf("host %s: default route via %s: %w", h.Name, via, err)
+		return fmt.Errorf("host %s: route to %s via %s: %w", h.Name, to, via, err)
 	}
 	return nil
 }
@@ -239,6 +244,15 @@ func (h *Host) Listen(network, address string) (ln net.Listener, err error) {
 		return err
 	})
 	return ln, err
+}
+
+// ListenPacket opens a socket for datagrams inside the host.
+func (h *Host) ListenPacket(network, address string) (c net.PacketConn, err error) {
+	err = h.Do(func() error {
+		c, err = net.ListenPacket(network, address)
+		return err
+	})
+	return c, err
 }
 
 // Dial connects from inside the host. The address must be numeric. Its

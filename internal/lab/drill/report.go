@@ -40,7 +40,7 @@ type Answers struct {
 
 // String tells who answered how often.
 func (a *Answers) String() string {
-	return fmt.Sprintf("client: http %s:%s  failed %d", a.Target, shares(a.Servers), a.Failed)
+	return fmt.Sprintf("client: %s:%s  failed %d", a.Target, shares(a.Servers), a.Failed)
 }
 
 func shares(servers map[string]int) string {
