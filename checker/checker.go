@@ -53,6 +53,9 @@ type Probe struct {
 	Bind     netip.AddrPort // zero: the kernel chooses
 	BindLink string         // interface name, "" none
 	Mark     uint32         // SO_MARK, 0 none
+	// Via is the server that a probe of a virtual address must come to: the kernel
+	// leads the packets with Mark there, unchanged. The zero value: Target's own.
+	Via netip.Addr
 
 	Web      *Web      // HTTP
 	Program  *Program  // Script
@@ -107,6 +110,9 @@ type Datagram struct {
 	Min, Max int    // bytes of an answer that Reply is compared with
 }
 
+// Late begins the reason of a program that was ended because it took too long.
+const Late = "ended after its limit of "
+
 // Range is an inclusive range of HTTP status codes.
 type Range struct{ First, Last int }
 
@@ -137,10 +143,13 @@ type Check struct {
 	Interval   time.Duration // delay_loop
 	Retry      int           // further failures tolerated while up
 	RetryDelay time.Duration // delay_before_retry
+	Rise       int           // successes in a row that bring it up again; 0 and 1 mean one
 	Warmup     time.Duration // the first probe comes after 1 s plus a random part of this
 	Alpha      bool          // down until the first success
 	LogAll     bool
-	Private    bool   // its probe answers for no other check
+	Private    bool // its probe answers for no other check
+	Down       bool // it was when it was last made, and had Rising successes in a row
+	Rising     int
 	Name       string // how log lines call the target: "[10.0.0.1]:tcp:80"
 	Service    string // how log lines call the service the target belongs to
 }
@@ -158,7 +167,7 @@ func (c *Check) Identity() string {
 // rhythm, of whatever service. A private check shares with none.
 func (c *Check) Sharing() string {
 	alike := *c
-	alike.ID, alike.LogAll = 0, false
+	alike.ID, alike.LogAll, alike.Down, alike.Rising = 0, false, false, 0
 	if !c.Private {
 		alike.Service = ""
 	}
@@ -188,5 +197,6 @@ type Result struct {
 	Up      bool
 	Dynamic bool // the script named a weight
 	Weight  int  // the weight a dynamic script wants its server to have, 0..253
+	Rising  int  // successes in a row of one that is down
 	Why     string
 }

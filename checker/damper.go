@@ -1,6 +1,9 @@
 package checker
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Answer is what one probe says about its target.
 type Answer uint8
@@ -28,6 +31,7 @@ type Damper struct {
 	Up       bool // the verdict
 	Decided  bool // the verdict rests on an outcome, not on the start value
 	Failures int  // in a row while up
+	Rising   int  // successes in a row while down, each of all requests
 	At       int  // index of the request to ask next (the url of an HTTP probe)
 
 	again   bool // a request failed: once it passes, all are asked again
@@ -42,7 +46,7 @@ const leastInterval = 10 * time.Millisecond
 // rhythm is what a Damper needs of a Check.
 type rhythm struct {
 	interval, retryDelay, poll time.Duration
-	retry, steps               int
+	retry, rise, steps         int
 	fast                       bool
 }
 
@@ -50,7 +54,7 @@ type rhythm struct {
 // daemon one failure decides, so that dead servers are out at once; a check
 // that a reload brings gets all its retries.
 func NewDamper(c *Check, start bool) Damper {
-	d := Damper{Up: !c.Alpha, rhythm: rhythmOf(c)}
+	d := Damper{Up: !c.Alpha && !c.Down, Rising: c.Rising, rhythm: rhythmOf(c)}
 	if start {
 		d.Failures = c.Retry
 	}
@@ -66,7 +70,7 @@ func (d Damper) Retimed(c *Check) Damper {
 func rhythmOf(c *Check) rhythm {
 	r := rhythm{
 		interval: max(c.Interval, leastInterval), retryDelay: max(c.RetryDelay, leastInterval),
-		retry: c.Retry, steps: c.Steps(), fast: c.Probe.Web != nil && c.Probe.Web.FastRecovery,
+		retry: c.Retry, rise: c.Rise, steps: c.Steps(), fast: c.Probe.Web != nil && c.Probe.Web.FastRecovery,
 	}
 	r.poll = r.interval
 	if c.Probe.Kind == HTTP { // keepalived asks a failed url no sooner than its retry delay
@@ -75,8 +79,9 @@ func rhythmOf(c *Check) rhythm {
 	return r
 }
 
-// Step takes the outcome of one probe. report says that the verdict is the
-// first one, or other than before; wait is the time until the next probe.
+// Step takes the outcome of one probe. report says that the verdict is the first
+// one, or other than before, or nearer to it; wait is the time until the next
+// probe.
 func (d Damper) Step(o Outcome) (next Damper, report bool, wait time.Duration) {
 	switch o.Answer {
 	case Local:
@@ -94,7 +99,8 @@ func (d Damper) fail() (Damper, bool, time.Duration) {
 		return d, false, d.rhythm.retryDelay
 	}
 	report := d.Up || !d.Decided
-	d.Up, d.Decided, d.Failures, d.again = false, true, 0, true
+	report = report || d.Rising > 0
+	d.Up, d.Decided, d.Failures, d.Rising, d.again = false, true, 0, 0, true
 	d.dynamic, d.weight = false, 0
 	return d, report, d.rhythm.poll
 }
@@ -116,8 +122,14 @@ func (d Damper) pass(o Outcome) (Damper, bool, time.Duration) {
 	return d, false, d.rhythm.interval
 }
 
-// complete ends a pass of all requests with success.
+// complete ends a pass of all requests with success. One that is down comes up
+// with the last of as many as it takes.
 func (d Damper) complete(o Outcome, open bool) (Damper, bool, time.Duration) {
+	if d.Rising++; !d.Up && d.Rising < d.rhythm.rise {
+		d.At, d.Decided = 0, true
+		return d, true, d.rhythm.interval
+	}
+	d.Rising = 0
 	report := open || d.dynamic != o.Dynamic || d.weight != o.Weight
 	d.At, d.Up, d.Decided = 0, true, true
 	d.dynamic, d.weight = o.Dynamic, o.Weight
@@ -126,5 +138,8 @@ func (d Damper) complete(o Outcome, open bool) (Damper, bool, time.Duration) {
 
 // Result is the standing verdict on the check called id, for the given reason.
 func (d Damper) Result(id ID, why string) Result {
-	return Result{ID: id, Up: d.Up, Dynamic: d.dynamic, Weight: d.weight, Why: why}
+	if d.Rising > 0 {
+		why = fmt.Sprintf("%d of %d successes in a row: %s", d.Rising, d.rhythm.rise, why)
+	}
+	return Result{ID: id, Up: d.Up, Dynamic: d.dynamic, Weight: d.weight, Rising: d.Rising, Why: why}
 }

@@ -40,6 +40,8 @@ func TestDamper(t *testing.T) {
 		c.Probe = Probe{Kind: HTTP, Web: &Web{URLs: make([]URL, urls), FastRecovery: fast}}
 		return c
 	}
+	rise := func(c *Check, n int) *Check { c.Rise = n; return c }
+	rising := func(n int, alpha bool) *Check { return rise(check(0, alpha), n) }
 	slow := web(1, false)
 	slow.RetryDelay = 90 * time.Second
 	tests := []struct {
@@ -62,6 +64,11 @@ func TestDamper(t *testing.T) {
 		{"urls in turn", web(3, false), true, "PPPP", "^i ^i ^!i ^i"},
 		{"all urls again", web(2, false), true, "PPPFFPPP", "^i ^!i ^i ^r v!i vi vi ^!i"},
 		{"fast recovery", web(2, true), true, "PPPFFPPPP", "^0 ^!i ^i ^r v!i v0 v0 ^!i ^i"},
+		{"rises with the third", rising(3, false), true, "PFPPFPPP", "^!i v!i v!i v!i v!i v!i v!i ^!i"},
+		{"local trouble ends no row", rising(2, false), true, "FPLP", "v!i v!i vi ^!i"},
+		{"up at start all the same", rising(3, false), true, "PF", "^!i v!i"},
+		{"alpha rises", rising(2, true), true, "PP", "v!i ^!i"},
+		{"urls rise together", rise(web(2, false), 2), true, "FPPPPP", "v!i vi vi v!i vi ^!i"},
 		{"no interval does not spin", &Check{}, true, "P", "^!10ms"},
 	}
 	for _, tt := range tests {
@@ -108,33 +115,42 @@ func TestDamperReportsWeight(t *testing.T) {
 }
 
 // TestDamperRule compares with the rule in one sentence: a check is down after
-// Retry+1 failures in a row and up after one success.
+// Retry+1 failures in a row and up after Rise successes in a row.
 func TestDamperRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := &Check{Retry: rapid.IntRange(0, 4).Draw(t, "retry"), Alpha: rapid.Bool().Draw(t, "alpha")}
+		c := &Check{Retry: rapid.IntRange(0, 4).Draw(t, "retry"), Rise: rapid.IntRange(0, 4).Draw(t, "rise"), Alpha: rapid.Bool().Draw(t, "alpha")}
 		start := rapid.Bool().Draw(t, "start")
 		d := NewDamper(c, start)
 		up, told, told1 := !c.Alpha, false, false
-		failures := 0
+		failures, successes := 0, 0
 		if start {
 			failures = c.Retry
 		}
 		for _, a := range rapid.SliceOf(rapid.SampledFrom([]Answer{Failed, Passed, Local})).Draw(t, "answers") {
-			was := up
+			was, rose := up, successes
 			switch a {
 			case Passed:
-				up, failures, told1 = true, 0, true
+				if successes++; !up && successes >= c.Rise {
+					up = true
+				}
+				if failures, told1 = 0, true; up {
+					successes = 0
+				}
 			case Failed:
+				successes = 0
 				if failures++; failures > c.Retry || !up {
 					up, told1 = false, true
 				}
 			}
 			next, report, wait := d.Step(Outcome{Answer: a})
 			d = next
-			if want := up != was || told1 && !told; report != want {
+			if want := up != was || told1 && !told || successes != rose; report != want {
 				t.Fatalf("%v: reported %v, want %v", a, report, want)
 			}
 			told = told1
+			if r := d.Result(0, "so"); r.Rising != successes || (successes > 0) != (r.Why != "so") {
+				t.Fatalf("%v: %+v after %d successes", a, r, successes)
+			}
 			if d.Up != up || d.Decided != told || wait <= 0 {
 				t.Fatalf("%v: %+v after %v, want up %v decided %v", a, d, wait, up, told)
 			}
@@ -143,6 +159,28 @@ func TestDamperRule(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestRisingIsCarriedOver: what a process before counted still counts, and a
+// rhythm that changed as well.
+func TestRisingIsCarriedOver(t *testing.T) {
+	c := &Check{Rise: 3, Down: true, Rising: 1}
+	d := NewDamper(c, true)
+	for i, want := range []Result{{Rising: 2, Why: "2 of 3 successes in a row: so"}, {Up: true, Why: "so"}} {
+		if d, _, _ = d.Step(Outcome{Answer: Passed}); d.Result(0, "so") != want {
+			t.Errorf("success %d: %+v, want %+v", i, d.Result(0, "so"), want)
+		}
+	}
+	d, _, _ = NewDamper(c, true).Step(Outcome{Answer: Passed})
+	c.Rise = 1
+	if d, _, _ = d.Retimed(c).Step(Outcome{Answer: Passed}); !d.Up {
+		t.Error("a smaller rise is not enough")
+	}
+	known := *c
+	known.Down, known.Rising = false, 0
+	if known.Sharing() != c.Sharing() {
+		t.Error("what a check was keeps it from sharing")
+	}
 }
 
 func TestRetimedKeepsTheVerdict(t *testing.T) {

@@ -60,6 +60,7 @@ func (r *reader) completeCheck(o *service, sv *server, c *check) bool {
 	if r.has(c, "nb_get_retry") && !r.has(c, "retry") {
 		c.Retry = c.retry
 	}
+	c.Rise = inherited(ch, "rise", func(t *timing) int { return t.rise }, 1)
 	c.Alpha = inherited(ch, "alpha", func(t *timing) bool { return t.alpha }, false)
 	c.Warmup = inherited(ch, "warmup", func(t *timing) time.Duration { return t.warmup }, c.DelayLoop)
 	c.DelayBeforeRetry = inherited(ch, "delay_before_retry", func(t *timing) time.Duration { return t.before }, before)
@@ -82,6 +83,9 @@ func (r *reader) completeTarget(o *service, sv *server, c *check) bool {
 	if c.Kind == MiscCheck || c.Kind == FileCheck || c.Kind == BFDCheck {
 		return true
 	}
+	if c.Through {
+		return r.completeThrough(sv, c)
+	}
 	if !c.Addr.IsValid() {
 		c.Addr = sv.Addr
 	}
@@ -95,6 +99,21 @@ func (r *reader) completeTarget(o *service, sv *server, c *check) bool {
 			"TCP_CHECK on a UDP service tests TCP port %d; is that meant?", c.Port)
 	}
 	return true
+}
+
+// completeThrough checks whether clients' packets reach the server unchanged, so
+// that a probe can go the same way.
+func (r *reader) completeThrough(sv *server, c *check) bool {
+	switch {
+	case sv.Forward == NAT:
+		r.fail(c, "through_vip", "leave it out: a check of the real server's own address sees all there is",
+			"through_vip needs lvs_method DR or TUN; with NAT a server does not have the virtual address")
+	case c.FWMark != 0:
+		r.fail(c, "through_vip", "leave out fwmark", "through_vip and fwmark exclude each other: the probe has a mark of its own")
+	default:
+		return true
+	}
+	return false
 }
 
 // completeKind checks what a kind of checker cannot do without.

@@ -45,12 +45,14 @@ type Checker struct {
 	Alpha    bool
 	LogAll   bool // log_all_failures
 	Private  bool // not share_probe: its probe answers for no other check
+	Through  bool // through_vip: Addr is connect_ip or none, and Port 0 that of the service
 
 	Timeout          time.Duration // connect_timeout, misc_timeout
 	DelayLoop        time.Duration
 	DelayBeforeRetry time.Duration
 	Warmup           time.Duration
 	Retry            int
+	Rise             int // successes in a row that bring a server back, from 1
 
 	// What the kind needs beyond that; nil for the other kinds.
 	HTTP *HTTP

@@ -385,30 +385,3 @@ func TestAliasCountsAsItsKeyword(t *testing.T) {
 		t.Errorf("read as %v, all %v", g.Extra, g.ExtraAll)
 	}
 }
-
-// TestCheckOptionsOfOurOwn: share_probe is on unless it is turned off, and the
-// virtualhost of a real_server is not sent in TLS.
-func TestCheckOptionsOfOurOwn(t *testing.T) {
-	cfg := clean(t, `virtual_server 10.0.0.1 443 {
-    virtualhost outer
-    real_server 10.0.0.2 443 {
-        virtualhost inner
-        SSL_GET {
-            share_probe off
-            url {
-                path /
-                regex "a(?=b)"
-            }
-        }
-        TCP_CHECK {
-        }
-    }
-}`)
-	c := cfg.VirtualServers[0].Servers[0].Checkers
-	if !c[0].Private || c[1].Private {
-		t.Errorf("private %v, %v", c[0].Private, c[1].Private)
-	}
-	if c[0].HTTP.VirtualHost != "inner" || c[0].HTTP.SNIHost != "outer" || c[0].HTTP.URLs[0].Regex != "a(?=b)" {
-		t.Errorf("%+v", c[0].HTTP)
-	}
-}

@@ -76,13 +76,15 @@ func checkRows(kind CheckKind) [][]row[check] {
 	chain := "that of the real_server, of the virtual_server, else "
 	shared := append(timingRows(func(c *C) *timing { return &c.timing }, 0, boolean().or(chain+"off"),
 		timingDefaults{chain + retry, chain + before, chain + "delay_loop", chain + "5", chain + "60", 4294}),
-		field("log_all_failures", boolean().or("checker_log_all_failures"), func(c *C) *bool { return &c.LogAll }, "Logs every failed attempt.").since("2.0.11"),
-		field("share_probe", boolean().or("on"), func(c *C) *bool { return &c.share }, "One probe answers for every equal check."))
+		field("log_all_failures", boolean().or("checker_log_all_failures"), func(c *C) *bool { return &c.LogAll }, "Logs every failed attempt.").since("2.0.11"))
 	since := checkReleases[kind]
-	common, connect := released(shared, since.first, since.named), released(connectRows(), since.first, since.named)
+	common := append(released(shared, since.first, since.named), ownCheckRows(chain)...)
+	connect := append(released(connectRows(), since.first, since.named), throughRow())
 	switch kind {
 	case MiscCheck:
 		return [][]row[C]{dropRow(common, "connect_timeout"), miscRows()}
+	case PingCheck: // IPVS balances no echo requests
+		connect = dropRow(connect, "through_vip")
 	case HTTPCheck:
 		return [][]row[C]{common, connect, httpRows(false)}
 	case SSLCheck:
@@ -95,12 +97,26 @@ func checkRows(kind CheckKind) [][]row[check] {
 	return [][]row[C]{common, connect, askRows(kind, common)}
 }
 
+// ownCheckRows are what every check can say that keepalived does not know.
+func ownCheckRows(chain string) []row[check] {
+	type C = check
+	return []row[C]{
+		riseRow(func(c *C) *timing { return &c.timing }, chain+"1"),
+		field("share_probe", boolean().or("on"), func(c *C) *bool { return &c.share }, "One probe answers for every equal check.").ours(),
+	}
+}
+
+// throughRow is the keyword that has a probe take the way of the clients.
+func throughRow() row[check] {
+	return field("through_vip", flag().in("servers by DR or TUN"), func(c *check) *bool { return &c.Through }, "Asks at the virtual address, by the way that clients' packets take to this server.").ours()
+}
+
 // askRows are what the checkers say that speak a protocol of their own.
 func askRows(kind CheckKind, common []row[check]) []row[check] {
 	type C = check
 	switch kind {
 	case SMTPCheck:
-		host := keywords(released(common, "1.1.8", hostReleases), released(connectRows(), "1.1.8", hostReleases))
+		host := keywords(released(common, "1.1.8", hostReleases), released(connectRows(), "1.1.8", hostReleases), []row[C]{throughRow()})
 		return []row[C]{
 			field("helo_name", text("string").or("smtpchecker.keepalived.org"), func(c *C) *string { return &c.SMTP.Helo }, "How the check names itself.").since("1.1.8"),
 			nested("host", "{ ... }", host, func(s *stmt, c *C) *C {
@@ -203,7 +219,7 @@ func sessionRows() []row[check] {
 // checkEnd puts the hosts of an SMTP_CHECK in its place: each is a check of
 // its own, and the block itself only if it says where to connect.
 func checkEnd(r *reader, c *check, _ *syntax.Node) {
-	if len(c.hosts) > 0 && r.has(c, "connect_ip", "connect_port", "bindto", "bind_port", "bind_if", "fwmark") {
+	if len(c.hosts) > 0 && r.has(c, "connect_ip", "connect_port", "bindto", "bind_port", "bind_if", "fwmark", "through_vip") {
 		c.own = true
 	}
 	for _, h := range c.hosts {

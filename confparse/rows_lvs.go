@@ -11,7 +11,7 @@ import (
 // built in. What is set is told by the scope of its owner.
 type timing struct {
 	alpha                           bool
-	retry                           int
+	retry, rise                     int
 	before, warmup, timeout, period time.Duration
 	virtualHost                     string
 }
@@ -66,6 +66,11 @@ func timingRows[T any](at func(*T) *timing, lowestRetry int64, alpha kind[bool],
 	}
 }
 
+// riseRow is a keyword of timing that keepalived does not have.
+func riseRow[T any](at func(*T) *timing, def string) row[T] {
+	return field("rise", number[int](1, 1<<31-1).or(def), func(o *T) *int { return &at(o).rise }, "How many successes in a row bring a server back that is down.").ours()
+}
+
 // schedulers are those that keepalived.conf may name.
 var schedulers = []string{"rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"}
 
@@ -83,6 +88,7 @@ func serviceRows() []row[service] {
 	kind := field("lvs_method", forward().or("NAT"), func(o *S) *method { return &o.method }, "How packets reach the servers.").options(tunnelWords()...).since("1.1.5")
 	return append(released(timingRows(func(o *S) *timing { return &o.timing }, 1, flag(),
 		timingDefaults{"that of the checker", "that of the checker", "delay_loop", "5", "60", forever}), "1.1.0", serviceReleases), []row[S]{
+		riseRow(func(o *S) *timing { return &o.timing }, "that of the checker"),
 		algo, spelled(algo, "lb_algo", oneOf("lb_algo", schedulers...).or("wlc"), func(o *S) *string { return &o.Scheduler }).since("1.1.0"),
 		kind, kind.alias("lb_kind").since("1.1.0"),
 		action("full_nat_from", "<IP>[-<END>] ...", fullNATFrom, "The addresses that servers of FULLNAT see instead of the client's.").in("addresses of this host").or("that of the interface").many().ours(),
@@ -290,6 +296,7 @@ func serverRows() []row[server] {
 	type S = server
 	const outer = "that of the virtual_server"
 	rows := append(released(timingRows(func(o *S) *timing { return &o.timing }, 1, boolean().or(outer), timingDefaults{outer, outer, outer, outer, outer, forever}), "1.1.0", serverReleases), []row[S]{
+		riseRow(func(o *S) *timing { return &o.timing }, outer),
 		action("weight", "<N>", serverWeight, "The share of the server.").in("0-2147483647; ipvsadm takes 0-65535").or("weight of the virtual_server").since("1.1.0"),
 		field("lvs_method", forward().or("lvs_method of the virtual_server"), func(o *S) *method { return &o.method }, "How packets reach the server.").options(tunnelWords()...).since("1.3.6"),
 		field("uthreshold", number[uint32](0, 1<<32-1).or(0), func(o *S) *uint32 { return &o.Upper }, "At this many connections it gets no more.").since("1.1.13"),

@@ -17,7 +17,7 @@ import (
 // TestServiceGuest boots a kernel with IPVS for the tests of this file.
 func TestServiceGuest(t *testing.T) {
 	needsRoot(t)
-	guest.Tests(t, "^TestService(Groups|Persistence|Sorry|Care)")
+	guest.Tests(t, "^TestService(Groups|Persistence|Sorry|Care|Through)")
 }
 
 // transfer is a connection through the virtual address on which numbers go and

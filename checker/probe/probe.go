@@ -46,7 +46,16 @@ var kinds = [...]kind{
 // Once makes one probe, the step-th request of c (0 but for HTTP with several
 // urls). It takes a bounded time: a few times c.Timeout and c.Interval.
 func Once(ctx context.Context, c *checker.Check, step int) checker.Outcome {
-	return kindOf(c).ask(ctx, c, step)
+	o := kindOf(c).ask(ctx, c, step)
+	if o.Answer == checker.Failed && c.Probe.Via.IsValid() {
+		o.Why += through(&c.Probe)
+	}
+	return o
+}
+
+// through says by which way a probe was made that failed.
+func through(p *checker.Probe) string {
+	return fmt.Sprintf(", asked as %s through %s: has the server lost %s on lo?", p.Target, p.Via, p.Target.Addr())
 }
 
 func kindOf(c *checker.Check) *kind {
@@ -69,7 +78,11 @@ var unknown = kind{
 // downLine is keepalived's log line for a target that is given up.
 func downLine(c *checker.Check, o *checker.Outcome) string {
 	if down := kindOf(c).down; down != nil {
-		return down(c, o)
+		line := down(c, o)
+		if c.Probe.Via.IsValid() {
+			line += through(&c.Probe)
+		}
+		return line
 	}
 	line := kindOf(c).subject(c) + " failed"
 	if c.Retry > 0 {

@@ -35,7 +35,7 @@ func begin(p *checker.Probe, kind, protocol int) (fd int, pending bool, err erro
 		return -1, false, os.NewSyscallError("socket", err)
 	}
 	if err = prepare(fd, p, kind); err == nil {
-		err = os.NewSyscallError("connect", unix.Connect(fd, sockaddr(p.Target, p.BindLink)))
+		err = connect(fd, p)
 		if pending = errors.Is(err, unix.EINPROGRESS); pending {
 			err = nil
 		}
@@ -46,25 +46,85 @@ func begin(p *checker.Probe, kind, protocol int) (fd int, pending bool, err erro
 	return fd, pending, err
 }
 
+// connect begins to connect. That a virtual address has no route here says
+// nothing of the server.
+func connect(fd int, p *checker.Probe) error {
+	call, err := "connect", unix.Connect(fd, sockaddr(p.Target, p.BindLink))
+	if p.Via.IsValid() && errors.Is(err, unix.ENETUNREACH) {
+		call = "route to the virtual address"
+	}
+	return os.NewSyscallError(call, err)
+}
+
 // prepare does what comes before connect(2).
 func prepare(fd int, p *checker.Probe, kind int) error {
 	if err := mark(fd, p); err != nil {
 		return err
 	}
-	if !p.Bind.IsValid() {
-		return nil
+	bind, err := origin(fd, p, kind)
+	if err != nil || !bind.IsValid() {
+		return err
 	}
 	option := unix.IP_BIND_ADDRESS_NO_PORT // ip(7): the port is chosen by connect, so that there are enough
 	level := unix.SOL_IP
-	if p.Bind.Port() != 0 {
+	if bind.Port() != 0 {
 		level, option = unix.SOL_SOCKET, unix.SO_REUSEADDR
 	}
-	if kind == unix.SOCK_STREAM || p.Bind.Port() != 0 {
+	if kind == unix.SOCK_STREAM || bind.Port() != 0 {
 		if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
 	}
-	return os.NewSyscallError("bind", unix.Bind(fd, sockaddr(p.Bind, p.BindLink)))
+	return os.NewSyscallError("bind", unix.Bind(fd, sockaddr(bind, p.BindLink)))
+}
+
+// origin is where the probe comes from, the zero value for the kernel's choice.
+// Asked at an address of this host, the kernel would choose that one, and the
+// server would have its own for the client. A connection by Via ends with a
+// reset, so that IPVS forgets it in 10 s (ip_vs_proto_tcp.c, CLOSE): its port may
+// lead to another server's probe next.
+func origin(fd int, p *checker.Probe, kind int) (netip.AddrPort, error) {
+	if !p.Via.IsValid() {
+		return p.Bind, nil
+	}
+	if kind == unix.SOCK_STREAM {
+		if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+			return p.Bind, os.NewSyscallError("setsockopt", err)
+		}
+	}
+	if p.Bind.Addr().IsValid() && !p.Bind.Addr().IsUnspecified() {
+		return p.Bind, nil
+	}
+	from, err := toward(p.Via, p.BindLink)
+	return netip.AddrPortFrom(from, p.Bind.Port()), err
+}
+
+// toward is the address that packets from here to a server have.
+func toward(server netip.Addr, link string) (netip.Addr, error) {
+	family := unix.AF_INET
+	if server.Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return netip.Addr{}, os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	if err = mark(fd, &checker.Probe{BindLink: link}); err != nil {
+		return netip.Addr{}, err
+	}
+	const discard = 9 // nothing is sent
+	if err = unix.Connect(fd, sockaddr(netip.AddrPortFrom(server, discard), link)); err != nil {
+		return netip.Addr{}, os.NewSyscallError("connect", err)
+	}
+	own, err := unix.Getsockname(fd)
+	switch a := own.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrFrom4(a.Addr), nil
+	case *unix.SockaddrInet6:
+		return netip.AddrFrom16(a.Addr), nil
+	}
+	return netip.Addr{}, os.NewSyscallError("getsockname", err)
 }
 
 // sockaddr is an address as system calls take it. A link-local one is that of

@@ -175,7 +175,7 @@ func (t *task) lines(was checker.Damper, o checker.Outcome) []string {
 		lines = append(lines, o.Phrase)
 	}
 	switch {
-	case was.Up && !d.Up, !was.Decided && d.Decided && !d.Up:
+	case was.Up && !d.Up, !was.Decided && d.Decided && !d.Up && o.Answer == checker.Failed:
 		lines = append(lines, downLine(c, &o))
 	case !was.Up && d.Up:
 		lines = append(lines, kindOf(c).up(c))

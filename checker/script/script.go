@@ -38,7 +38,7 @@ func (o Outcome) Exited() bool { return o.Err == nil && o.Signal == 0 && !o.Time
 func (o Outcome) String() string {
 	switch {
 	case o.TimedOut:
-		return fmt.Sprintf("ended after its limit of %v", o.Limit)
+		return fmt.Sprintf("%s%v", checker.Late, o.Limit)
 	case o.Err != nil:
 		return o.Err.Error()
 	case o.Signal != 0:

@@ -27,6 +27,7 @@ type lvsLoop struct {
 	plane  *plane           // nil before the first plan
 	here   *watch.Addresses // nil while no service has ha_suspend
 	fresh  bool             // the parent has the node's state
+	undone int              // checks that are not made for want of IPVS
 }
 
 // snapshots is the time between two states sent to the parent. What is lost
@@ -96,6 +97,7 @@ func (l *lvsLoop) told(m toChild) error {
 			return err
 		}
 		tidy()
+		l.snapshot() // it names the services that stand now
 		l.up.send(fromChild{Ready: true})
 	case m.Files != nil:
 		if l.node != nil {
@@ -178,7 +180,7 @@ func (l *lvsLoop) watch() {
 		}
 	}
 	if l.here == nil {
-		l.probes.Set(l.node.Checks())
+		l.check()
 		return
 	}
 	l.here.Set(wanted)
@@ -196,7 +198,22 @@ func everywhere(addrs []netip.Addr) map[netip.Addr]bool {
 // hereAre lets checks rest or run by the addresses on this machine.
 func (l *lvsLoop) hereAre(here map[netip.Addr]bool) {
 	l.perform(l.node.Step(lb.Event{Kind: lb.EventHere, Here: here}, nil))
-	l.probes.Set(l.node.Checks())
+	l.check()
+}
+
+// check has the checks made that are not at rest, but for those that need IPVS
+// where there is none: they would ask this very machine.
+func (l *lvsLoop) check() {
+	checks := l.node.Checks()
+	if l.plane.ipvs == nil {
+		all := len(checks)
+		checks = slices.DeleteFunc(checks, func(c checker.Check) bool { return c.Probe.Via.IsValid() })
+		if left := all - len(checks); left > 0 && left != l.undone {
+			l.log("through_vip needs IPVS: %d checks with it are not made, and their servers count as if they had none", left)
+		}
+		l.undone = all - len(checks)
+	}
+	l.probes.Set(checks)
 }
 
 // moved is readable when a watched address came or went; never while none is

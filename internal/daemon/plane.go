@@ -27,7 +27,8 @@ type plane struct {
 	warned   map[string]bool               // of forwarding that is off
 	told     map[ipvsctl.ServiceKey]string // schedulers that another one stands in for
 	switches switches
-	mark     *nft.Marks // gives addresses of groups their marks; nil until needed
+	private  ipvsctl.Table // of through_vip, as last set
+	mark     *nft.Marks    // gives addresses of groups their marks; nil until needed
 }
 
 // newPlane opens what the configuration asks for. That a kernel can do nothing
@@ -197,6 +198,7 @@ func (p *plane) begin(s *lb.State, flush bool) {
 	}
 	if s != nil {
 		p.ipvs.Resume(s.Replaced)
+		p.ipvs.Inherit(s.Stood)
 		p.switches.replaced = s.Switched
 	}
 	if flush {
@@ -210,6 +212,7 @@ func (p *plane) begin(s *lb.State, flush bool) {
 func (p *plane) configure(plan *lb.Plan) {
 	p.marks(plan)
 	if p.ipvs != nil {
+		p.paths(plan)
 		p.ipvs.Leave(!plan.Repair)
 		p.ipvs.SetSync(plan.Sync)
 		p.ipvs.SetTimeouts(plan.Timeouts)
@@ -222,6 +225,20 @@ func (p *plane) configure(plan *lb.Plan) {
 	p.nft.Leave(!plan.Repair)
 	if (plan.Sync != ipvsctl.SyncWant{} || plan.Timeouts != ipvsctl.Timeouts{}) {
 		p.log("lvs_sync_daemon and lvs_timeouts need IPVS: nftables has nothing like them (conntrackd synchronizes connections)")
+	}
+}
+
+// paths has the services stand that lead probes with through_vip to their servers.
+func (p *plane) paths(plan *lb.Plan) {
+	want := plan.PathTable()
+	var gone []ipvsctl.ServiceKey
+	for k := range p.private {
+		if _, stays := want[k]; !stays {
+			gone = append(gone, k)
+		}
+	}
+	if p.private = want; len(want)+len(gone) > 0 {
+		p.ipvs.Set(want, gone)
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"keepgo/internal/lb"
 )
 
-// switches are the values of net.ipv4.vs.* in the namespace of IPVS. What is
-// replaced is put back at the stop.
+// switches are the values of net.ipv4.vs.*, and others of net.ipv4 by their path,
+// in the namespace of IPVS. What is replaced is put back at the stop.
 type switches struct {
 	log      func(format string, args ...any)
 	replaced map[string]string
@@ -26,6 +26,9 @@ func (s *switches) set(plan *lb.Plan) {
 		}
 		if !s.write(name, value) {
 			continue
+		}
+		if strings.Contains(name, "/") {
+			s.log("%s is %s now, and was %s: answers to through_vip come from the virtual address", sysctl(name), value, now)
 		}
 		if _, known := s.replaced[name]; !known {
 			if s.replaced == nil {
@@ -50,7 +53,19 @@ func (s *switches) restore(want map[string]string) {
 	}
 }
 
-func vsPath(name string) string { return "/proc/sys/net/ipv4/vs/" + name }
+// vsPath is the file of a switch, which is one of IPVS unless it names its
+// directory.
+func vsPath(name string) string {
+	if !strings.Contains(name, "/") {
+		name = "vs/" + name
+	}
+	return "/proc/sys/net/ipv4/" + name
+}
+
+// sysctl is the name of a switch as people know it.
+func sysctl(name string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(vsPath(name), "/proc/sys/"), "/", ".")
+}
 
 // read is a value, "" where the kernel has none.
 func (s *switches) read(name string) (value string) {
@@ -65,7 +80,7 @@ func (s *switches) read(name string) (value string) {
 func (s *switches) write(name, value string) bool {
 	err := within(os.Getenv(ipvsVar), func() error { return os.WriteFile(vsPath(name), []byte(value), 0) })
 	if err != nil {
-		s.log("lvs_%s: %v; it stays as it is", name, err)
+		s.log("%s: %v; it stays as it is", sysctl(name), err)
 	}
 	return err == nil
 }

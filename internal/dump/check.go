@@ -191,7 +191,8 @@ func (p *page) checker(c *confparse.Checker) {
 	p.put("   Log all failures = %s", yesNo(c.LogAll))
 	if c.Kind != confparse.MiscCheck && c.Kind != confparse.FileCheck && c.Kind != confparse.BFDCheck {
 		p.put("   Connection")
-		p.put("     Dest = [%s]:%d", c.Addr, c.Port)
+		p.when(!c.Through, "     Dest = [%s]:%d", c.Addr, c.Port)
+		p.when(c.Through, "     Dest = virtual address, through the real server")
 		p.when(c.BindAddr.IsValid(), "     Bind to = [%s]:%d", c.BindAddr, c.BindPort)
 		p.when(c.BindIf != "", "     Bind i/f = %s", c.BindIf)
 		p.when(c.FWMark != 0, "     Mark = %d", c.FWMark)

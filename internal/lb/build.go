@@ -22,8 +22,11 @@ type builder struct {
 	index  map[ipvsctl.ServiceKey]int // into plan.Services
 	keys   map[string]int             // uses of a pool's key
 	marks  map[uint32]bool            // in use
+	paths  map[string]int             // into plan.Paths
 	plan   *Plan
 	found  syntax.ErrorList
+
+	keysNow []ipvsctl.ServiceKey // of the virtual server that is planned
 }
 
 // Build plans the virtual servers of cfg. What cannot be done is left out and
@@ -42,6 +45,7 @@ func Build(cfg *confparse.Config) (*Plan, syntax.ErrorList) {
 	for _, vs := range cfg.VirtualServers {
 		b.virtualServer(vs)
 	}
+	b.plan.keepMarks(nil)
 	return b.plan, b.found
 }
 
@@ -93,6 +97,7 @@ func (b *builder) virtualServer(vs *confparse.VirtualServer) {
 		b.note(vs.Pos, path, syntax.Failure, "it is left out", "%w", err)
 		return
 	}
+	b.keysNow = keys
 	p := Pool{
 		Key: key, Name: name, Protocol: uint8(vs.Protocol),
 		Config:   ipvsctl.PoolConfig{Service: service(vs), Quorum: vs.Quorum, Hysteresis: vs.Hysteresis},

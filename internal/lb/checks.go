@@ -21,17 +21,27 @@ func (b *builder) checks(p *Pool, rs *confparse.RealServer, name, path string) {
 			b.plan.Follows = append(b.plan.Follows, Follow{Owner: owner, File: Session(c.Watch.Name), Alpha: c.Alpha})
 			continue
 		}
-		probe, ok := b.probe(c, path)
-		if !ok {
+		check := checker.Check{
+			Name: name, Service: p.Name,
+			Timeout: c.Timeout, Interval: c.DelayLoop, Retry: c.Retry, RetryDelay: c.DelayBeforeRetry, Rise: c.Rise,
+			Warmup: c.Warmup, Alpha: c.Alpha, LogAll: c.LogAll, Private: c.Private,
+		}
+		if c.Through {
+			b.through(c, p, rs, check, path)
 			continue
 		}
-		b.plan.Owners = append(b.plan.Owners, owner)
-		b.plan.Checks = append(b.plan.Checks, checker.Check{
-			ID: checker.ID(len(b.plan.Checks)), Probe: probe, Name: name, Service: p.Name,
-			Timeout: c.Timeout, Interval: c.DelayLoop, Retry: c.Retry, RetryDelay: c.DelayBeforeRetry,
-			Warmup: c.Warmup, Alpha: c.Alpha, LogAll: c.LogAll, Private: c.Private,
-		})
+		var ok bool
+		if check.Probe, ok = b.probe(c, path); ok {
+			b.add(check, owner)
+		}
 	}
+}
+
+// add plans a check.
+func (b *builder) add(c checker.Check, owner Owner) {
+	c.ID = checker.ID(len(b.plan.Checks))
+	b.plan.Owners = append(b.plan.Owners, owner)
+	b.plan.Checks = append(b.plan.Checks, c)
 }
 
 // probe is what a checker block asks; ok is false where nothing can ask it.

@@ -52,7 +52,7 @@ type cause struct {
 	check *checker.Check // that turned; nil none
 	why   string         // it turned
 	quiet bool           // log only
-	file  bool           // a tracked file turned it
+	file  string         // Follow.File of what turned it, "" none
 	body  string         // mail about servers that no check took out
 	was   *pool          // the pool before a reload, for servers that left
 }
@@ -73,8 +73,8 @@ func (c cause) reason(e ipvsctl.Edge, p *pool) string {
 	switch {
 	case e.Kind == ipvsctl.QuorumGained || e.Kind == ipvsctl.QuorumLost:
 		return e.Text(p.plan.Name, p.plan.Protocol)
-	case c.file:
-		return "the number in a tracked file"
+	case c.file != "":
+		return followed(c.file, e.Kind == ipvsctl.ServerUp)
 	case c.check == nil && c.why == "" && e.Kind != ipvsctl.ServerUp:
 		return strings.Trim(c.body, "=>< ")
 	}
@@ -156,10 +156,8 @@ var phrases = map[checker.Kind]string{
 // text is keepalived's mail about a server that turned.
 func (c cause) text(up bool) string {
 	switch {
-	case c.file && up:
-		return "=> FILE CHECK succeed on service <="
-	case c.file:
-		return "=> FILE CHECK failed on service <="
+	case c.file != "":
+		return "=> " + title(c.file) + map[bool]string{true: " succeed", false: " failed"}[up] + " on service <="
 	case c.check == nil && up:
 		return "=> Adding <="
 	case c.check == nil:
@@ -172,6 +170,8 @@ func (c cause) text(up bool) string {
 		what = "succeeded on service"
 	case up:
 		what = "succeed on service"
+	case kind == checker.Script && strings.HasPrefix(c.why, checker.Late):
+		what = "timed out on service"
 	case kind == checker.HTTP:
 		what += " : HTTP request failed"
 	case kind == checker.SMTP:

@@ -1,6 +1,9 @@
 package lb
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 // Follow is a FILE_CHECK or a BFD_CHECK: what the number in a tracked file, or
 // the state of a BFD session, does to a server.
@@ -14,7 +17,25 @@ type Follow struct {
 
 // Session is the name under which a BFD session is followed. Its number is 0
 // while it is up, and 1 while it is not.
-func Session(name string) string { return "bfd session " + name }
+func Session(name string) string { return session + name }
+
+const session = "bfd session "
+
+// title is keepalived's name of a check that follows, in mails.
+func title(file string) string {
+	if name, is := strings.CutPrefix(file, session); is {
+		return "BFD CHECK " + name
+	}
+	return "FILE CHECK"
+}
+
+// followed is why a server turned, in words.
+func followed(file string, up bool) string {
+	if name, is := strings.CutPrefix(file, session); is {
+		return "BFD session " + name + map[bool]string{true: " is up", false: " is down"}[up]
+	}
+	return "the number in a tracked file"
+}
 
 // influence is what a followed file does to its server now.
 type influence struct {
@@ -75,7 +96,7 @@ func (n *Node) hearFile(name string, number int, acts []Action) []Action {
 		if len(edges) > 0 {
 			acts = p.set(acts)
 		}
-		acts = p.tell(acts, edges, cause{file: true})
+		acts = p.tell(acts, edges, cause{file: name})
 	}
 	return acts
 }

@@ -84,6 +84,11 @@ func TestSessionMovesItsServers(t *testing.T) {
 	expect(t, "at first", servers(), "1")
 	n.Step(says(Session("peer"), 0), nil)
 	expect(t, "up", servers(), "2")
-	n.Step(says(Session("peer"), 1), nil)
+	acts := n.Step(says(Session("peer"), 1), nil)
 	expect(t, "down", servers(), "0")
+	for _, a := range acts {
+		if a.Edge.Server != "" && (a.Edge.Body != "=> BFD CHECK peer failed on service <=" || a.Text != "BFD session peer is down") {
+			t.Errorf("told: %+v, %q", a.Edge, a.Text)
+		}
+	}
 }

@@ -208,6 +208,8 @@ func TestMailBodies(t *testing.T) {
 		c := cause{check: &checker.Check{Probe: checker.Probe{Kind: kind}}, why: "no greeting"}
 		expect(t, "bodies", c.text(true)+" "+c.text(false), want)
 	}
+	late := cause{check: &checker.Check{Probe: checker.Probe{Kind: checker.Script}}, why: checker.Late + "2s"}
+	expect(t, "body", late.text(false), "=> MISC CHECK timed out on service <=")
 }
 
 func TestNodeSorryServer(t *testing.T) {

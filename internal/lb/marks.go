@@ -117,6 +117,7 @@ func (p *Plan) keepMarks(had map[string]uint32) {
 		p.remark(i, mark)
 		taken[mark] = true
 	}
+	p.markPaths(had, taken)
 }
 
 // remark gives a pool's services another mark.

@@ -92,7 +92,7 @@ type tally struct {
 func NewNode(plan *Plan, state *State) (*Node, []Action) {
 	n := &Node{plan: plan}
 	edges := n.adopt(state)
-	var acts []Action
+	acts := n.forget(state)
 	for i := range plan.Services {
 		acts = append(acts, Action{Kind: ActSet, Service: i})
 	}
@@ -187,7 +187,7 @@ func (n *Node) hear(r *checker.Result, acts []Action) []Action {
 	p := &n.pools[o.Pool]
 	was := n.verdicts[r.ID].Up
 	p.count(o.Server, n.verdicts[r.ID], -1)
-	n.verdicts[r.ID] = Verdict{Up: r.Up, Dynamic: r.Dynamic, Weight: r.Weight, Why: r.Why}
+	n.verdicts[r.ID] = Verdict{Up: r.Up, Dynamic: r.Dynamic, Weight: r.Weight, Rising: r.Rising, Why: r.Why}
 	p.count(o.Server, n.verdicts[r.ID], +1)
 	edges := p.judge(o.Server)
 	if len(edges) > 0 {

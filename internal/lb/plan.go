@@ -21,6 +21,7 @@ type Plan struct {
 	Checks  []checker.Check
 	Owners  []Owner // parallel to Checks
 	Follows []Follow
+	Paths   []Path // of checks with through_vip
 
 	Orders []Order // what the operator says of servers
 
@@ -33,7 +34,7 @@ type Plan struct {
 	DataPlane   confparse.DataPlane
 	Timeouts    ipvsctl.Timeouts
 	Sync        ipvsctl.SyncWant  // both roles, or none; one that follows an instance is the other half's
-	Switches    map[string]string // values of net.ipv4.vs.* by name
+	Switches    map[string]string // values of net.ipv4.vs.* by name, of net.ipv4.* by path
 	Repair      bool              // what others change in the table is put back
 	FlushAtStop bool              // the whole table is emptied, others' services too
 }
@@ -102,9 +103,10 @@ type State struct {
 	Checks map[string][]Verdict         // by checker.Check.Identity; equal checks in their order
 
 	Slow  map[string]map[ipvsctl.DestKey]int // seconds that slow starts have lasted, by Pool.Key
-	Marks map[string]uint32                  // that groups were given, by Pool.Key
+	Marks map[string]uint32                  // that groups and paths were given, by Pool.Key and Path.Key
+	Stood []ipvsctl.ServiceKey               // services that the process had in the kernel
 
-	Switched map[string]string // values of net.ipv4.vs.* that the plan's replaced
+	Switched map[string]string // values that Plan.Switches replaced
 	Replaced ipvsctl.Timeouts  // those of the kernel where the plan's replaced them
 }
 
@@ -113,5 +115,6 @@ type Verdict struct {
 	Up      bool
 	Dynamic bool // Weight holds
 	Weight  int
+	Rising  int    // successes in a row of one that is down
 	Why     string // "" while nothing was heard
 }

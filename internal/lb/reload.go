@@ -19,10 +19,35 @@ func (n *Node) State() State {
 			s.Marks[p.Key] = p.Mark
 		}
 	}
+	for _, service := range n.plan.Services {
+		s.Stood = append(s.Stood, service.Key)
+	}
+	for _, p := range n.plan.Paths {
+		s.Stood = append(s.Stood, p.Service)
+		s.Marks[p.Key] = p.Service.FWMark
+	}
 	for i, v := range n.verdicts {
 		s.Checks[n.ids[i]] = append(s.Checks[n.ids[i]], v)
 	}
 	return s
+}
+
+// forget takes out what an older process had in the kernel and the plan has not,
+// because the configuration changed while there was none.
+func (n *Node) forget(state *State) (acts []Action) {
+	if state == nil || len(state.Stood) == 0 {
+		return nil
+	}
+	stays := n.plan.PathTable()
+	for _, s := range n.plan.Services {
+		stays[s.Key] = ipvsctl.Entry{}
+	}
+	for _, k := range state.Stood {
+		if _, is := stays[k]; !is {
+			acts = append(acts, Action{Kind: ActRemove, Key: k})
+		}
+	}
+	return acts
 }
 
 // adopt makes the pools of the plan and hands them what state knows of them:

@@ -25,13 +25,15 @@ func (p *Plan) Watched() []netip.Addr {
 // director.
 func (p *Pool) asleep(here map[netip.Addr]bool) bool { return p.Suspend.IsValid() && !here[p.Suspend] }
 
-// Checks are those of the plan that are to be made now. Those that rest keep
-// their verdicts.
+// Checks are those of the plan that are to be made now, as they last stood. Those
+// that rest keep their verdicts.
 func (n *Node) Checks() []checker.Check {
 	awake := make([]checker.Check, 0, len(n.plan.Checks))
 	for i := range n.plan.Checks {
 		if !n.plan.Pools[n.plan.Owners[i].Pool].asleep(n.here) {
-			awake = append(awake, n.plan.Checks[i])
+			c, v := n.plan.Checks[i], &n.verdicts[i]
+			c.Down, c.Rising = !v.Up && v.Why != "", v.Rising
+			awake = append(awake, c)
 		}
 	}
 	return awake

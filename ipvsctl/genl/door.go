@@ -54,6 +54,7 @@ type Door struct {
 	config config
 	idle   bool                            // what others change is left alone
 	left   map[ipvsctl.ServiceKey]struct{} // services that are, though idle is not set
+	legacy map[ipvsctl.ServiceKey]struct{} // of a Door before, until they are not wanted any more
 
 	// Of the goroutine alone.
 	home   *namespace
@@ -94,8 +95,8 @@ func Open(opt Options) (*Door, error) {
 }
 
 // Set gives the newest want of the services that changed, and the services
-// that are not wanted any more. It never blocks: the kernel follows soon, and
-// trouble is reported. A service that already stands is adopted: it is changed
+// that are not wanted any more, ours or inherited. It never blocks: the kernel
+// follows soon, and trouble is reported. A service that already stands is adopted: it is changed
 // where it differs and keeps its connections.
 func (d *Door) Set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) {
 	d.mu.Lock()
@@ -103,8 +104,11 @@ func (d *Door) Set(changed ipvsctl.Table, removed []ipvsctl.ServiceKey) {
 	for _, k := range removed {
 		k = k.Canonical()
 		delete(d.left, k)
-		if _, ours := d.want[k]; ours {
+		_, ours := d.want[k]
+		_, legacy := d.legacy[k]
+		if ours || legacy {
 			delete(d.want, k)
+			delete(d.legacy, k)
 			d.dirty[k] = struct{}{}
 		}
 	}
@@ -134,6 +138,17 @@ func (d *Door) Leave(it bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.idle = it
+}
+
+// Inherit says which services a Door before this one left standing: those count
+// as ours where they are not wanted any more.
+func (d *Door) Inherit(keys []ipvsctl.ServiceKey) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.legacy = make(map[ipvsctl.ServiceKey]struct{}, len(keys))
+	for _, k := range keys {
+		d.legacy[k.Canonical()] = struct{}{}
+	}
 }
 
 // Yield leaves one service as another hand made it, until it is Set again.
