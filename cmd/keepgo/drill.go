@@ -11,7 +11,7 @@ import (
 
 // drillVerbs are what keepgo drill does beside the drill itself, by the word
 // behind it. An instance of such a name stands behind --.
-var drillVerbs = map[string]func(args []string, out, errs io.Writer) int{"observe": runObserve}
+var drillVerbs = map[string]func(args []string, out, errs io.Writer) int{"observe": runObserve, "traffic": runTraffic}
 
 // runDrill is the verb drill: a failover drill on the running pair.
 func runDrill(args []string, out, errs io.Writer) int {

@@ -30,6 +30,7 @@ var pure = map[string][]string{
 	"internal/lab/drill": nil,
 	"internal/preflight": {"internal/lab/drill", "internal/status"},
 	"internal/capture":   {"vrrp"},
+	"internal/traffic":   nil,
 	"internal/dump":      {"confparse", "internal/status", "vrrp"},
 	"internal/ha":        {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status"},
 	"internal/ipvsadm":   {"ipvsctl"},
@@ -58,7 +59,8 @@ var doors = map[string]string{
 	"checker/script": "checker",
 	"bfd/sock":       "bfd",
 
-	"internal/capture/tap": "internal/capture",
+	"internal/capture/tap":    "internal/capture",
+	"internal/traffic/client": "internal/traffic",
 }
 
 // wires is the way to nftables, which knows no room: the doors with tables share

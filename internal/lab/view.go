@@ -26,13 +26,14 @@ func newView(o Options) view {
 	switch {
 	case o.JSON:
 		return silent{}
-	case isTerminal(o.Out):
+	case IsTerminal(o.Out):
 		return &screen{out: o.Out}
 	}
 	return plain{o.Out}
 }
 
-func isTerminal(w io.Writer) bool {
+// IsTerminal tells whether what is written there is seen by somebody.
+func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
