@@ -41,3 +41,11 @@ type drillOptions struct {
 func drillFlags(o *drillOptions) *pflag.FlagSet {
 	return controlFlags("drill", &o.steerOptions)
 }
+
+// allDrillFlags are those of the drill and of the words behind it, for shells.
+func allDrillFlags() *pflag.FlagSet {
+	f := drillFlags(&drillOptions{})
+	f.AddFlagSet(observeFlags(&observeOptions{}))
+	f.AddFlagSet(trafficFlags(&trafficOptions{}))
+	return f
+}
