@@ -61,7 +61,7 @@ func Run(ctx context.Context, o Options) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("the lab makes network namespaces, which needs root: sudo keepgo lab %s", o.File)
 	}
-	limits, err := readLimits(o.Limits)
+	limits, err := Limits(o.Limits)
 	if err != nil {
 		return err
 	}
@@ -132,8 +132,9 @@ func beside(program string) []string {
 	return []string{program}
 }
 
-// readLimits reads the drill file.
-func readLimits(name string) (drill.Limits, error) {
+// Limits reads a drill file, of rehearsals and of drills on a running pair; nil
+// where none is named.
+func Limits(name string) (drill.Limits, error) {
 	if name == "" {
 		return nil, nil
 	}
@@ -142,7 +143,7 @@ func readLimits(name string) (drill.Limits, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return drill.ReadLimits(f, name, Keys())
+	return drill.ReadLimits(f, name, append(Keys(), drill.LiveKeys()...))
 }
 
 // rehearse plays the book once.

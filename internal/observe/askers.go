@@ -17,6 +17,9 @@ type pinger struct {
 }
 
 func newPinger(o Options) (asker, error) {
+	if o.Silent {
+		return nil, nil
+	}
 	conn, err := ping.Dial(o.VIP)
 	if err != nil {
 		return nil, err

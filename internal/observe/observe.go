@@ -19,6 +19,9 @@ type Options struct {
 	Every time.Duration // 5 ms to 10 s
 	Link  string        // where ARP and neighbour solicitations go; "" for where the route leads
 	Port  uint16        // of TCP to connect to; 0 for none
+	// Silent leaves ping out: of an address that may be this machine's own its
+	// answers say nothing.
+	Silent bool
 }
 
 // Bounds of Options.Every.

@@ -1,0 +1,177 @@
+package failover
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"keepgo/internal/lab/drill"
+	"keepgo/internal/observe"
+	"keepgo/internal/status"
+)
+
+// The two directors, as drill.Hold numbers them.
+const (
+	this  = 0
+	other = 1
+)
+
+// names are what the report's time lines call them.
+var names = [2]string{this: "lb1", other: "lb2"}
+
+// The pace of the questions who has an address, and how many addresses are asked
+// for: these are broadcasts on a link that works.
+const (
+	askEvery = 20 * time.Millisecond
+	asked    = 4
+	// late is how old an answer may be and still hold.
+	late = 10 * askEvery
+)
+
+// instruments watch the addresses from this director: when they came to it and
+// went from it, and who else answers for them.
+type instruments struct {
+	began time.Time
+	vips  []*vip
+	notes []string
+	done  chan struct{}
+
+	mu    sync.Mutex
+	holds []drill.Hold // of this director
+}
+
+// vip is a virtual address that is watched.
+type vip struct {
+	addr     netip.Addr
+	observer *observe.Observer
+}
+
+// newInstruments begins to watch the first address of each instance.
+func newInstruments(here *status.Status, instances []string) (*instruments, error) {
+	w := &instruments{began: time.Now(), done: make(chan struct{})}
+	news := make(chan netlink.AddrUpdate, 64)
+	if err := netlink.AddrSubscribe(news, w.done); err != nil {
+		return nil, fmt.Errorf("watching the addresses: %w", err)
+	}
+	for i := range here.Instances {
+		if in := &here.Instances[i]; slices.Contains(instances, in.Name) && len(in.Places) > 0 {
+			w.add(in)
+		}
+	}
+	go func() {
+		for n := range news {
+			w.moved(n)
+		}
+	}()
+	return w, nil
+}
+
+// add watches the first address of an instance, if it can.
+func (w *instruments) add(in *status.Instance) {
+	at := in.Places[0]
+	prefix, err := netip.ParsePrefix(at.Address)
+	if err != nil {
+		return
+	}
+	link := at.Link
+	if len(in.Devices) > 0 {
+		link = in.Interface // beneath its VMAC, whose frames go out there
+	}
+	v := &vip{addr: prefix.Addr()}
+	switch {
+	case len(w.vips) == asked:
+		w.notes = append(w.notes, fmt.Sprintf("%s is not watched: %d addresses are", v.addr, asked))
+		return
+	default:
+		v.observer, err = observe.Start(observe.Options{VIP: v.addr, Every: askEvery, Link: link, Silent: true})
+	}
+	if err != nil {
+		w.notes = append(w.notes, fmt.Sprintf("who has %s is not seen from here: %v", v.addr, err))
+		return
+	}
+	w.holds = append(w.holds, drill.Hold{Director: this, Address: len(w.vips), Has: at.Stands})
+	w.vips = append(w.vips, v)
+}
+
+// moved notes that an address came or went here.
+func (w *instruments) moved(n netlink.AddrUpdate) {
+	a, _ := netip.AddrFromSlice(n.LinkAddress.IP)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, v := range w.vips {
+		if v.addr == a.Unmap() {
+			w.holds = append(w.holds, drill.Hold{At: time.Since(w.began), Director: this, Address: i, Has: n.NewAddr})
+		}
+	}
+}
+
+func (w *instruments) close() {
+	close(w.done)
+	for _, v := range w.vips {
+		v.observer.Close()
+	}
+}
+
+// all are the holds of both directors in the order of time. The other one holds
+// an address as long as it answers for it.
+func (w *instruments) all(now time.Time) []drill.Hold {
+	w.mu.Lock()
+	list := slices.Clone(w.holds)
+	w.mu.Unlock()
+	for i, v := range w.vips {
+		for _, o := range v.observer.Seen().Owners {
+			list = append(list, drill.Hold{At: o.From.Sub(w.began), Director: other, Address: i, Has: true})
+			if now.Sub(o.To) > late {
+				list = append(list, drill.Hold{At: o.To.Sub(w.began), Director: other, Address: i})
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b drill.Hold) int { return int(a.At - b.At) })
+	return list
+}
+
+// held tells who holds the addresses: every one of them by that director, and
+// none by the other.
+func (w *instruments) held(by int, now time.Time) bool {
+	has := [2]map[int]bool{{}, {}}
+	for _, h := range w.all(now) {
+		has[h.Director][h.Address] = h.Has
+	}
+	for i := range w.vips {
+		if !has[by][i] || has[1-by][i] {
+			return false
+		}
+	}
+	return true
+}
+
+// measure puts down how the addresses were held in a scene.
+func (w *instruments) measure(s *drill.Scene, begin, end time.Time) {
+	holds := w.all(end)
+	from, to := begin.Sub(w.began), end.Sub(w.began)
+	for i := range w.vips {
+		r := drill.Reigns(holds, i, from, to)
+		s.TwoMS, s.NoneMS = max(s.TwoMS, r.Two.Milliseconds()), max(s.NoneMS, r.None.Milliseconds())
+		if i == 0 {
+			for _, x := range r.Spans {
+				s.Spans = append(s.Spans, drill.Span{Who: names[x.Director], FromMS: (x.From - from).Milliseconds(), ToMS: (x.To - from).Milliseconds()})
+			}
+		}
+	}
+	s.GapMS = s.NoneMS
+}
+
+// gained is when a director first had the first address in a scene, in
+// milliseconds; -1 for never.
+func (w *instruments) gained(by int, begin, end time.Time) int64 {
+	for _, h := range w.all(end) {
+		if at := w.began.Add(h.At); h.Director == by && h.Address == 0 && h.Has && !at.Before(begin) {
+			return at.Sub(begin).Milliseconds()
+		}
+	}
+	return -1
+}
