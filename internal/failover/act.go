@@ -23,6 +23,7 @@ const (
 const (
 	lookEvery  = 250 * time.Millisecond // at this director, and at the limits
 	slack      = 10 * time.Second       // beyond what VRRP takes
+	lettingGo  = time.Second            // within which a master that heard a better one has let go
 	askPeer    = 2 * time.Second        // limit of a request that must not hold a drill up
 	undoneWith = 30 * time.Second       // limit of the requests that end a drill
 )
@@ -87,7 +88,7 @@ func (d *run) scenes(ctx context.Context) {
 			d.leases.Go(func() { d.prolong(leasing) })
 			return nil
 		},
-		done: func() bool { return d.watch.held(other, time.Now()) && d.masters() == 0 },
+		done: func() bool { return d.watch.held(other) && d.masters() == 0 },
 		want: "it answers for every address that is watched, and this one for none"})
 	if well {
 		end := time.Now().Add(d.Hold)
@@ -129,15 +130,26 @@ func (d *run) back(ctx context.Context, well bool) {
 			}
 			return err
 		},
-		done: func() bool {
-			return d.masters() == len(d.order.Instances) && !d.ordered(ctx) && d.watch.held(this, time.Now())
-		},
+		done: func() bool { return !d.ordered(ctx) && d.settled() && d.watch.held(this) },
 		want: "every address is here again, and the other director answers for none"}
 	if stays := d.stays(); stays != "" {
 		s.done, s.want = func() bool { return true }, ""
 		d.note("%s", stays)
 	}
+	d.watch.pause(true)
 	d.play(ctx, s)
+}
+
+// settled tells whether this director has been MASTER of all for long enough
+// that the other one has let go, and has it asked then whether that is so.
+func (d *run) settled() bool {
+	for _, in := range d.now.Instances {
+		if slices.Contains(d.order.Instances, in.Name) && (in.State != "MASTER" || d.now.Asked.Sub(in.Since) < lettingGo) {
+			return false
+		}
+	}
+	d.watch.pause(false)
+	return true
 }
 
 // stays says why nothing comes back by itself, or "".
@@ -183,13 +195,16 @@ func (d *run) masters() (n int) {
 // ordered tells whether the order is in force still: it came in behind the word
 // that took it back, which is said again then.
 func (d *run) ordered(ctx context.Context) bool {
-	for _, o := range d.now.Orders {
-		if o.Verb == status.Switchover && o.Name == d.Name {
-			_ = d.Post(ctx, "/switchover", control.SwitchoverOrder{Name: d.Name, Back: true}, nil)
-			return true
-		}
+	if !d.inForce() {
+		return false
 	}
-	return false
+	_ = d.Post(ctx, "/switchover", control.SwitchoverOrder{Name: d.Name, Back: true}, nil)
+	return true
+}
+
+// inForce tells whether the order was in force when this director was last seen.
+func (d *run) inForce() bool {
+	return slices.ContainsFunc(d.now.Orders, func(o status.Order) bool { return o.Verb == status.Switchover && o.Name == d.Name })
 }
 
 // play carries a scene out and puts it down. It returns whether it went well.
@@ -232,6 +247,9 @@ func (d *run) await(ctx context.Context, x *scene, begin time.Time, did <-chan e
 		}
 		if err := d.refresh(ctx); err != nil {
 			return err
+		}
+		if acted && x.heir == other && !d.inForce() {
+			return errors.New("somebody took the order back")
 		}
 		if err := d.passed(x, begin); err != nil {
 			return err
@@ -304,7 +322,7 @@ func (d *run) stages(ctx context.Context, s *drill.Scene, x *scene, begin time.T
 	if x.key == drill.Serving {
 		return
 	}
-	st := &drill.Stages{DetectMS: -1, ElectedMS: -1, ARPMS: -1, AnswerMS: -1, AddressMS: d.watch.gained(x.heir, begin, time.Now())}
+	st := &drill.Stages{DetectMS: -1, ElectedMS: -1, ARPMS: -1, AnswerMS: -1, AddressMS: d.watch.gained(x.heir, begin)}
 	state := [2]string{this: "MASTER", other: "BACKUP"}[x.heir]
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askPeer)
 	defer cancel()

@@ -28,8 +28,6 @@ var names = [2]string{this: "lb1", other: "lb2"}
 const (
 	askEvery = 20 * time.Millisecond
 	asked    = 4
-	// late is how old an answer may be and still hold.
-	late = 10 * askEvery
 )
 
 // instruments watch the addresses from this director: when they came to it and
@@ -109,6 +107,15 @@ func (w *instruments) moved(n netlink.AddrUpdate) {
 	}
 }
 
+// pause stops asking who else has the addresses, and begins again without it.
+// While this director takes over nobody must ask: the answers of one that is
+// about to let go would be taken for a rival's.
+func (w *instruments) pause(on bool) {
+	for _, v := range w.vips {
+		v.observer.Pause(on)
+	}
+}
+
 func (w *instruments) close() {
 	close(w.done)
 	for _, v := range w.vips {
@@ -118,15 +125,15 @@ func (w *instruments) close() {
 
 // all are the holds of both directors in the order of time. The other one holds
 // an address as long as it answers for it.
-func (w *instruments) all(now time.Time) []drill.Hold {
+func (w *instruments) all() []drill.Hold {
 	w.mu.Lock()
 	list := slices.Clone(w.holds)
 	w.mu.Unlock()
 	for i, v := range w.vips {
 		for _, o := range v.observer.Seen().Owners {
 			list = append(list, drill.Hold{At: o.From.Sub(w.began), Director: other, Address: i, Has: true})
-			if now.Sub(o.To) > late {
-				list = append(list, drill.Hold{At: o.To.Sub(w.began), Director: other, Address: i})
+			if o.Gone {
+				list = append(list, drill.Hold{At: o.Missed.Sub(w.began), Director: other, Address: i})
 			}
 		}
 	}
@@ -136,9 +143,9 @@ func (w *instruments) all(now time.Time) []drill.Hold {
 
 // held tells who holds the addresses: every one of them by that director, and
 // none by the other.
-func (w *instruments) held(by int, now time.Time) bool {
+func (w *instruments) held(by int) bool {
 	has := [2]map[int]bool{{}, {}}
-	for _, h := range w.all(now) {
+	for _, h := range w.all() {
 		has[h.Director][h.Address] = h.Has
 	}
 	for i := range w.vips {
@@ -151,7 +158,7 @@ func (w *instruments) held(by int, now time.Time) bool {
 
 // measure puts down how the addresses were held in a scene.
 func (w *instruments) measure(s *drill.Scene, begin, end time.Time) {
-	holds := w.all(end)
+	holds := w.all()
 	from, to := begin.Sub(w.began), end.Sub(w.began)
 	for i := range w.vips {
 		r := drill.Reigns(holds, i, from, to)
@@ -167,8 +174,8 @@ func (w *instruments) measure(s *drill.Scene, begin, end time.Time) {
 
 // gained is when a director first had the first address in a scene, in
 // milliseconds; -1 for never.
-func (w *instruments) gained(by int, begin, end time.Time) int64 {
-	for _, h := range w.all(end) {
+func (w *instruments) gained(by int, begin time.Time) int64 {
+	for _, h := range w.all() {
 		if at := w.began.Add(h.At); h.Director == by && h.Address == 0 && h.Has && !at.Before(begin) {
 			return at.Sub(begin).Milliseconds()
 		}

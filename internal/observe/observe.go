@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"keepgo/internal/lab/drill"
@@ -37,8 +38,11 @@ type Observer struct {
 	work  sync.WaitGroup
 	once  sync.Once
 
+	paused atomic.Bool
+
 	mu      sync.Mutex
-	seen    drill.Observation // without its series
+	seen    drill.Observation // without its series and owners
+	owners  []owner
 	tallies []*tally
 	askers  []asker
 }
@@ -101,29 +105,48 @@ func (ob *Observer) Seen() drill.Observation {
 	defer ob.mu.Unlock()
 	o := ob.seen
 	o.Now = time.Now()
-	o.Owners = append([]drill.Owner(nil), o.Owners...)
 	o.Series = make([]drill.Series, len(ob.tallies))
 	for i, t := range ob.tallies {
 		o.Series[i] = t.told(o.Now)
 	}
+	for _, w := range ob.owners {
+		if w.Gone = ob.tallies[w.tally].Asked-w.seq > ob.missable(); !w.Gone {
+			w.Missed = time.Time{}
+		}
+		o.Owners = append(o.Owners, w.Owner)
+	}
 	return o
 }
+
+// Pause stops asking, and begins again without it.
+func (ob *Observer) Pause(on bool) { ob.paused.Store(on) }
 
 func (ob *Observer) ask(i int) {
 	tick := time.NewTicker(ob.every)
 	defer tick.Stop()
 	for {
-		ob.mu.Lock()
-		ob.tallies[i].Asked++
-		seq := ob.tallies[i].Asked
-		ob.mu.Unlock()
-		ob.askers[i].send(seq)
+		if !ob.paused.Load() {
+			ob.askers[i].send(ob.number(i, time.Now()))
+		}
 		select {
 		case <-tick.C:
 		case <-ob.stop:
 			return
 		}
 	}
+}
+
+// number gives a question its number, and notes whose answer was one to the last.
+func (ob *Observer) number(i int, now time.Time) int {
+	ob.mu.Lock()
+	defer ob.mu.Unlock()
+	for k := range ob.owners {
+		if w := &ob.owners[k]; w.tally == i && w.seq == ob.tallies[i].Asked && w.Missed.IsZero() {
+			w.Missed = now
+		}
+	}
+	ob.tallies[i].Asked++
+	return ob.tallies[i].Asked
 }
 
 func (ob *Observer) listen(i int) {
@@ -133,29 +156,42 @@ func (ob *Observer) listen(i int) {
 		defer ob.mu.Unlock()
 		ob.tallies[i].answer(seq, now)
 		if mac != "" {
-			ob.own(mac, now)
+			ob.own(mac, i, now)
 		}
 	})
+}
+
+// owner is who answered, and the number of the last question before its last
+// answer. Questions are counted and not time: this process may have been kept
+// from asking.
+type owner struct {
+	drill.Owner
+	tally int // the series of its answers
+	seq   int
 }
 
 // maxOwners bounds the list of who answered.
 const maxOwners = 1000
 
-// own notes who answered. A pause begins another entry.
-func (ob *Observer) own(mac string, now time.Time) {
-	list := ob.seen.Owners
-	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].MAC != mac {
+// missable is how many questions in a row somebody may miss who is still there.
+func (ob *Observer) missable() int { return int(slackOf(ob.every) / ob.every) }
+
+// own notes who answered. After a pause it is another entry.
+func (ob *Observer) own(mac string, tally int, now time.Time) {
+	seq := ob.tallies[tally].Asked
+	for i := len(ob.owners) - 1; i >= 0; i-- {
+		w := &ob.owners[i]
+		if w.MAC != mac {
 			continue
 		}
-		if now.Sub(list[i].To) > slackOf(ob.every) {
+		if seq-w.seq > ob.missable() {
 			break
 		}
-		list[i].To = now
+		w.To, w.seq, w.Missed = now, seq, time.Time{}
 		return
 	}
-	if len(list) < maxOwners {
-		ob.seen.Owners = append(list, drill.Owner{MAC: mac, From: now, To: now})
+	if len(ob.owners) < maxOwners {
+		ob.owners = append(ob.owners, owner{drill.Owner{MAC: mac, From: now, To: now}, tally, seq})
 	}
 }
 

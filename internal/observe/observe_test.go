@@ -57,23 +57,35 @@ func TestTallyWithoutNumbers(t *testing.T) {
 	}
 }
 
+// TestOwners: a answers to the first questions, b to later ones, and a again
+// much later. That nobody asked for a while is no pause of anybody.
 func TestOwners(t *testing.T) {
-	ob := &Observer{every: 50 * time.Millisecond}
-	for ms := 0; ms <= 1000; ms += 50 {
-		if ms <= 600 {
-			ob.own("a", at(ms))
+	ob := &Observer{every: 50 * time.Millisecond, tallies: []*tally{{}}}
+	for n := 0; n <= 20; n++ {
+		ob.tallies[0].Asked = n
+		now := at(50 * n)
+		if n > 10 {
+			now = at(50*n + 5000)
 		}
-		if ms >= 500 {
-			ob.own("b", at(ms))
+		if n <= 12 {
+			ob.own("a", 0, now)
+		}
+		if n >= 11 {
+			ob.own("b", 0, now)
 		}
 	}
-	ob.own("a", at(5000))
-	list := ob.seen.Owners
-	if len(list) != 3 || list[0].MAC != "a" || !list[0].To.Equal(at(600)) || list[1].MAC != "b" || !list[1].From.Equal(at(500)) || !list[2].From.Equal(at(5000)) {
+	ob.tallies[0].Asked = 40
+	ob.own("a", 0, at(9000))
+	seen := ob.Seen()
+	list := seen.Owners
+	if len(list) != 3 || list[0].MAC != "a" || !list[0].To.Equal(at(5600)) || list[1].MAC != "b" || !list[1].From.Equal(at(5550)) || !list[2].From.Equal(at(9000)) {
 		t.Fatalf("%+v", list)
 	}
-	if two := ob.Seen(); two.Two(at(0), at(2000)) != 100*time.Millisecond {
-		t.Errorf("two of them answered for %v", two.Two(at(0), at(2000)))
+	if !list[0].Gone || !list[1].Gone || list[2].Gone {
+		t.Errorf("who is gone: %+v", list)
+	}
+	if two := seen.Two(at(0), at(8000)); two != 50*time.Millisecond {
+		t.Errorf("two of them answered for %v", two)
 	}
 }
 

@@ -39,8 +39,11 @@ func WriteJUnit(w io.Writer, reports []Report) error {
 	for _, r := range reports {
 		failed, skipped := r.Count()
 		s := junitSuite{Name: r.title(), Tests: len(r.Scenes), Failures: failed, Skipped: skipped, Time: inSeconds(r.TookMS)}
+		for i := range r.Findings {
+			s.add(found(&r.Findings[i]))
+		}
 		for i := range r.Scenes {
-			s.Cases = append(s.Cases, junitOf(&r.Scenes[i]))
+			s.Cases = append(s.Cases, junitOf(&r.Scenes[i], r.class()))
 		}
 		all.Suites = append(all.Suites, s)
 	}
@@ -56,8 +59,40 @@ func WriteJUnit(w io.Writer, reports []Report) error {
 	return err
 }
 
-func junitOf(s *Scene) junitCase {
-	c := junitCase{Name: s.Name, Class: "keepgo.lab." + s.Key, Time: inSeconds(s.TookMS)}
+// class is what the cases of a report are called by.
+func (r *Report) class() string {
+	if r.Live() {
+		return "keepgo.drill."
+	}
+	return "keepgo.lab."
+}
+
+// found is a finding as a case: what nothing tells is left out.
+func found(f *Finding) junitCase {
+	c := junitCase{Name: f.Evidence, Class: "keepgo.preflight." + f.Key, Time: inSeconds(0), Out: f.Do}
+	switch f.Verdict {
+	case Stops:
+		c.Failure = &junitMessage{f.Evidence}
+	case Unknown:
+		c.Skipped = &junitMessage{f.Evidence}
+	}
+	return c
+}
+
+// add counts a case in.
+func (s *junitSuite) add(c junitCase) {
+	s.Tests++
+	if c.Failure != nil {
+		s.Failures++
+	}
+	if c.Skipped != nil {
+		s.Skipped++
+	}
+	s.Cases = append(s.Cases, c)
+}
+
+func junitOf(s *Scene, class string) junitCase {
+	c := junitCase{Name: s.Name, Class: class + s.Key, Time: inSeconds(s.TookMS)}
 	switch {
 	case s.Skipped:
 		c.Skipped = &junitMessage{s.Why}

@@ -42,7 +42,11 @@ type Outage struct {
 type Owner struct {
 	MAC  string    `json:"mac"`
 	From time.Time `json:"from"` // its first answer
-	To   time.Time `json:"to"`   // its last, before it paused
+	To   time.Time `json:"to"`   // its last, before it missed several questions
+	Gone bool      `json:"gone"` // it has missed several since
+	// Missed is when the first question after its last answer was asked; zero for
+	// none. It had the address until then, as far as anybody asked.
+	Missed time.Time `json:"missed,omitzero"`
 }
 
 // Shift corrects the times of an observer whose clock is behind ours by d.
@@ -59,7 +63,10 @@ func (o *Observation) Shift(d time.Duration) {
 		}
 	}
 	for i := range o.Owners {
-		move(&o.Owners[i].From, &o.Owners[i].To)
+		w := &o.Owners[i]
+		if move(&w.From, &w.To); !w.Missed.IsZero() {
+			move(&w.Missed)
+		}
 	}
 }
 

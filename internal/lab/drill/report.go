@@ -134,6 +134,9 @@ type Span struct {
 	ToMS   int64  `json:"to_ms"`
 }
 
+// Live tells a drill on a running pair from a rehearsal.
+func (r *Report) Live() bool { return len(r.Findings) > 0 }
+
 // Keys of the scenes of a drill on a running pair, as limits name them.
 const (
 	Switchover = "switchover" // the other director takes over
