@@ -264,17 +264,12 @@ func (d *director) bereft(i int) {
 // reloaded makes the veteran read a file, and waits for it if that is asked for:
 // otherwise the next signal comes while it reads.
 func (tw *twins) reloaded(text string, wait bool) {
-	d := tw.veteran
-	d.w.do(os.WriteFile(d.conf+".new", []byte(text), 0o644)) // the daemon may be reading
-	d.w.do(os.Rename(d.conf+".new", d.conf))
-	before := d.status()
-	d.reload()
 	tw.reloads++
-	if wait && before != nil {
-		d.w.eventually("the reload is done", func() bool {
-			now := d.status()
-			return now != nil && now.Reloaded != nil && (before.Reloaded == nil || now.Reloaded.After(*before.Reloaded))
-		})
+	if d := tw.veteran; wait && d.status() != nil {
+		d.rereads(text)
+	} else {
+		d.replaces(text)
+		d.reload()
 	}
 }
 

@@ -87,6 +87,45 @@ func TestUpgradeRefused(t *testing.T) {
 	w.a.tells("10.0.0.100/24 dev eth0  stands", "status")
 }
 
+// TestUpgradeFails: a program that does not take the configuration is not put in
+// force; where it cannot be executed any more when its turn has come, the old one
+// goes on. The other director notices neither.
+func TestUpgradeFails(t *testing.T) {
+	w := newWorld(t, ours, ours)
+	conf := func(priority string) string {
+		return strings.Replace(watchedConf(priority), "advert_int 0.2", "advert_int 1", 1)
+	}
+	w.a.configure(conf("150"))
+	w.b.configure(conf("100"))
+	own := w.lab.Dir + "/keepgo"
+	must(exec.Command("cp", keepgo, own).CombinedOutput())(t)
+	w.a.proc = must(w.a.Start(own, "run", "-n", "-l", "-D", "-G", "-f", w.a.conf, "--control", w.a.socket,
+		"-p", w.a.pidFiles()[0], "-r", w.a.pidFiles()[1], "-c", w.a.pidFiles()[2]))(t)
+	w.a.tells("MASTER", "status")
+	w.b.start()
+	w.b.tells("BACKUP", "status")
+	since := time.Now()
+	becomes := func(otherwise string) {
+		w.do(os.WriteFile(own+".new", []byte("#!/bin/sh\ncase $1 in\nversion) echo keepgo 9.9;;\n*) "+otherwise+";;\nesac\n"), 0o755))
+		w.do(os.Rename(own+".new", own))
+	}
+	becomes("echo 'I know no vrrp_instance'; exit 2")
+	if out, err := w.a.ask("upgrade"); err == nil || !strings.Contains(out, "does not take") || !strings.Contains(out, "I know no vrrp_instance") {
+		t.Errorf("a program that does not take the configuration: %v %s", err, out)
+	}
+	becomes("rm $0")
+	if out, err := w.a.ask("upgrade"); err == nil || !strings.Contains(out, "the old program goes on") {
+		t.Errorf("a program that went meanwhile: %v %s", err, out)
+	}
+	w.a.tells("10.0.0.100/24 dev eth0  stands", "status")
+	w.a.tells("155 = 150 configured +5 track_script chk", "status")
+	w.moreAdverts(w.a, 3)
+	w.unshaken(w.a, time.Second, since)
+	w.a.reload()
+	w.a.logs("Reload complete")
+	w.a.stop()
+}
+
 // pids are the processes that the pid files name.
 func pids(d *director) (list [3]int) {
 	for i, file := range d.pidFiles()[:3] {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"keepgo/internal/control"
+	"keepgo/internal/status"
 )
 
 // upgradeLimit is how long the new program may take to answer.
@@ -25,7 +26,7 @@ func runUpgrade(args []string, out, errs io.Writer) int {
 		if err := s.Post(s.ctx, "/upgrade", struct{}{}, &u); err != nil {
 			return err
 		}
-		if err := s.renewed(before.Began); err != nil {
+		if err := s.renewed(before); err != nil {
 			return err
 		}
 		s.print(&u, fmt.Sprintf("%s is now %s, keepgo %s\n", u.From, u.Program, u.To))
@@ -33,14 +34,18 @@ func runUpgrade(args []string, out, errs io.Writer) int {
 	})
 }
 
-// renewed waits until a daemon answers that began later.
-func (s *session) renewed(began time.Time) error {
+// renewed waits until a daemon answers that began later, or the old one tells
+// that it goes on.
+func (s *session) renewed(before *status.Status) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(upgradeLimit)
 	for {
-		if now, err := s.Status(s.ctx); err == nil && now.Began.After(began) {
+		if now, err := s.Status(s.ctx); err == nil && now.Began.After(before.Began) {
 			return nil
+		}
+		if err := s.failed(before.Asked); err != nil {
+			return err
 		}
 		select {
 		case <-tick.C:
@@ -50,4 +55,18 @@ func (s *session) renewed(began time.Time) error {
 			return s.ctx.Err()
 		}
 	}
+}
+
+// failed is what the daemon says of an upgrade that failed since.
+func (s *session) failed(since time.Time) error {
+	var events []status.Event
+	if s.Get(s.ctx, "/events", &events) != nil {
+		return nil
+	}
+	for _, e := range events {
+		if e.State == "UPGRADE_FAILED" && e.At.After(since) {
+			return fmt.Errorf("%s; the old program goes on", e.Why)
+		}
+	}
+	return nil
 }

@@ -54,8 +54,11 @@ func (f *firewall) set(id int, n *ha.Node) {
 		f.log("%v", err)
 		return
 	}
-	f.owners[id] = len(w.Drop)+len(w.Guards) > 0
 	f.door.Set(id, w)
+	if f.owners[id] = true; len(w.Drop)+len(w.Guards) == 0 {
+		delete(f.owners, id)
+		delete(f.guards, id)
+	}
 }
 
 func (f *firewall) open() error {

@@ -68,7 +68,7 @@ func (p *parent) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusConflict, err)
 		return
 	}
-	version, err := programVersion(r.Context(), program)
+	version, err := programVersion(r.Context(), program, p.opts.File)
 	if err != nil {
 		refuse(w, http.StatusConflict, err)
 		return
@@ -103,11 +103,12 @@ func (p *parent) settled() error {
 	return nil
 }
 
-// programVersion tries a program before all depends on it.
-func programVersion(ctx context.Context, path string) (string, error) {
+// programVersion tries a program before all depends on it: it must be keepgo,
+// and find no more wrong with the configuration than this one does.
+func programVersion(ctx context.Context, path, file string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, programLimit)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "version").Output()
+	out, err := try(ctx, path, "version")
 	version, ok := strings.CutPrefix(strings.TrimSpace(string(out)), "keepgo ")
 	switch {
 	case err != nil:
@@ -115,7 +116,23 @@ func programVersion(ctx context.Context, path string) (string, error) {
 	case !ok:
 		return "", fmt.Errorf("%s is not keepgo; the daemon goes on as it is", path)
 	}
-	return version, nil
+	test := []string{"run", "-t", "-f", file}
+	said, err := try(ctx, path, test...)
+	if err == nil {
+		return version, nil
+	}
+	if _, own := try(ctx, "/proc/self/exe", test...); own != nil && own.Error() == err.Error() {
+		return version, nil
+	}
+	said, _, _ = bytes.Cut(said, []byte("\n"))
+	return "", fmt.Errorf("keepgo %s does not take %s (%w: %s); the daemon goes on as it is", version, file, err, said)
+}
+
+// try runs a program under the name of keepgo, and returns what it says.
+func try(ctx context.Context, path string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Args[0] = "keepgo"
+	return cmd.CombinedOutput()
 }
 
 // upgrade lets the children end and leave everything standing; when they have,

@@ -310,6 +310,7 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 			l.links.CleanAll(l.node.Placed(a.ID))
 		case ha.ActDevice:
 			l.devices.set(a.ID, l.node.Devices(a.ID))
+			l.filter.set(a.ID, l.node) // of an instance that is removed in FAULT nothing is settled
 		case ha.ActSync:
 			l.syncer.set(l.node.Sync())
 		}
