@@ -13,17 +13,24 @@ import (
 // ownName is the instance of the lab, for a file that has services but none.
 const ownName = "rehearsal"
 
+// ownAddr is its address where the services have none that can move: 198.18.0.0/15
+// is for tests, RFC 2544 appendix C.2.2.
+var ownAddr = netip.AddrFrom4([4]byte{198, 19, 255, 100})
+
 // adopt finds a home for the addresses of services that no vrrp_instance holds:
 // the first instance, or one of the lab's own where the file has none. On real
 // directors they stand by other means.
 func (s *source) adopt() {
 	homeless := s.homeless()
-	if len(homeless) == 0 {
-		return
-	}
-	if len(s.Instances) == 0 {
+	if len(s.Instances) == 0 && len(s.VirtualServers) > 0 {
+		if !slices.ContainsFunc(homeless, func(a netip.Addr) bool { return !a.IsLinkLocalUnicast() }) {
+			homeless = append([]netip.Addr{ownAddr}, homeless...)
+		}
 		s.own = ownInstance(homeless, s.linkFor(homeless[0]))
 		s.Instances = append(s.Instances, s.own)
+		return
+	}
+	if len(homeless) == 0 || len(s.Instances) == 0 {
 		return
 	}
 	in := s.Instances[0]
@@ -63,7 +70,7 @@ func (s *source) homeless() (list []netip.Addr) {
 }
 
 // mostOfRange bounds the addresses that are taken of a range.
-const mostOfRange = 256
+const mostOfRange = 16
 
 // linkFor is the interface that an address belongs to, as far as the file tells.
 func (s *source) linkFor(a netip.Addr) string {

@@ -78,12 +78,31 @@ func (p *play) ties() []string {
 	return faults
 }
 
-// diagnosis is what the wire tells about two masters, "" if there is nothing.
+// diagnosis is what there is to see of addresses that are not where they belong:
+// who has them, and what of two masters the wire tells. It is "" if there is
+// nothing.
 func (p *play) diagnosis() string {
-	v := p.stage.net.vips[0]
-	if !p.holds[0][0] || !p.holds[1][0] {
-		return ""
+	var b strings.Builder
+	for v, told := 0, 0; v < len(p.stage.net.vips) && told < mostTold; v++ {
+		vip := p.stage.net.vips[v]
+		switch first, second := p.holds[0][v], p.holds[1][v]; {
+		case first && second && v == 0:
+			b.WriteString(p.twoMasters())
+			told++
+		case first == second:
+			fmt.Fprintf(&b, ". %s of %s is with %s", vip.addr, vip.instance.Name, map[bool]string{true: "both", false: "neither"}[first])
+			told++
+		}
 	}
+	return b.String()
+}
+
+// mostTold bounds the addresses that are told of.
+const mostTold = 3
+
+// twoMasters is what two masters of the first address send.
+func (p *play) twoMasters() string {
+	v := p.stage.net.vips[0]
 	said := [2]string{"nothing", "nothing"}
 	for _, a := range p.stage.sniff.Adverts(time.Now().Add(-2 * p.takeover())) {
 		for i, d := range p.stage.directors {

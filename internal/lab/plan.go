@@ -33,6 +33,7 @@ type subnet struct {
 	netip.Prefix
 	lb1, lb2, client netip.Addr
 	gateway          netip.Addr // a virtual address in it, for servers that answer through the director
+	guessed          bool       // the file does not say how long its prefix is
 }
 
 // vip is the virtual address by which an instance is judged.
@@ -55,7 +56,7 @@ func planNetwork(src *source) (*network, error) {
 		n.address(a, a.Interface)
 	}
 	if len(n.vips) == 0 {
-		return nil, fmt.Errorf("no vrrp_instance with an interface and a virtual_ipaddress in the file: there is nothing to play")
+		return nil, fmt.Errorf("no vrrp_instance with an interface and a virtual_ipaddress in the file%s: there is nothing to play", src.faulty())
 	}
 	for _, t := range c.TrackProcesses {
 		n.lack("track_process %s: its processes are not here: it is left out", t.Name)
@@ -167,14 +168,22 @@ func (n *network) instance(in *confparse.Instance) {
 		n.lan(in.Interface).span(in)
 	}
 	for _, t := range in.TrackInterfaces {
-		n.lan(t.Name)
+		if t.Name != loopback {
+			n.lan(t.Name)
+		}
 	}
 }
 
+// loopback is the interface that no cable leads to.
+const loopback = "lo"
+
 // address takes in a virtual or static address and the subnet it implies.
 func (n *network) address(a confparse.Address, link string) {
-	l := n.lan(link)
 	n.used[a.Prefix.Addr()] = true
+	if link == loopback {
+		return
+	}
+	l := n.lan(link)
 	if !a.Prefix.IsSingleIP() && l.find(a.Prefix.Addr()) == nil {
 		l.subnets = append(l.subnets, subnet{Prefix: a.Prefix.Masked()})
 	}
@@ -214,7 +223,7 @@ func (l *lan) cover(a netip.Addr) {
 	if a.Is6() {
 		bits = 64
 	}
-	l.subnets = append(l.subnets, subnet{Prefix: netip.PrefixFrom(a, bits).Masked()})
+	l.subnets = append(l.subnets, subnet{Prefix: netip.PrefixFrom(a, bits).Masked(), guessed: true})
 }
 
 // widest is the shortest prefix that a subnet is made for the sake of unicast.
@@ -258,7 +267,10 @@ func (n *network) assign(s *subnet, src *source) error {
 		if a.IsValid() {
 			continue
 		}
-		if *a = n.free(s.Prefix); !a.IsValid() {
+		for *a = n.free(s.Prefix); !a.IsValid() && s.guessed && s.Bits() > widest; *a = n.free(s.Prefix) {
+			s.Prefix = netip.PrefixFrom(s.Addr(), s.Bits()-1).Masked()
+		}
+		if !a.IsValid() {
 			return fmt.Errorf("subnet %s has no room for two directors and a client; write the length of the virtual addresses", s.Prefix)
 		}
 	}

@@ -241,7 +241,7 @@ func (p *play) alive(i int) bool {
 
 // unpingable says whether every instance forbids its address to answer.
 func (p *play) unpingable() bool {
-	return !slices.ContainsFunc(p.cfg.Instances, func(in *confparse.Instance) bool { return !in.Strict })
+	return !slices.ContainsFunc(p.cfg.Instances, func(in *confparse.Instance) bool { return in.Accept && !in.Strict })
 }
 
 // begun says whether every virtual address is with the preferred director; any

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -27,6 +28,14 @@ type source struct {
 	other   *source             // nil where it is derived
 	net     *network
 	plane   string // what balances, "" where the files say
+}
+
+// faulty tells that a file has errors, as an insertion into a sentence.
+func (s *source) faulty() string {
+	if s.faults == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", which has %d errors (see keepgo check %s)", s.faults, s.name)
 }
 
 // paired says whether both files are the user's.

@@ -2,12 +2,14 @@ package netlab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -246,10 +248,15 @@ func (h *Host) Listen(network, address string) (ln net.Listener, err error) {
 	return ln, err
 }
 
-// ListenPacket opens a socket for datagrams inside the host.
+// ListenPacket opens a socket for datagrams inside the host. Its address need
+// not stand yet: that of IPv6 takes a second to.
 func (h *Host) ListenPacket(network, address string) (c net.PacketConn, err error) {
+	early := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		set := func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) }
+		return errors.Join(raw.Control(set), err)
+	}}
 	err = h.Do(func() error {
-		c, err = net.ListenPacket(network, address)
+		c, err = early.ListenPacket(context.Background(), network, address)
 		return err
 	})
 	return c, err
