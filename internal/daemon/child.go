@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,14 +41,6 @@ func RunChild(name string) int {
 	}
 	return 0
 }
-
-// tidyAfter is when a process gives back the memory that a plan took on its way:
-// the addresses stand by then, and are announced.
-const tidyAfter = 2 * time.Second
-
-// tidy lets go of what a new plan left behind. A quiet process makes so little
-// garbage afterwards that the collector would not come for hours.
-func tidy() { time.AfterFunc(tidyAfter, debug.FreeOSMemory) }
 
 // ignoreSignals leaves the decision to stop to the parent: a terminal's ^C goes
 // to the whole group, and mastership must be handed over in order.

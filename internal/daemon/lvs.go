@@ -28,6 +28,7 @@ type lvsLoop struct {
 	here   *watch.Addresses // nil while no service has ha_suspend
 	fresh  bool             // the parent has the node's state
 	undone int              // checks that are not made for want of IPVS
+	tidy   tidier
 }
 
 // snapshots is the time between two states sent to the parent. What is lost
@@ -96,8 +97,8 @@ func (l *lvsLoop) told(m toChild) error {
 		if err := l.adopt(m); err != nil {
 			return err
 		}
-		tidy()
 		l.snapshot() // it names the services that stand now
+		l.tidy.soon()
 		l.up.send(fromChild{Ready: true})
 	case m.Files != nil:
 		if l.node != nil {

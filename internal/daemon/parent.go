@@ -76,6 +76,7 @@ type parent struct {
 	doing       string     // Startup or Reload, until every child has its plan in force
 	complete    bool       // every child was ready once
 	stopping    bool
+	tidy        tidier
 	restoreCore func()
 	code        int // exit status
 	stopped     chan struct{}
@@ -291,6 +292,7 @@ func (p *parent) apply() {
 	if !lvs {
 		p.servers = nil
 	}
+	p.tidy.soon()
 }
 
 // needsLVS tells whether there is anything for the LVS process.

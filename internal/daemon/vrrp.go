@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,6 +50,7 @@ type vrrpLoop struct {
 	event  ha.Packet
 	woke   vrrp.Time // what the clock was armed to when it woke
 	graced bool      // the tick that comes was put off
+	tidy   tidier
 }
 
 // wire is an open socket.
@@ -209,12 +211,10 @@ func (l *vrrpLoop) told(m toChild) {
 		l.rank.set(*m.Manner)
 	case m.HA != nil && l.node == nil:
 		l.begin(m.HA, m)
-		tidy()
 	case m.HA != nil:
 		l.herald.learn(m.HA)
 		l.equip(m.HA)
 		l.step(ha.Event{Kind: ha.EventReload, Plan: m.HA})
-		tidy()
 		l.up.send(fromChild{Ready: true, Masters: l.node.Masters()})
 	case m.Script != nil && l.node != nil:
 		l.step(ha.Event{Kind: ha.EventScript, Script: m.Script.Script, OK: m.Script.OK, Words: m.Script.Words})
@@ -278,10 +278,15 @@ func (l *vrrpLoop) sessionsAre(up map[string]bool) {
 	}
 }
 
-// step lets the node hear an event and does what it wants.
+// step lets the node hear an event and does what it wants. What more than
+// adverts takes is let go: it comes seldom, and may be much.
 func (l *vrrpLoop) step(ev ha.Event) {
 	l.acts = l.node.Step(l.clock.now(), ev, l.acts[:0])
 	l.perform(l.acts)
+	if slices.ContainsFunc(l.acts, func(a ha.Action) bool { return a.Kind != ha.ActSend }) {
+		l.acts = nil
+		l.tidy.soon()
+	}
 }
 
 // perform carries out actions in three beats: adverts first, because silence

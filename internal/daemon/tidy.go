@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// tidyAfter is when a process gives back the memory that a plan or a takeover
+// took on its way: the addresses stand by then, and are announced.
+const tidyAfter = 2 * time.Second
+
+// tidier lets go of what work has left behind, once it is over. A quiet process
+// makes so little garbage that the collector would not come for hours.
+type tidier struct{ awaited atomic.Bool }
+
+// soon has it done some time after a piece of work.
+func (t *tidier) soon() {
+	if t.awaited.Swap(true) {
+		return
+	}
+	time.AfterFunc(tidyAfter, func() {
+		t.awaited.Store(false)
+		debug.FreeOSMemory()
+		forgetProgram()
+	})
+}
+
+// forgetProgram gives back the pages of the program itself, most of which only
+// the start or the plan took: the kernel maps sixteen with each that is used. What
+// is used again is mapped again, from the kernel's cache of files. Pages that
+// no_swap locks stay.
+func forgetProgram() {
+	program, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	maps, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	defer maps.Close()
+	for lines := bufio.NewScanner(maps); lines.Scan(); {
+		var start, end uintptr
+		var mode string
+		if _, err := fmt.Sscanf(lines.Text(), "%x-%x %s", &start, &end, &mode); err != nil {
+			continue
+		}
+		if strings.HasSuffix(lines.Text(), program) && !strings.Contains(mode, "w") {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, end-start, unix.MADV_DONTNEED) // it is worth a try
+		}
+	}
+}
