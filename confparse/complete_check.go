@@ -193,7 +193,7 @@ func (t *shape) add(n *syntax.Node) {
 	if t.statements++; t.statements == 1 {
 		t.first = w
 	}
-	if root.Keyword(w.Text) == nil {
+	if root().Keyword(w.Text) == nil {
 		t.unknown++
 		t.program = cmp.Or(t.program, programs[w.Text])
 	}

@@ -46,7 +46,7 @@ const maxExplained = 200
 
 // oldName says that a keyword is a deprecated name somewhere.
 func oldName(kw string) (old bool) {
-	walk("", root, func(_ string, b Block) {
+	walk("", root(), func(_ string, b Block) {
 		if k := b.Keyword(kw); k != nil && k.Old && !b.Lines() {
 			old = true
 		}
@@ -156,7 +156,7 @@ func cousin(kw string, b Block) string {
 func homesOf(kw string) []string {
 	var homes []string
 	seen := map[string]bool{}
-	walk("", root, func(name string, b Block) {
+	walk("", root(), func(name string, b Block) {
 		if b.Lines() || seen[name] {
 			return
 		}
@@ -204,7 +204,7 @@ func nearestKeyword(kw string, b Block) string {
 	if b != nil {
 		add("", b)
 	} else {
-		walk("", root, func(name string, b Block) {
+		walk("", root(), func(name string, b Block) {
 			if !b.Lines() {
 				add(name, b)
 			}
@@ -404,7 +404,7 @@ func knownAround(path []string, keyword string) bool {
 
 // blockAt follows block keywords through the table.
 func blockAt(path []string) Block {
-	var b Block = root
+	var b Block = root()
 	for _, kw := range path {
 		k := b.Keyword(kw)
 		if k == nil || k.Block == nil {

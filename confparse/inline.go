@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/participle/v2"
 	"github.com/alecthomas/participle/v2/lexer"
@@ -45,9 +46,15 @@ func (w *words) Next() (lexer.Token, error) {
 	return lexer.Token{Type: wordToken, Value: w.left[w.i-1].Text, Pos: lexer.Position{Column: w.i - 1}}, nil
 }
 
-// grammarOf builds the parser of one option.
-func grammarOf[G any]() *participle.Parser[G] {
-	return participle.MustBuild[G](participle.Lexer(wordLexer{}))
+// parser is the parser of one option, built when it is asked for first: most
+// lines have no options.
+type parser[G any] func() *participle.Parser[G]
+
+// grammarOf makes the parser of one option.
+func grammarOf[G any]() parser[G] {
+	return sync.OnceValue(func() *participle.Parser[G] {
+		return participle.MustBuild[G](participle.Lexer(wordLexer{}))
+	})
 }
 
 const (
@@ -57,7 +64,7 @@ const (
 
 // options reads the words that are left as options of one grammar. Words that
 // fit nowhere are reported one by one and passed over.
-func options[G any](s *stmt, p *participle.Parser[G], what string, names []string, each func(*G, syntax.Word)) {
+func options[G any](s *stmt, p parser[G], what string, names []string, each func(*G, syntax.Word)) {
 	left := s.rest()
 	if len(left) > maxOptions {
 		s.fail(left[0], "", "the line has %d words", len(left)+1)
@@ -65,7 +72,7 @@ func options[G any](s *stmt, p *participle.Parser[G], what string, names []strin
 	}
 	for len(left) > 0 {
 		lex, _ := lexer.Upgrade(&words{left: left[:min(len(left), longestOption)]})
-		g, err := p.ParseFromLexer(lex, participle.AllowTrailing(true))
+		g, err := p().ParseFromLexer(lex, participle.AllowTrailing(true))
 		if err == nil {
 			each(g, left[0])
 			left = left[lex.Cursor():]

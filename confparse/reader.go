@@ -39,7 +39,7 @@ func newReader(name string) *reader {
 	r.globals = globals{Global: &r.cfg.Global}
 	r.globals.reset()
 	r.top = document{globals: &r.globals, cfg: r.cfg}
-	r.topScope = scopeOf(r, &r.top, root, &syntax.Node{Words: []syntax.Word{{Pos: syntax.Pos{File: name, Line: 1, Col: 1}}}})
+	r.topScope = scopeOf(r, &r.top, root(), &syntax.Node{Words: []syntax.Word{{Pos: syntax.Pos{File: name, Line: 1, Col: 1}}}})
 	r.within = r.topScope
 	return r
 }
@@ -49,8 +49,8 @@ func newReader(name string) *reader {
 func (r *reader) topStatement(n *syntax.Node) (keep bool) {
 	r.text.add(n)
 	r.done = false
-	s := r.statement(n, root)
-	root.statement(s, &r.top, r.topScope)
+	s := r.statement(n, root())
+	root().statement(s, &r.top, r.topScope)
 	return !r.done
 }
 

@@ -1,11 +1,13 @@
 package confparse
 
+import "sync"
+
 // TextBlock is what may stand anywhere in the text, and is done with before
 // any keyword is looked at: comments, includes, conditions, definitions and
 // loops, under the signs that they begin with.
-func TextBlock() Block { return textBlock }
+func TextBlock() Block { return textBlock() }
 
-var textBlock = keywords(textRows())
+var textBlock = sync.OnceValue(func() *block[struct{}] { return keywords(textRows()) })
 
 func textRows() []row[struct{}] {
 	include := func(name, also string) row[struct{}] {

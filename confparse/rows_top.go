@@ -1,12 +1,16 @@
 package confparse
 
-// root is the table: the top level with everything below it.
-var root *block[document]
+import "sync"
 
-func init() { root = topLevel() }
+// root is the table: the top level with everything below it. It is made when it
+// is asked for first, because most processes of the daemon never read a
+// configuration.
+var root func() *block[document]
+
+func init() { root = sync.OnceValue(topLevel) }
 
 // Top is the table of the top level of a configuration.
-func Top() Block { return root }
+func Top() Block { return root() }
 
 func topLevel() *block[document] {
 	type D = document
