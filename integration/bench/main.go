@@ -69,7 +69,9 @@ func run(o *options) error {
 		}
 		defer os.RemoveAll(dir)
 		o.keepgo = filepath.Join(dir, "keepgo")
-		if out, err := exec.Command("go", "build", "-o", o.keepgo, "keepgo/cmd/keepgo").CombinedOutput(); err != nil {
+		build := exec.Command("go", "build", "-o", o.keepgo, "keepgo/cmd/keepgo")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
+		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("building keepgo: %w\n%s", err, out)
 		}
 	}

@@ -187,7 +187,7 @@ func reload(g *rig) error {
 		rest(2500 * time.Millisecond)
 		g.longestGap(s)
 	}
-	rest(2 * time.Second) // what a reload took is given back in peace
+	rest(3 * time.Second) // what a reload took is given back in peace
 	pss, err := g.pss("vrrp")
 	g.note("pss reloaded", pss)
 	if err != nil {

@@ -266,6 +266,7 @@ func mass(g *rig) error {
 				g.note("mass", millis(at-death-s.down()))
 			}
 		}
+		rest(3 * time.Second) // what a takeover took is given back in peace
 		pss, err := g.pss("vrrp")
 		g.note("pss 2000 backup", pss)
 		return err
