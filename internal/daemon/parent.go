@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"os/signal"
-	"slices"
 	"sync"
 	"time"
 
@@ -43,9 +42,10 @@ type parent struct {
 	vrrp     *child
 	lvs      *child
 	bfd      *child
-	masters  map[string]bool   // instances that are MASTER, for a replaced process
-	counted  map[string]uint32 // the sequence numbers of auth_type AH that may be used, by instance
-	servers  *lb.State         // what the LVS process knew last, for a replaced one
+	former   []*confparse.Config // that were reloaded before the VRRP process had the next in force
+	masters  map[string]bool     // instances that are MASTER, for a replaced process
+	counted  map[string]uint32   // the sequence numbers of auth_type AH that may be used, by instance
+	servers  *lb.State           // what the LVS process knew last, for a replaced one
 	tracked  *tracker
 	files    *watch.Files
 	numbers  map[string]int // in the tracked files, by name
@@ -254,6 +254,7 @@ func (p *parent) reload() {
 		return
 	}
 	p.tellers = tellers(p.cfg, cfg)
+	p.former = append(p.former, p.cfg)
 	p.cfg, p.known = cfg, faults.keys()
 	p.doing = "Reload"
 	now := time.Now()
@@ -325,17 +326,6 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 		}
 	}
 	return messages
-}
-
-// place says in a plan of the VRRP half where the process is to go on.
-func (p *parent) place(c *child, m *toChild, replaced bool) {
-	if !c.ready {
-		m.Sequences = maps.Clone(p.counted)
-	}
-	m.Resume = nil
-	if replaced {
-		m.Resume = slices.Collect(maps.Keys(p.masters))
-	}
 }
 
 // planHA plans the VRRP half and logs what cannot be done.
@@ -417,6 +407,7 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.Ready:
 		if c == p.vrrp {
 			p.renamed(m.Masters)
+			p.former = nil
 		}
 		c.ready = true
 		p.completed()

@@ -67,7 +67,7 @@ const (
 	ActWires                      // the set of sockets needed changed
 	ActDevice                     // Devices(ID) are the interfaces that should be there for ID
 	ActSync                       // Sync() is the sync daemon that should run
-	ActClean                      // Placed(ID) may stand from an earlier life and must not
+	ActClean                      // Placed(ID) may stand from an earlier life, or plan, and must not
 	ActReserve                    // Reserved(ID) is what a process that replaces this one needs
 )
 
@@ -262,8 +262,11 @@ func (n *Node) Devices(id int) []Device {
 }
 
 // Placed is where an instance's addresses belong, whether or not they should
-// stand now.
+// stand now. ID 0 is what earlier plans left.
 func (n *Node) Placed(id int) vip.Want {
+	if id == 0 {
+		return n.plan.Left
+	}
 	if m := n.byID[id]; m != nil {
 		return m.placed()
 	}

@@ -27,6 +27,10 @@ type Plan struct {
 
 	Held []string // names of instances that hold back by order
 
+	// Left is what earlier plans placed that were not left in order, because the
+	// process died over the change: it goes at the start, but for what is wanted.
+	Left vip.Want
+
 	LogStrangers bool // log_unknown_vrids
 	QuietIGMP    bool // disable_local_igmp
 	// Orders and News are the receive buffers of rtnetlink, for answers and for

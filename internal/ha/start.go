@@ -26,6 +26,9 @@ func (n *Node) start(now vrrp.Time, acts []Action) []Action {
 	for _, m := range n.members {
 		acts = n.enter(now, m, acts)
 	}
+	if !n.plan.Left.Empty() { // now that what goes on is wanted
+		acts = append(acts, Action{Kind: ActClean})
+	}
 	return acts
 }
 
@@ -76,12 +79,16 @@ func (n *Node) resume(now vrrp.Time, m *member, v verdict, acts []Action) []Acti
 	return n.step(now, m, vrrp.Event{Kind: vrrp.EventTick}, acts)
 }
 
-// hindered tells whether a member, or another of its group, has a cause of FAULT.
+// hindered tells whether a member, or another of its group, has a cause of
+// FAULT, or whether not all of the group were MASTER: the process may have died
+// over a reload that made the group, or gave a member another name.
 func (n *Node) hindered(m *member) bool {
 	if m.group == nil {
 		return n.judge(m).cause != ""
 	}
-	return slices.ContainsFunc(m.group.members, func(o *member) bool { return n.judge(o).cause != "" })
+	return slices.ContainsFunc(m.group.members, func(o *member) bool {
+		return n.judge(o).cause != "" || !o.resumed && o.router.State() != vrrp.Master
+	})
 }
 
 // wake starts a member's router, in FAULT if something is wrong.

@@ -2,6 +2,8 @@ package sim_test
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"pgregory.net/rapid"
@@ -10,12 +12,13 @@ import (
 // drawn is a configuration of all nodes: what they must agree in, and what each
 // decides for itself.
 type drawn struct {
-	version   int
+	versions  []int // of the protocol, by node
 	grouped   bool
 	weights   bool   // sync_group_tracking_weight
 	ways      string // keepgo's or keepalived's, in global_defs
 	instances []drawnInstance
 	nodes     []string
+	owners    map[netip.Addr]string // the instance of each address
 }
 
 // drawnInstance is one virtual router on all nodes.
@@ -54,13 +57,23 @@ var (
 )
 
 func draw(t *rapid.T, nodes []string) *drawn {
-	c := &drawn{nodes: nodes, version: rapid.SampledFrom([]int{2, 3}).Draw(t, "version")}
+	c := &drawn{nodes: nodes}
+	choice := rapid.SampledFrom([][]int{{2}, {3}, {2}, {3}, {2, 3}}).Draw(t, "versions")
+	for range nodes {
+		c.versions = append(c.versions, rapid.SampledFrom(choice).Draw(t, "version"))
+	}
 	vrids := rapid.SliceOfNDistinct(rapid.IntRange(51, 53), 1, 3, rapid.ID[int]).Draw(t, "vrids")
 	c.grouped = len(vrids) > 1 && rapid.Bool().Draw(t, "grouped")
 	c.weights = c.grouped && rapid.Bool().Draw(t, "weights")
-	ipv6 := c.version == 3 && rapid.Bool().Draw(t, "ipv6")
+	ipv6 := !slices.Contains(c.versions, 2) && rapid.Bool().Draw(t, "ipv6")
 	for _, vrid := range vrids {
 		c.instances = append(c.instances, c.instance(t, vrid, ipv6))
+	}
+	c.owners = map[netip.Addr]string{}
+	for _, in := range c.instances {
+		for _, v := range in.vips {
+			c.owners[netip.MustParsePrefix(in.vip(v)).Addr()] = in.name
+		}
 	}
 	if c.grouped {
 		c.align()
@@ -100,7 +113,7 @@ func (c *drawn) instance(t *rapid.T, vrid int, ipv6 bool) drawnInstance {
 		owner = rapid.IntRange(-6, len(c.nodes)-1).Draw(t, "owner")
 	}
 	for i := range c.nodes {
-		r := c.router(t, advert)
+		r := c.router(t, c.versions[i], advert)
 		if i == owner {
 			r = drawnRouter{priority: 255, advert: r.advert, links: faulting(r.links), scripts: faulting(r.scripts)}
 		}
@@ -119,28 +132,28 @@ func faulting(tracks []drawnTrack) (out []drawnTrack) {
 	return out
 }
 
-func (c *drawn) router(t *rapid.T, advert int) drawnRouter {
+func (c *drawn) router(t *rapid.T, version, advert int) drawnRouter {
 	r := drawnRouter{
-		priority:  rapid.SampledFrom([]int{1, 50, 99, 100, 100, 101, 150, 254}).Draw(t, "priority"),
+		priority:  rapid.SampledFrom([]int{100, 100, 99, 101, 1, 50, 150, 254}).Draw(t, "priority"),
 		advert:    advert,
-		master:    rapid.IntRange(0, 3).Draw(t, "master") == 0,
-		quiet:     rapid.IntRange(0, 5).Draw(t, "quiet") == 0,
-		talkative: rapid.IntRange(0, 5).Draw(t, "talkative") == 0,
+		master:    rapid.IntRange(0, 3).Draw(t, "master") == 3,
+		quiet:     rapid.IntRange(0, 5).Draw(t, "quiet") == 5,
+		talkative: rapid.IntRange(0, 5).Draw(t, "talkative") == 5,
 	}
-	if c.version == 3 {
+	if version == 3 {
 		r.advert = rapid.IntRange(1, 3).Draw(t, "own advert")
 	}
 	if !r.master {
-		r.nopreempt = rapid.IntRange(0, 3).Draw(t, "nopreempt") == 0
+		r.nopreempt = rapid.IntRange(0, 3).Draw(t, "nopreempt") == 3
 	}
-	if !r.master && !r.nopreempt && rapid.IntRange(0, 3).Draw(t, "delayed") == 0 {
+	if !r.master && !r.nopreempt && rapid.IntRange(0, 3).Draw(t, "delayed") == 3 {
 		r.delay = rapid.IntRange(1, 4).Draw(t, "delay")
 	}
-	if rapid.IntRange(0, 2).Draw(t, "tracks a link") == 0 {
+	if rapid.IntRange(0, 2).Draw(t, "tracks a link") == 2 {
 		r.links = append(r.links, drawTrack(t, "eth2"))
 	}
 	for _, s := range drawnScripts {
-		if rapid.IntRange(0, 2).Draw(t, "tracks a script") == 0 {
+		if rapid.IntRange(0, 2).Draw(t, "tracks a script") == 2 {
 			r.scripts = append(r.scripts, drawTrack(t, s.name))
 		}
 	}
@@ -151,14 +164,16 @@ func drawTrack(t *rapid.T, name string) drawnTrack {
 	return drawnTrack{
 		name:    name,
 		weight:  rapid.SampledFrom([]int{0, 0, -60, -1, 1, 60, 253}).Draw(t, "weight"),
-		reverse: rapid.IntRange(0, 3).Draw(t, "reverse") == 0,
+		reverse: rapid.IntRange(0, 3).Draw(t, "reverse") == 3,
 	}
 }
 
 // text is the configuration of node i.
 func (c *drawn) text(i int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "global_defs {\n %s\n}\n", c.ways)
+	if c.ways != "" {
+		fmt.Fprintf(&b, "global_defs {\n %s\n}\n", c.ways)
+	}
 	for _, s := range drawnScripts {
 		fmt.Fprintf(&b, "vrrp_script %s {\n script \"/bin/%s\"\n interval 1\n rise %d\n fall %d\n}\n", s.name, s.name, s.rise, s.fall)
 	}
@@ -182,7 +197,7 @@ func (c *drawn) text(i int) string {
 func (in *drawnInstance) write(b *strings.Builder, c *drawn, i int) {
 	r := in.each[i]
 	fmt.Fprintf(b, "vrrp_instance %s {\n interface %s\n virtual_router_id %d\n version %d\n priority %d\n advert_int %d\n",
-		in.name, in.link, in.vrid, c.version, r.priority, r.advert)
+		in.name, in.link, in.vrid, c.versions[i], r.priority, r.advert)
 	flags := map[string]bool{" nopreempt\n": r.nopreempt, " state MASTER\n": r.master,
 		" lower_prio_no_advert\n": r.quiet, " higher_prio_send_advert\n": r.talkative}
 	for _, word := range []string{" nopreempt\n", " state MASTER\n", " lower_prio_no_advert\n", " higher_prio_send_advert\n"} {

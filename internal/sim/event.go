@@ -23,6 +23,7 @@ const (
 	Logs                       // Text was logged
 	Shared                     // Address stands on a second node
 	Alone                      // Address does not stand on a second node any more
+	Dies                       // the process crashes in the middle of its work
 )
 
 // Event is one thing that happened on a node; fields its kind does not use are
@@ -62,6 +63,8 @@ func (e Event) words() string {
 		return fmt.Sprintf("notify %s %s %s %d", edgeKind(e.Edge), e.Edge.Name, e.Edge.State, e.Edge.Priority)
 	case Shared:
 		return fmt.Sprintf("! %s stands twice: on %s", e.Address.Addr(), e.Text)
+	case Dies:
+		return "dies"
 	case Alone:
 		return fmt.Sprintf("! %s stands once: on %s", e.Address.Addr(), e.Text)
 	}

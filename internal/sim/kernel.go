@@ -71,7 +71,10 @@ func (n *Node) changed(op vip.Op) {
 		kind = Stands
 	}
 	n.tell(Event{Kind: kind, Address: op.Address.Prefix, Link: op.Address.Link})
-	n.world.hosts.changed(n, op.Address.Prefix, kind == Stands)
+	elsewhere := slices.ContainsFunc(n.kernel.stands, func(a vip.Address) bool {
+		return a.Prefix.Addr() == op.Address.Prefix.Addr() && a.Link != op.Address.Link
+	})
+	n.world.hosts.changed(n, op.Address.Prefix, kind == Stands || elsewhere)
 }
 
 // Standing are the addresses on the node's interfaces, its own aside.

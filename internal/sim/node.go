@@ -35,12 +35,15 @@ type Node struct {
 	scripts map[string]Outcome
 	runs    []run
 
-	shift     time.Duration     // how far its clock is behind the world's
+	clock     clock
+	mortal    int               // it dies before this many more actions; 0 does not
 	thaw      vrrp.Time         // when it is scheduled again; 0 while it is
 	suspended bool              // its clock stands still until then
 	drained   bool              // it reads its packets before its clock when it wakes
 	later     []func()          // what it finds then
-	masters   []string          // instances that were MASTER when the process died
+	masters   map[string]bool   // instances that the process has told are MASTER
+	former    []*ha.Plan        // that it was to leave when it told them last
+	reborn    vrrp.Time         // when its parent starts another; 0 while it need not
 	counted   map[string]uint32 // sequence numbers that the process has told, by instance
 }
 
@@ -136,20 +139,31 @@ func (n *Node) react(f func()) {
 func (n *Node) Running() bool { return n.mind != nil }
 
 // Start starts the process. What an earlier one left on the interfaces goes.
-func (n *Node) Start() error { return n.begin(nil, nil) }
+func (n *Node) Start() error {
+	n.masters = nil
+	return n.begin(nil)
+}
 
 // Resume starts the process as the parent does when it has died a moment ago:
 // the instances that were MASTER go on.
-func (n *Node) Resume() error { return n.begin(n.masters, n.counted) }
+func (n *Node) Resume() error { return n.begin(n.counted) }
 
-func (n *Node) begin(masters []string, counted map[string]uint32) error {
+func (n *Node) begin(counted map[string]uint32) error {
 	if n.mind != nil || n.Frozen() {
 		return fmt.Errorf("node %s cannot start: it runs", n.name)
 	}
-	n.mind = ha.New(n.plan)
-	n.mind.Resume(masters)
+	plan := *n.plan
+	for _, p := range n.former {
+		plan.Left.Addresses = append(plan.Left.Addresses, p.Places().Addresses...)
+	}
+	n.reborn, n.former = 0, nil
+	n.mind = ha.New(&plan)
+	n.mind.Resume(slices.Collect(maps.Keys(n.masters)))
 	n.mind.Continue(counted)
 	n.counted = map[string]uint32{}
+	if n.masters == nil {
+		n.masters = map[string]bool{}
+	}
 	for _, name := range n.names {
 		n.mind.Step(n.Clock(), ha.Event{Kind: ha.EventLink, Link: n.links[name]}, nil)
 	}
@@ -172,8 +186,12 @@ func (n *Node) hearFrames() {
 
 // Reload reads another text. One with faults leaves the old in force.
 func (n *Node) Reload(text string) error {
+	was := n.plan
 	if err := n.read(text); err != nil {
 		return err
+	}
+	if n.mind != nil {
+		n.former = append(n.former, was)
 	}
 	n.react(func() {
 		for _, name := range n.names { // interfaces that only the new text names
@@ -181,6 +199,7 @@ func (n *Node) Reload(text string) error {
 		}
 		n.hearFrames()
 		n.step(ha.Event{Kind: ha.EventReload, Plan: n.plan})
+		n.know()
 		n.schedule()
 	})
 	return nil
@@ -192,36 +211,65 @@ func (n *Node) Stop() error {
 		return fmt.Errorf("node %s cannot stop: it does not run", n.name)
 	}
 	n.step(ha.Event{Kind: ha.EventStop})
-	n.masters = nil
+	n.masters, n.reborn = nil, 0 // its parent goes too
 	n.end()
 	return nil
 }
 
 // Crash ends the process without a word. Its addresses stay.
 func (n *Node) Crash() {
-	if n.mind != nil {
-		n.masters = nil
-		for _, s := range n.States() {
-			if s.State == vrrp.Master.String() {
-				n.masters = append(n.masters, s.Name)
-			}
-		}
-	}
 	n.end()
+	n.former = nil
 	n.orphan()
+}
+
+// CrashAfter has the process crash before it has done so many more actions,
+// wherever in the middle of its work that is. Its parent replaces it.
+func (n *Node) CrashAfter(actions int) { n.mortal = actions }
+
+// Masters are the names of the instances that are MASTER; none while no process
+// runs.
+func (n *Node) Masters() []string {
+	if n.mind == nil {
+		return nil
+	}
+	return n.mind.Masters()
+}
+
+// know is the parent's look at who is MASTER after a reload: instances may have
+// other names.
+func (n *Node) know() {
+	if n.mind == nil {
+		return // it died over it
+	}
+	n.masters, n.former = map[string]bool{}, nil
+	for _, name := range n.Masters() {
+		n.masters[name] = true
+	}
+}
+
+// learn is what the parent makes of a notification.
+func (n *Node) learn(e ha.Edge) {
+	switch {
+	case e.Group:
+	case e.State == vrrp.Master.String():
+		n.masters[e.Name] = true
+	case e.State == vrrp.Backup.String(), e.State == vrrp.Fault.String(), e.State == "STOP":
+		delete(n.masters, e.Name)
+	}
 }
 
 // PowerOff ends the machine: its addresses are gone as well.
 func (n *Node) PowerOff() {
 	n.end()
-	n.masters = nil
+	n.masters, n.former, n.reborn = nil, nil, 0
 	n.kernel.claims, n.kernel.left = map[int]vip.Set{}, nil
 	n.settle()
 }
 
 // end forgets the process.
 func (n *Node) end() {
-	n.mind, n.sockets, n.runs, n.later = nil, nil, nil, nil
+	n.mind, n.sockets, n.runs, n.later, n.mortal = nil, nil, nil, nil, 0
 	n.thaw, n.suspended = 0, false
 }
 
@@ -235,7 +283,7 @@ func (n *Node) Freeze(d time.Duration, drained bool) {
 // lost.
 func (n *Node) Suspend(d time.Duration) {
 	n.Freeze(d, true)
-	n.shift += d
+	n.clock.stop(n.world.now, d)
 	n.suspended = true
 }
 
@@ -257,17 +305,20 @@ func (n *Node) wake() {
 	}
 }
 
-// Clock is the node's own time.
-func (n *Node) Clock() vrrp.Time { return n.world.now - n.shift }
-
 // next is what happens on the node by itself.
 func (n *Node) next() (vrrp.Time, func()) {
-	if n.Frozen() {
+	switch {
+	case n.Frozen():
 		return n.thaw, n.wake
+	case n.Replacing():
+		return n.reborn, func() { n.Resume() } // nothing else runs
 	}
 	at, do := n.nextRun()
-	if n.mind != nil && n.mind.Next() != vrrp.Never && n.mind.Next()+n.shift < at {
-		return n.mind.Next() + n.shift, func() { n.step(ha.Event{Kind: ha.EventTick}) }
+	if n.mind == nil || n.mind.Next() == vrrp.Never {
+		return at, do
+	}
+	if tick := n.clock.when(n.mind.Next()); tick < at {
+		return tick, func() { n.step(ha.Event{Kind: ha.EventTick}) }
 	}
 	return at, do
 }
@@ -279,30 +330,60 @@ func (n *Node) step(ev ha.Event) {
 		return
 	}
 	acts := n.mind.Step(n.Clock(), ev, nil)
-	for _, a := range acts {
-		switch a.Kind {
-		case ha.ActSend:
-			n.send(a.ID, a.Priority)
-		case ha.ActWires:
-			n.sockets = map[ha.Wire]uint8{}
-			for key, use := range n.mind.Wires() {
-				n.sockets[key] = use.TTL
+	for _, beat := range []func(ha.Action){n.speak, n.put, n.say} {
+		for _, a := range acts {
+			if n.dies() {
+				return
 			}
-		case ha.ActReserve:
-			name, number := n.mind.Reserved(a.ID)
-			n.counted[name] = number
+			beat(a)
 		}
 	}
-	for _, a := range acts {
-		switch a.Kind {
-		case ha.ActSettle:
-			n.claim(a.ID, n.mind.Addresses(a.ID))
-		case ha.ActClean:
-			n.clean(n.mind.Placed(a.ID).Addresses)
-		}
+}
+
+// dies tells whether the process dies now.
+func (n *Node) dies() bool {
+	if n.mortal == 0 {
+		return false
 	}
-	for _, a := range acts {
-		n.say(a)
+	if n.mortal--; n.mortal > 0 {
+		return false
+	}
+	n.tell(Event{Kind: Dies})
+	n.end()
+	n.orphan()
+	n.reborn = n.world.now + replaced
+	return true
+}
+
+// replaced is how long the parent takes to replace a process that died.
+const replaced = 10 * time.Millisecond
+
+// Replacing tells whether the parent is about to replace a process that died.
+func (n *Node) Replacing() bool { return n.reborn != 0 }
+
+// speak is the beat of adverts and their sockets.
+func (n *Node) speak(a ha.Action) {
+	switch a.Kind {
+	case ha.ActSend:
+		n.send(a.ID, a.Priority)
+	case ha.ActWires:
+		n.sockets = map[ha.Wire]uint8{}
+		for key, use := range n.mind.Wires() {
+			n.sockets[key] = use.TTL
+		}
+	case ha.ActReserve:
+		name, number := n.mind.Reserved(a.ID)
+		n.counted[name] = number
+	}
+}
+
+// put is the beat of addresses.
+func (n *Node) put(a ha.Action) {
+	switch a.Kind {
+	case ha.ActSettle:
+		n.claim(a.ID, n.mind.Addresses(a.ID))
+	case ha.ActClean:
+		n.clean(n.mind.Placed(a.ID).Addresses)
 	}
 }
 
@@ -322,6 +403,7 @@ func (n *Node) say(a ha.Action) {
 	case ha.ActSilence:
 		n.tell(Event{Kind: Silent, Name: name})
 	case ha.ActNotify:
+		n.learn(a.Edge)
 		n.tell(Event{Kind: Notifies, Edge: a.Edge})
 	case ha.ActLog:
 		n.tell(Event{Kind: Logs, Text: a.Text})

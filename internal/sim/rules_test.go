@@ -20,11 +20,19 @@ func (c *chaos) check() {
 			c.fail("%s runs %d instances of %d", s.Name(), got, want)
 		}
 	}
+	mixed := slices.Contains(c.conf.versions, 2) && slices.Contains(c.conf.versions, 3)
 	for i := range c.conf.instances {
-		c.checkMaster(&c.conf.instances[i])
+		in := &c.conf.instances[i]
+		c.checkMaster(in, 2)
+		c.checkMaster(in, 3)
+		if !mixed {
+			c.checkHosts(in)
+		}
 	}
 	for a, since := range c.shared {
-		c.fail("%s stands twice since %v", a, since)
+		if !mixed {
+			c.fail("%s stands twice since %v", a, since)
+		}
 	}
 }
 
@@ -49,9 +57,9 @@ func (c *chaos) router(s *site, in *drawnInstance) drawnRouter {
 // interface is one of weight 0, and a weighted script none.
 func (c *chaos) ill(s *site, in *drawnInstance) bool {
 	r := c.router(s, in)
-	bad := !s.links[in.link]
+	bad := !s.links[in.link] || s.bare[in.link]
 	for _, t := range r.links {
-		weightless := t.weight == 0 || c.conf.grouped && !c.conf.weights
+		weightless := t.weight == 0 || c.text(s).grouped && !c.text(s).weights
 		bad = bad || weightless && s.links[t.name] == t.reverse
 	}
 	for _, t := range r.scripts {
@@ -62,16 +70,16 @@ func (c *chaos) ill(s *site, in *drawnInstance) bool {
 
 // out tells whether an instance is in FAULT: it, or another of its group.
 func (c *chaos) out(s *site, in *drawnInstance) bool {
-	if !c.conf.grouped {
+	if !c.text(s).grouped {
 		return c.ill(s, in)
 	}
-	return slices.ContainsFunc(c.conf.instances, func(o drawnInstance) bool { return c.ill(s, &o) })
+	return slices.ContainsFunc(c.text(s).instances, func(o drawnInstance) bool { return c.ill(s, &o) })
 }
 
 // priority is the effective priority of an instance.
 func (c *chaos) priority(s *site, in *drawnInstance) uint8 {
 	r := c.router(s, in)
-	if r.priority == 255 || c.conf.grouped && !c.conf.weights {
+	if r.priority == 255 || c.text(s).grouped && !c.text(s).weights {
 		return uint8(r.priority)
 	}
 	sum := r.priority
@@ -108,7 +116,7 @@ func (c *chaos) checkRouter(s *site, in *drawnInstance) {
 	if st.State == "MASTER" == (s.sent[in.name] == 0) {
 		c.fail("%s: %s is %s and sent %d adverts", s.Name(), in.name, st.State, s.sent[in.name])
 	}
-	if most := 30/c.router(s, in).advert + 1; s.sent[in.name] > most {
+	if most := 30*(million+fastest)/million/c.router(s, in).advert + 1; s.sent[in.name] > most {
 		c.fail("%s: %s sent %d adverts in 30 s, its interval allows %d", s.Name(), in.name, s.sent[in.name], most)
 	}
 }
@@ -118,24 +126,20 @@ func (c *chaos) checkAddresses(s *site) {
 	if !s.Running() || s.Frozen() {
 		return
 	}
-	conf := c.texts[slices.Index(c.sites, s)]
-	want := map[netip.Addr]bool{}
-	for i := range conf.instances {
-		in := &conf.instances[i]
-		for _, v := range in.vips {
-			if c.state(s, in).State == "MASTER" {
-				want[netip.MustParsePrefix(in.vip(v)).Addr()] = true
-			}
+	conf, masters, due := c.text(s), s.Masters(), 0
+	for k := range conf.instances {
+		if slices.Contains(masters, conf.instances[k].name) {
+			due += len(conf.instances[k].vips)
 		}
 	}
-	for _, a := range s.Standing() {
-		if !want[a.Prefix.Addr()] {
-			c.fail("%s holds %v and should not", s.Name(), a.Prefix)
+	standing := s.Standing()
+	for _, a := range standing {
+		if name := conf.owners[a.Prefix.Addr()]; !slices.Contains(masters, name) {
+			c.fail("%s holds %v and is not MASTER of %q", s.Name(), a.Prefix, name)
 		}
-		delete(want, a.Prefix.Addr())
 	}
-	if len(want) > 0 {
-		c.fail("%s does not hold %v", s.Name(), want)
+	if len(standing) != due {
+		c.fail("%s is MASTER of %v and holds %v", s.Name(), masters, standing)
 	}
 }
 
@@ -155,12 +159,15 @@ func (c *chaos) checkGroup(s *site) {
 	}
 }
 
-// checkMaster: exactly one of the nodes that can is MASTER, and none that would
-// have taken it from there is better.
-func (c *chaos) checkMaster(in *drawnInstance) {
+// checkMaster: exactly one of the nodes that speak a version and can is MASTER,
+// and none that would have taken it from there is better.
+func (c *chaos) checkMaster(in *drawnInstance, version int) {
 	var able []*site
 	var master *site
-	for _, s := range c.sites {
+	for i, s := range c.sites {
+		if c.conf.versions[i] != version {
+			continue
+		}
 		if !c.out(s, in) {
 			able = append(able, s)
 		}
@@ -169,15 +176,6 @@ func (c *chaos) checkMaster(in *drawnInstance) {
 				c.fail("%s: %s and %s are MASTER", in.name, master.Name(), s.Name())
 			}
 			master = s
-		}
-	}
-	for _, v := range in.vips {
-		a := netip.MustParsePrefix(in.vip(v)).Addr()
-		if holders := c.world.Holders(a); len(holders) != 1 && master != nil {
-			c.fail("%s stands on %v", a, holders)
-		}
-		if last := c.world.LastAnnounced(a); master != nil && !c.disturbed && last != master.Name() {
-			c.fail("hosts look for %s at %s, it stands on %s", a, last, master.Name())
 		}
 	}
 	if master == nil {
@@ -189,6 +187,24 @@ func (c *chaos) checkMaster(in *drawnInstance) {
 	for _, s := range able {
 		if s != master && c.better(s, master, in) {
 			c.fail("%s: %s is MASTER and %s is better", in.name, master.Name(), s.Name())
+		}
+	}
+}
+
+// checkHosts: where a router is MASTER its addresses stand there alone, and
+// hosts look for them there.
+func (c *chaos) checkHosts(in *drawnInstance) {
+	i := slices.IndexFunc(c.sites, func(s *site) bool { return c.state(s, in).State == "MASTER" })
+	if i < 0 {
+		return
+	}
+	for _, v := range in.vips {
+		a := netip.MustParsePrefix(in.vip(v)).Addr()
+		if holders := c.world.Holders(a); len(holders) != 1 {
+			c.fail("%s stands on %v", a, holders)
+		}
+		if last := c.world.LastAnnounced(a); !c.disturbed && last != c.sites[i].Name() {
+			c.fail("hosts look for %s at %s, it stands on %s", a, last, c.sites[i].Name())
 		}
 	}
 }

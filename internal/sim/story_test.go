@@ -60,7 +60,7 @@ func (s *story) command(words []string, body string) func() error {
 		return func() error { s.adverts = w[0] == "on"; return nil }
 	case "cut", "heal", "lose", "delay", "silent", "noisy":
 		return func() error { return s.wire(words[0], w) }
-	case "link", "address", "script", "freeze", "suspend", "claim", "remove":
+	case "link", "address", "script", "freeze", "suspend", "claim", "remove", "mortal", "drift", "clock":
 		return func() error { return s.machine(words[0], s.node(w[0]), w[1:]) }
 	}
 	one := s.process(words[0], body)
@@ -152,6 +152,12 @@ func (s *story) machine(verb string, n *sim.Node, w []string) error {
 		n.Freeze(s.time(w[0]), len(w) > 1)
 	case "suspend":
 		n.Suspend(s.time(w[0]))
+	case "mortal":
+		n.CrashAfter(s.number(w[0]))
+	case "drift":
+		n.Drift(int64(s.number(w[0])))
+	case "clock":
+		n.StepClock(s.time(w[0]))
 	case "claim":
 		return n.Claim(netip.MustParseAddr(w[0]), w[1])
 	case "remove":

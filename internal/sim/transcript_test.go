@@ -30,6 +30,9 @@ var rewrite = flag.Bool("rewrite", false, "write the transcripts in testdata ane
 //	remove NODE ADDRESS    another hand removes an address, and it is put back
 //	silent|noisy WIRE      nothing but adverts passes on the wire, or others talk there as well
 //	suspend NODE DURATION  not scheduled, and its clock stands still
+//	mortal NODE NUMBER     its process dies at that many more actions, and is replaced
+//	drift NODE PPM         its clocks go so much faster than the world's
+//	clock NODE DURATION    its wall clock is set
 //	adverts on|off         show adverts other than those of priority 0
 //	show                   the state of all
 //

@@ -18,6 +18,8 @@ type Wire struct {
 	number int // in the order in which the world came to know them
 	cut    map[[2]string]bool
 	loss   float64
+	jitter time.Duration // a packet may be later than Delay by as much, and pass others
+	twice  float64       // of the packets arrive twice
 	random *rand.Rand
 }
 
@@ -28,10 +30,10 @@ const delay = time.Millisecond
 // Cut loses every packet from one node to another; the way back stays.
 func (w *Wire) Cut(from, to string) { w.cut[[2]string{from, to}] = true }
 
-// Heal ends every cut and every loss.
+// Heal ends every cut and loss, and all disorder.
 func (w *Wire) Heal() {
 	clear(w.cut)
-	w.loss = 0
+	w.loss, w.jitter, w.twice = 0, 0, 0
 }
 
 // Lose loses the given part of all packets, 0 to 1. The same seed loses the
@@ -39,6 +41,34 @@ func (w *Wire) Heal() {
 func (w *Wire) Lose(part float64, seed uint64) {
 	w.loss, w.random = part, rand.New(rand.NewPCG(seed, 0))
 }
+
+// Disorder has packets arrive later than Delay by up to jitter, so that they
+// overtake each other, and the given part of them twice, 0 to 1.
+func (w *Wire) Disorder(jitter time.Duration, twice float64, seed uint64) {
+	w.jitter, w.twice, w.random = jitter, twice, rand.New(rand.NewPCG(seed, 1))
+}
+
+// copies is how often a packet arrives.
+func (w *Wire) copies() int {
+	if w.twice > 0 && w.random.Float64() < w.twice {
+		return 2
+	}
+	return 1
+}
+
+// late is how long a packet is under way.
+func (w *Wire) late() time.Duration {
+	if w.jitter == 0 {
+		return w.Delay
+	}
+	return w.Delay + time.Duration(w.random.Int64N(int64(w.jitter)))
+}
+
+// Open tells whether every packet from one node to another gets through.
+func (w *Wire) Open(from, to string) bool { return !w.Shut(from, to) && w.loss == 0 }
+
+// Shut tells whether none does.
+func (w *Wire) Shut(from, to string) bool { return w.cut[[2]string{from, to}] }
 
 // carries tells whether a packet gets through.
 func (w *Wire) carries(from, to string) bool {
@@ -72,7 +102,7 @@ func (n *Node) send(id int, priority uint8) {
 		return
 	}
 	n.tell(Event{Kind: Sent, Name: in.Name, Priority: priority})
-	n.mind.Compose(time.Unix(0, int64(n.world.now)), id, priority)
+	n.mind.Compose(n.Wall(), id, priority)
 	if !key.Unicast {
 		n.post(key, in.Group, ttl, n.mind.AppendAdvert(nil, id, in.Group))
 		return
@@ -89,8 +119,12 @@ func (n *Node) post(key ha.Wire, dst netip.Addr, ttl uint8, data []byte) {
 		if to == n || link == "" || !n.links[link].Up {
 			continue
 		}
-		if wire := n.world.Wire(link); wire.carries(n.name, to.name) {
-			at := n.world.now + wire.Delay
+		wire := n.world.Wire(link)
+		if !wire.carries(n.name, to.name) {
+			continue
+		}
+		for range wire.copies() {
+			at := n.world.now + wire.late()
 			n.world.deliver(letter{at: at, to: to, link: link, src: key.Source, dst: dst, ttl: ttl, ah: key.AH, data: data})
 		}
 	}
@@ -121,7 +155,7 @@ func (n *Node) hear(l letter) {
 	}
 	for _, key := range n.listening(l) {
 		n.step(ha.Event{Kind: ha.EventPacket, Packet: &ha.Packet{
-			Wire: key, At: time.Unix(0, int64(n.world.now)),
+			Wire: key, At: n.Wall(),
 			Arrival: vrrp.Arrival{Src: l.src, Dst: l.dst, TTL: l.ttl, Header: l.data[:header], Data: l.data[header:]},
 		}})
 	}

@@ -16,6 +16,9 @@ import (
 type World struct {
 	// Tell hears every event as it happens; nil hears nothing.
 	Tell func(Event)
+	// After is called when a node has done all that something made it do; nil
+	// is not.
+	After func(*Node)
 
 	now   vrrp.Time
 	nodes []*Node
@@ -77,30 +80,33 @@ const storm = 1_000_000
 func (w *World) Advance(d time.Duration) error {
 	end := w.now + d
 	for range storm {
-		at, do := w.next()
+		at, n, do := w.next()
 		if at > end {
 			w.now = end
 			return nil
 		}
 		w.now = max(w.now, at)
 		do()
+		if w.After != nil {
+			w.After(n)
+		}
 	}
 	return fmt.Errorf("at %v the world does not rest", w.now)
 }
 
-// next is the first thing that happens: of those at the same instant packets
-// go before what the nodes do themselves.
-func (w *World) next() (at vrrp.Time, do func()) {
+// next is the first thing that happens, and the node that it happens to: of
+// those at the same instant packets go before what the nodes do themselves.
+func (w *World) next() (at vrrp.Time, who *Node, do func()) {
 	at = vrrp.Never
 	if len(w.mail) > 0 {
-		at, do = w.mail[0].at, w.arrive
+		at, who, do = w.mail[0].at, w.mail[0].to, w.arrive
 	}
 	for _, n := range w.nodes {
 		if t, f := n.next(); t < at {
-			at, do = t, f
+			at, who, do = t, n, f
 		}
 	}
-	return at, do
+	return at, who, do
 }
 
 // arrive hands the first packet over. A frozen node finds it when it wakes; a
