@@ -4,16 +4,13 @@ import (
 	"time"
 
 	"keepgo/internal/lab/drill"
-	"keepgo/internal/netlab"
 )
 
 // inFlight is how old a request must be to count as lost.
 const inFlight = 50 * time.Millisecond
 
-// measure puts down what was seen of a scene that began at an instant and ends
-// now.
-func (p *play) measure(s *drill.Scene, begin time.Time) {
-	end := time.Now()
+// measure puts down what was seen of a scene between two instants.
+func (p *play) measure(s *drill.Scene, begin, end time.Time) {
 	s.AtMS, s.TookMS = begin.Sub(p.started).Milliseconds(), end.Sub(begin).Milliseconds()
 	for _, ping := range p.pings() {
 		sent, lost := ping.Lost(begin, end.Add(-inFlight))
@@ -51,6 +48,18 @@ func (p *play) spans(r drill.Reign, begin time.Time) []drill.Span {
 	return list
 }
 
+// tail is how long the last stages of a takeover are waited for: a master's
+// addresses that stay answer all along, so a scene may be settled before the
+// heir has announced them, and before anybody here has read that it did.
+const tail = 2 * time.Second
+
+// staged says whether every stage of a takeover was seen that is to be seen.
+func (p *play) staged(begin time.Time) bool {
+	st := p.stages(begin)
+	return st == nil || (st.DetectMS >= 0 || p.foreign) && st.ElectedMS >= 0 && st.ARPMS >= 0 &&
+		(st.AnswerMS >= 0 || p.stage.pings[0].Last().IsZero())
+}
+
 // stages tells how the first address was taken over since the deed, nil if
 // nobody did.
 func (p *play) stages(begin time.Time) *drill.Stages {
@@ -81,11 +90,15 @@ func (p *play) stages(begin time.Time) *drill.Stages {
 	for _, a := range p.stage.sniff.ARPs(begin) {
 		if a.From == heir.Host && a.Sender == v.addr && a.Gratuitous() {
 			st.ARPMS = after(a.At)
+			if at, ok := p.stage.pings[0].AnsweredAfter(a.At); ok {
+				st.AnswerMS = after(at)
+			}
+			st.AddressMS = min(st.AddressMS, st.ARPMS) // news of the address may be read later than the frame
 			break
 		}
 	}
-	if st.AnswerMS = answerAfter(p.stage.pings[0], begin, after); st.AnswerMS < st.ElectedMS {
-		st.AnswerMS = -1 // a silence of another cause
+	if st.ElectedMS >= 0 {
+		st.DetectMS = min(st.DetectMS, st.ElectedMS)
 	}
 	return st
 }
@@ -100,13 +113,4 @@ func (p *play) turned(director int, instance string, after func(time.Time) int64
 		}
 	}
 	return -1
-}
-
-// answerAfter is when the longest silence ended.
-func answerAfter(ping *netlab.Pinger, begin time.Time, after func(time.Time) int64) int64 {
-	from, to := ping.Silence(begin)
-	if ping.Last().IsZero() || to.Sub(from) <= noSilence || to.After(ping.Last()) {
-		return -1
-	}
-	return after(to)
 }

@@ -76,6 +76,9 @@ func (p *play) run(book []chapter) error {
 			return err
 		}
 	}
+	if n := p.stage.sniff.Dropped(); n > 0 {
+		p.note("the machine was too busy to note %d frames: stages may be missing", n)
+	}
 	p.report.HTTP = p.answers()
 	p.report.TookMS = time.Since(p.started).Milliseconds()
 	return nil

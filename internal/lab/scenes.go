@@ -39,6 +39,9 @@ func (p *play) act(d deed) error {
 		return nil
 	}
 	p.held = hold(p.held, p.webs)
+	if _, err := p.wait(tail, p.witnessed); err != nil {
+		return err
+	}
 	begin, before := time.Now(), p.answers()
 	if err := d.do(); err != nil {
 		return fmt.Errorf("%s: %w", d.name, err)
@@ -50,8 +53,12 @@ func (p *play) act(d deed) error {
 	if err != nil {
 		return err
 	}
+	end := time.Now()
+	if _, err := p.wait(tail, func() bool { return p.staged(begin) }); ok && err != nil {
+		return err
+	}
 	s := drill.Scene{Key: p.key, Name: d.name, OK: ok}
-	p.measure(&s, begin)
+	p.measure(&s, begin, end)
 	s.HTTP = drill.Since(before, p.answers())
 	if d.first {
 		s.GapMS, s.Asked, s.Lost = 0, 0, 0

@@ -56,6 +56,31 @@ func (w *witness) reigns(vips int, from, to time.Time) []drill.Reign {
 	return list
 }
 
+// has says whether a director has an address, as far as was heard.
+func (w *witness) has(director, address int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := len(w.holds) - 1; i >= 0; i-- {
+		if h := w.holds[i]; h.Director == director && h.Address == address {
+			return h.Has
+		}
+	}
+	return false
+}
+
+// witnessed says whether the witness has heard of all that was seen: what it
+// hears later than the next deed would be taken for its consequence.
+func (p *play) witnessed() bool {
+	for d := range p.holds {
+		for v, has := range p.holds[d] {
+			if p.stage.witness.has(d, v) != has {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // gained is the first gain of an address after an instant.
 func (w *witness) gained(address int, after time.Time) (h drill.Hold, ok bool) {
 	w.mu.Lock()

@@ -3,6 +3,7 @@ package netlab
 import (
 	"fmt"
 	"net/netip"
+	"sort"
 	"sync"
 	"time"
 
@@ -18,7 +19,6 @@ type Pinger struct {
 	once    sync.Once
 
 	mu      sync.Mutex
-	started time.Time
 	answers []time.Time
 	sent    []request
 }
@@ -32,7 +32,7 @@ type request struct {
 // Ping starts to ping an address from the host, one request every interval.
 // Close of the lab stops it.
 func (h *Host) Ping(dst netip.Addr, every time.Duration) (*Pinger, error) {
-	p := &Pinger{stop: make(chan struct{}), started: time.Now()}
+	p := &Pinger{stop: make(chan struct{})}
 	err := h.Do(func() (err error) {
 		p.conn, err = ping.Dial(dst)
 		return err
@@ -107,8 +107,8 @@ func (p *Pinger) Last() time.Time {
 	return p.answers[len(p.answers)-1]
 }
 
-// Gap is the longest time without an answer between an instant and now. A
-// silence that had begun before the instant counts from its beginning.
+// Gap is the longest time without an answer between an instant and now. What
+// went before the instant does not count.
 func (p *Pinger) Gap(since time.Time) time.Duration {
 	from, to := p.Silence(since)
 	return to.Sub(from)
@@ -119,20 +119,35 @@ func (p *Pinger) Gap(since time.Time) time.Duration {
 func (p *Pinger) Silence(since time.Time) (from, to time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	last := p.started
+	last := since
 	note := func(t time.Time) {
 		if from.IsZero() || t.Sub(last) > to.Sub(from) {
 			from, to = last, t
 		}
 	}
-	for _, t := range p.answers {
-		if t.After(since) {
-			note(t)
-		}
+	for _, t := range p.answers[p.after(since):] {
+		note(t)
 		last = t
 	}
 	note(time.Now())
 	return from, to
+}
+
+// AnsweredAfter is when the first answer after an instant came; false before it
+// has.
+func (p *Pinger) AnsweredAfter(t time.Time) (time.Time, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := p.after(t)
+	if i == len(p.answers) {
+		return time.Time{}, false
+	}
+	return p.answers[i], true
+}
+
+// after is the place of the first answer after an instant.
+func (p *Pinger) after(t time.Time) int {
+	return sort.Search(len(p.answers), func(i int) bool { return p.answers[i].After(t) })
 }
 
 // Lost counts the requests that went out between two instants, and those of

@@ -16,7 +16,7 @@ import (
 
 // Advert is a VRRP advertisement seen on a switch.
 type Advert struct {
-	At       time.Time // by the kernel's clock
+	At       time.Time // when it came in, as the kernel noted
 	From     *Host
 	Src, Dst netip.Addr
 	MAC      net.HardwareAddr
@@ -59,29 +59,55 @@ const sniffBuffer = 4 << 20
 // Ignore makes the kernel keep the frames with an Ethernet source address from
 // the sniffer: a flood would drown what is looked for.
 func (s *Sniffer) Ignore(mac net.HardwareAddr) error {
-	prog, err := bpf.Assemble([]bpf.Instruction{
-		bpf.LoadAbsolute{Off: 6, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(mac), SkipTrue: 3},
-		bpf.LoadAbsolute{Off: 10, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(binary.BigEndian.Uint16(mac[4:])), SkipTrue: 1},
-		bpf.RetConstant{Val: 0},
-		bpf.RetConstant{Val: 1 << 16},
-	})
-	if err != nil {
-		return err
-	}
-	ops := make([]unix.SockFilter, len(prog))
-	for i, op := range prog {
-		ops[i] = unix.SockFilter{Code: op.Op, Jt: op.Jt, Jf: op.Jf, K: op.K}
-	}
 	raw, err := s.file.SyscallConn()
 	if err != nil {
 		return err
 	}
-	return errors.Join(raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-			&unix.SockFprog{Len: uint16(len(ops)), Filter: &ops[0]})
-	}), err)
+	return errors.Join(raw.Control(func(fd uintptr) { err = attach(int(fd), mac) }), err)
+}
+
+// attach has the kernel hand over what is looked at alone: pings and requests
+// would wake the sniffer a thousand times a second, and on a busy machine fill
+// its buffer. A switch's own copies, and what comes from the address ignored,
+// are left out too.
+func attach(fd int, ignored net.HardwareAddr) error {
+	var prog []bpf.Instruction
+	if len(ignored) == 6 {
+		prog = append(prog,
+			bpf.LoadAbsolute{Off: 6, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(ignored), SkipTrue: 3},
+			bpf.LoadAbsolute{Off: 10, Size: 2},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(binary.BigEndian.Uint16(ignored[4:])), SkipTrue: 1},
+			bpf.RetConstant{Val: 0})
+	}
+	code, err := bpf.Assemble(append(prog, wanted...))
+	if err != nil {
+		return err
+	}
+	ops := make([]unix.SockFilter, len(code))
+	for i, op := range code {
+		ops[i] = unix.SockFilter{Code: op.Op, Jt: op.Jt, Jf: op.Jf, K: op.K}
+	}
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		&unix.SockFprog{Len: uint16(len(ops)), Filter: &ops[0]})
+}
+
+// wanted passes ARP, and over IPv4 and IPv6 adverts, authentication headers and
+// ICMPv6, that come in.
+var wanted = []bpf.Instruction{
+	bpf.LoadExtension{Num: bpf.ExtType},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OUTGOING, SkipTrue: 9},
+	bpf.LoadAbsolute{Off: 12, Size: 2},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.ETH_P_ARP, SkipTrue: 8},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.ETH_P_IP, SkipTrue: 3},
+	bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.ETH_P_IPV6, SkipTrue: 5},
+	bpf.LoadAbsolute{Off: ethLen + 6, Size: 1}, // next header, RFC 8200 section 3
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.IPPROTO_ICMPV6, SkipTrue: 4, SkipFalse: 1},
+	bpf.LoadAbsolute{Off: ethLen + 9, Size: 1}, // protocol, RFC 791 section 3.1
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoVRRP, SkipTrue: 2},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: protoAH, SkipTrue: 1},
+	bpf.RetConstant{Val: 0},
+	bpf.RetConstant{Val: 1 << 16},
 }
 
 // Sniff starts to listen on every cable of the lab. Close of the lab stops it.
@@ -121,6 +147,9 @@ func sniffSocket() (int, error) {
 	if err == nil {
 		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 	}
+	if err == nil {
+		err = attach(fd, nil)
+	}
 	if err != nil {
 		unix.Close(fd)
 		return -1, err
@@ -152,15 +181,34 @@ func (s *Sniffer) run() {
 	}
 }
 
-// arrival takes the kernel's timestamp out of the control messages.
+// arrival takes the kernel's timestamp out of the control messages, and tells
+// it by the monotonic clock too: the other may be set before it is compared.
 func arrival(oob []byte) time.Time {
+	now := time.Now()
 	msgs, _ := unix.ParseSocketControlMessage(oob)
 	for _, m := range msgs {
 		if m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= 16 {
-			return time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
+			at := time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
+			return now.Add(-max(0, now.Round(0).Sub(at)))
 		}
 	}
-	return time.Now()
+	return now
+}
+
+// Dropped is how many of the frames that it should have noted the sniffer has
+// lost since it was asked last, because nobody read them in time.
+func (s *Sniffer) Dropped() int {
+	raw, err := s.file.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	var stats *unix.TpacketStats
+	if err := raw.Control(func(fd uintptr) {
+		stats, _ = unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	}); err != nil || stats == nil {
+		return 0
+	}
+	return int(stats.Drops)
 }
 
 // frame sorts in one frame. Only frames that come in by a cable count: what the
