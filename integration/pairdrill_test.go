@@ -137,10 +137,10 @@ func (w *world) drillReport(r *drill.Report) {
 		w.t.Fatalf("scenes %q, %d observers, %+v", keys, len(r.Observers), r)
 	}
 	first, last := r.Scenes[0], r.Scenes[2]
-	if first.Asked == 0 || first.Master != "10.0.0.2" || first.Stages == nil || first.Stages.AddressMS < 0 || first.Stages.ElectedMS < 0 {
+	if first.Asked == 0 || first.Master != "10.0.0.2" || first.Stages == nil || first.Stages.AddressMS < 0 || first.Stages.ElectedMS < 0 || first.Stages.ARPMS < 0 {
 		w.t.Errorf("the takeover: %+v %+v", first, first.Stages)
 	}
-	if last.Stages == nil || last.Stages.AddressMS < 0 || !slices.ContainsFunc(last.Spans, func(s drill.Span) bool { return s.Who == "lb2" }) {
+	if last.Stages == nil || last.Stages.AddressMS < 0 || last.Stages.ElectedMS < 0 || last.Stages.ARPMS < 0 || !slices.ContainsFunc(last.Spans, func(s drill.Span) bool { return s.Who == "lb2" }) {
 		w.t.Errorf("the way back: %+v %+v", last, last.Stages)
 	}
 	macs := map[string]bool{}

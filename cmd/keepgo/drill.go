@@ -19,7 +19,7 @@ import (
 
 // drillVerbs are what keepgo drill does beside the drill itself, by the word
 // behind it. An instance of such a name stands behind --.
-var drillVerbs = map[string]func(args []string, out, errs io.Writer) int{"observe": runObserve, "traffic": runTraffic}
+var drillVerbs = map[string]func(args []string, out, errs io.Writer) int{"observe": runObserve, "report": runDrillReport, "traffic": runTraffic}
 
 // drillOptions are those of a drill.
 type drillOptions struct {
@@ -35,12 +35,16 @@ func drillFlags(o *drillOptions) *pflag.FlagSet {
 	f.DurationVar(&o.Hold, "hold", 30*time.Second, "watch the other director serve for `time`")
 	f.BoolVar(&o.Break, "break", false, "say priority 0 if nobody takes over otherwise")
 	f.StringVar(&o.Peer, "peer", "", "the other director's status: the `url` of its metrics_listen, a file with what keepgo status --json printed there, or -")
-	f.StringSliceVar(&o.Observers, "observer", nil, "what keepgo drill observe saw elsewhere: a `url` of its --listen, or a file with its JSON")
+	observerFlag(f, o)
 	f.StringSliceVar(&o.Accept, "accept", nil, "go on in spite of a finding of this `key`")
 	f.DurationVar(&o.Rest, "rest", 10*time.Minute, "the last drill must be this `time` ago")
 	f.DurationVar(&o.Calm, "calm", 10*time.Minute, "the last change of state must be this `time` ago")
 	reportFlags(f, o)
 	return f
+}
+
+func observerFlag(f *pflag.FlagSet, o *drillOptions) {
+	f.StringSliceVar(&o.Observers, "observer", nil, "what keepgo drill observe saw elsewhere: a `url` of its --listen, or a file with its JSON")
 }
 
 // reportFlags are how a drill is judged and told.

@@ -50,7 +50,7 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return controlFlags("plan", &steerOptions{}) }, runPlan},
 		{"switchover", "NAME [--for TIME]", "let the other director have an instance or group",
 			func() *pflag.FlagSet { return switchoverFlags(&orderOptions{}) }, runSwitchover},
-		{"drill", "NAME [--yes], or observe|traffic VIP", "practise a failover on the running pair, and see what clients see",
+		{"drill", "NAME [--yes], or observe|traffic|report", "practise a failover on the running pair, and see what clients see",
 			allDrillFlags, runDrill},
 		{"maintenance", "on|off [--for TIME]", "let the other director have everything",
 			func() *pflag.FlagSet { return orderFlags("maintenance", &orderOptions{}) }, runMaintenance},

@@ -10,6 +10,7 @@ import (
 
 	"keepgo/internal/control"
 	"keepgo/internal/lab/drill"
+	"keepgo/internal/preflight"
 	"keepgo/internal/status"
 )
 
@@ -91,9 +92,8 @@ func (d *run) scenes(ctx context.Context) {
 		done: func() bool { return d.watch.held(other) && d.masters() == 0 },
 		want: "it answers for every address that is watched, and this one for none"})
 	if well {
-		end := time.Now().Add(d.Hold)
 		well = d.play(ctx, scene{key: drill.Serving, heir: other, name: fmt.Sprintf("it serves for %s", d.Hold), limit: d.Hold + slack,
-			done: func() bool { return time.Now().After(end) }})
+			do: d.serves, done: func() bool { return true }})
 	}
 	release()
 	d.leases.Wait() // no word of it may come in behind the last one
@@ -150,6 +150,31 @@ func (d *run) settled() bool {
 	}
 	d.watch.pause(false)
 	return true
+}
+
+// serves waits for as long as the other director is to serve, and asks it then
+// whether it does, if it can be asked.
+func (d *run) serves(ctx context.Context) error {
+	timer := time.NewTimer(d.Hold)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !isURL(d.Peer) {
+		return nil
+	}
+	there, err := readPeer(ctx, d.Peer, nil)
+	if err != nil {
+		return fmt.Errorf("the other director does not tell how it is: %w", err)
+	}
+	after := d.facts
+	after.There = there
+	if wrong := preflight.Serving(&after); len(wrong) > 0 {
+		return fmt.Errorf("as the other director tells: %s", strings.Join(wrong, "; "))
+	}
+	return nil
 }
 
 // stays says why nothing comes back by itself, or "".
@@ -209,6 +234,7 @@ func (d *run) inForce() bool {
 
 // play carries a scene out and puts it down. It returns whether it went well.
 func (d *run) play(ctx context.Context, x scene) bool {
+	d.watch.mark()
 	begin := time.Now()
 	did := make(chan error, 1)
 	if x.do == nil {
@@ -221,7 +247,9 @@ func (d *run) play(ctx context.Context, x scene) bool {
 		s.OK, s.Why = false, err.Error()
 	}
 	d.measure(&s, begin, time.Now())
-	d.stages(ctx, &s, &x, begin)
+	if x.key != drill.Serving {
+		s.Stages, s.Master = d.stages(&x, begin), d.master(&x)
+	}
 	d.report.Scenes = append(d.report.Scenes, s)
 	d.tellScene(&s)
 	return s.OK
@@ -317,26 +345,17 @@ func (d *run) measure(s *drill.Scene, begin, end time.Time) {
 	d.watch.measure(s, begin, end)
 }
 
-// stages are the moments at which the addresses moved.
-func (d *run) stages(ctx context.Context, s *drill.Scene, x *scene, begin time.Time) {
-	if x.key == drill.Serving {
-		return
-	}
-	st := &drill.Stages{DetectMS: -1, ElectedMS: -1, ARPMS: -1, AnswerMS: -1, AddressMS: d.watch.gained(x.heir, begin)}
-	state := [2]string{this: "MASTER", other: "BACKUP"}[x.heir]
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askPeer)
-	defer cancel()
-	news, err := d.news(ctx)
-	if err != nil {
-		return
-	}
-	for _, e := range news {
-		if e.Kind == "INSTANCE" && e.State == state && e.Name == d.order.Instances[0] && e.At.After(begin) && st.ElectedMS < 0 {
-			st.ElectedMS = e.At.Sub(begin).Milliseconds()
+// stages are the moments at which the first address moved.
+func (d *run) stages(x *scene, begin time.Time) *drill.Stages {
+	after := func(t time.Time) int64 {
+		if t.Before(begin) {
+			return -1
 		}
+		return t.Sub(begin).Milliseconds()
 	}
-	s.Stages = st
-	s.Master = d.master(x)
+	said := d.watch.said(x.heir)
+	return &drill.Stages{DetectMS: -1, AnswerMS: -1, ElectedMS: after(said.advert), ARPMS: after(said.announced),
+		AddressMS: d.watch.gained(x.heir, begin)}
 }
 
 // master is who has the first instance, by name or address.

@@ -37,8 +37,10 @@ type instruments struct {
 	vips  []*vip
 	notes []string
 	done  chan struct{}
+	work  sync.WaitGroup
 
 	mu    sync.Mutex
+	wire  *wire        // nil where it cannot be heard
 	holds []drill.Hold // of this director
 }
 
@@ -92,7 +94,11 @@ func (w *instruments) add(in *status.Instance) {
 		return
 	}
 	w.holds = append(w.holds, drill.Hold{Director: this, Address: len(w.vips), Has: at.Stands})
-	w.vips = append(w.vips, v)
+	if w.vips = append(w.vips, v); len(w.vips) == 1 {
+		if err := w.hear(in, v.addr); err != nil {
+			w.notes = append(w.notes, err.Error())
+		}
+	}
 }
 
 // moved notes that an address came or went here.
@@ -121,6 +127,10 @@ func (w *instruments) close() {
 	for _, v := range w.vips {
 		v.observer.Close()
 	}
+	if w.wire != nil {
+		w.wire.tap.Close()
+	}
+	w.work.Wait()
 }
 
 // all are the holds of both directors in the order of time. The other one holds

@@ -136,6 +136,32 @@ func TestNothingPlanted(t *testing.T) {
 	}
 }
 
+// TestServing: what does not work at the other director after it took over.
+func TestServing(t *testing.T) {
+	over := func(change func(f *Facts)) []string {
+		f := facts()
+		f.There.Instances[0].State, f.There.Instances[0].Places[0].Stands = "MASTER", true
+		change(f)
+		return Serving(f)
+	}
+	if wrong := over(func(*Facts) {}); len(wrong) != 0 {
+		t.Errorf("all is well: %q", wrong)
+	}
+	for want, change := range map[string]func(f *Facts){
+		"VI_1 is not MASTER":        func(f *Facts) { f.There.Instances[0].State = "BACKUP" },
+		"10.0.0.100/24 is missing":  func(f *Facts) { f.There.Instances[0].Places[0].Stands = false },
+		"s has no quorum":           func(f *Facts) { f.There.Services[0].Up = false },
+		"balances nothing: no such": func(f *Facts) { f.There.IPVS = "no such" },
+	} {
+		if wrong := over(change); len(wrong) != 1 || !strings.Contains(wrong[0], want) {
+			t.Errorf("%q, want %q", wrong, want)
+		}
+	}
+	if wrong := over(func(f *Facts) { f.Here.Services[0].Up, f.There.Services[0].Up = false, false }); len(wrong) != 0 {
+		t.Errorf("what did not work before: %q", wrong)
+	}
+}
+
 // TestPeerTellsNothing: without the other director's word much is unknown, and
 // one that never spoke stops the drill.
 func TestPeerTellsNothing(t *testing.T) {

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"slices"
 
 	"keepgo/internal/lab/drill"
 	"keepgo/internal/status"
@@ -69,6 +70,43 @@ func (c *check) downThere() (wrong []string) {
 
 // someConnections are enough that a peer who takes them in has some.
 const someConnections = 10
+
+// Serving tells what does not work at the other director after it took over:
+// addresses, and services that worked here before.
+func Serving(f *Facts) (wrong []string) {
+	for i := range f.Here.Instances {
+		in := &f.Here.Instances[i]
+		if t := f.twin(in); slices.Contains(f.Instances, in.Name) {
+			wrong = append(wrong, unserved(in, t)...)
+		}
+	}
+	there := map[string]bool{}
+	for _, v := range f.There.Services {
+		there[v.Name] = v.Up && !v.Sorry
+	}
+	for _, v := range f.Here.Services {
+		if up, known := there[v.Name]; known && v.Up && !v.Sorry && !up {
+			wrong = append(wrong, printable(v.Name)+" has no quorum")
+		}
+	}
+	if f.There.IPVS != "" && f.Here.IPVS == "" {
+		wrong = append(wrong, printable("the kernel balances nothing: "+f.There.IPVS))
+	}
+	return wrong
+}
+
+// unserved is what a twin lacks of being master.
+func unserved(in, twin *status.Instance) (wrong []string) {
+	if twin == nil || twin.State != "MASTER" {
+		return []string{in.Name + " is not MASTER"}
+	}
+	for _, p := range twin.Places {
+		if !p.Stands {
+			wrong = append(wrong, printable(p.Address)+" is missing")
+		}
+	}
+	return wrong
+}
 
 // sync: the other director knows the connections.
 func (c *check) sync() {
