@@ -167,3 +167,24 @@ func TestFirstProcess(t *testing.T) {
 		t.Errorf("it was not stopped in order:\n%s", log())
 	}
 }
+
+// TestStopDuringStartupScript: SIGTERM ends the script and the daemon, which
+// leaves nothing behind and never became anything.
+func TestStopDuringStartupScript(t *testing.T) {
+	w := newWorld(t, ours, ours)
+	d := w.a
+	begun := filepath.Join(w.lab.Dir, "begun")
+	d.configure(fmt.Sprintf("global_defs {\n script_user root\n startup_script \"/bin/sh -c 'touch %s; sleep 600'\" 300\n}\n", begun) + lone)
+	d.start()
+	w.eventually("the script runs", func() bool { return exists(begun) })
+	w.do(d.proc.Signal(syscall.SIGHUP))
+	d.stop()
+	for _, file := range append(d.pidFiles(), d.socket) {
+		if exists(file) {
+			t.Errorf("%s is left", file)
+		}
+	}
+	if log := d.proc.Log(); strings.Contains(log, "child process") || !strings.Contains(log, "Stopped") {
+		t.Errorf("it went on:\n%s", log)
+	}
+}

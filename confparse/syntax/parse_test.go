@@ -259,6 +259,20 @@ func TestInclude(t *testing.T) {
 }
 
 // TestIncludeLoop: files that include each other are named in a chain.
+// TestIncludeOfNoFile: what could be waited for is not opened.
+func TestIncludeOfNoFile(t *testing.T) {
+	for _, mode := range []fs.FileMode{fs.ModeNamedPipe, fs.ModeSocket, fs.ModeDevice | fs.ModeCharDevice} {
+		files := fstest.MapFS{"etc/conf": {Data: []byte("include /other\n")}, "other": {Data: []byte("a 1\n"), Mode: mode}}
+		if _, errs := syntax.Parse(files, "/etc/conf", env); len(errs) != 1 || !strings.Contains(errs[0].Error(), "/other is a pipe, a socket or a device") {
+			t.Errorf("%v: %v", mode, errs)
+		}
+	}
+	files := fstest.MapFS{"dev/fd/63": {Data: []byte("a 1\n"), Mode: fs.ModeNamedPipe}}
+	if tree, errs := syntax.Parse(files, "/dev/fd/63", env); len(errs) != 0 || len(tree.Nodes) != 1 {
+		t.Errorf("what the shell hands over: %v", errs)
+	}
+}
+
 func TestIncludeLoop(t *testing.T) {
 	fsys := fstest.MapFS{
 		"a": {Data: []byte("include b")},

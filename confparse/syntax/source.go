@@ -39,6 +39,9 @@ func (p *parser) load(name string) (*source, *fault) {
 		p.rank[name] = len(p.names)
 		p.names = append(p.names, name)
 	}
+	if info, err := fs.Stat(p.fsys, fsName(name)); err == nil && info.Mode()&noFile != 0 && !handedOver(name) {
+		return nil, faultf("", "%s is a pipe, a socket or a device, which could be waited for without end", name)
+	}
 	f, err := p.fsys.Open(fsName(name))
 	if err != nil {
 		return nil, readFault(name, err)
@@ -56,6 +59,15 @@ func (p *parser) load(name string) (*source, *fault) {
 		return nil, tooLarge(name, info.Size())
 	}
 	return &source{name: name, file: f, size: info.Size()}, nil
+}
+
+// noFile is what else a name can stand for.
+const noFile = fs.ModeNamedPipe | fs.ModeSocket | fs.ModeDevice
+
+// handedOver tells whether a name is that of an open descriptor, as the shell
+// gives them: keepalived -f <(make-conf).
+func handedOver(name string) bool {
+	return name == "/dev/stdin" || strings.HasPrefix(name, "/dev/fd/") || strings.HasPrefix(name, "/proc/self/fd/")
 }
 
 func tooLarge(name string, size int64) *fault {

@@ -55,6 +55,10 @@ func (p *parent) servePreview(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
+	if info, err := os.Stat(asked.Path); err == nil && !info.Mode().IsRegular() {
+		refuse(w, http.StatusUnprocessableEntity, fmt.Errorf("%s is no file", asked.Path))
+		return
+	}
 	seen := p.ask()
 	var answer *status.Preview
 	var err error

@@ -19,9 +19,12 @@ import (
 	"keepgo/internal/status"
 )
 
-// Bounds of a request on the control socket.
+// Bounds of the control socket. Who is slower with a request, or with taking the
+// answer, than requestLimit is let go; who comes when requests clients are there
+// waits until one has gone.
 const (
-	requestLimit  = 10 * time.Second
+	requests      = 128
+	requestLimit  = 5 * time.Second
 	requestHeader = 16 << 10
 	requestBody   = 64 << 10
 )
@@ -46,11 +49,36 @@ func (p *parent) listen() error {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	server := &http.Server{
-		Handler: p.routes(), ReadTimeout: requestLimit, MaxHeaderBytes: requestHeader,
+		Handler: p.routes(), ReadTimeout: requestLimit, IdleTimeout: requestLimit, MaxHeaderBytes: requestHeader,
 		ConnContext: caller, ErrorLog: p.log.std("control socket: "),
 	}
-	go func() { _ = server.Serve(l) }()
+	d := doorway{l, make(chan struct{}, requests)}
+	server.ConnState = d.leave
+	go func() { _ = server.Serve(d) }()
 	return nil
+}
+
+// doorway lets so many in at a time as there are places.
+type doorway struct {
+	net.Listener
+	places chan struct{}
+}
+
+// Accept waits for a place, and then for who takes it.
+func (d doorway) Accept() (net.Conn, error) {
+	d.places <- struct{}{}
+	c, err := d.Listener.Accept()
+	if err != nil {
+		<-d.places
+	}
+	return c, err
+}
+
+// leave gives the place of a connection that ended to the next.
+func (d doorway) leave(_ net.Conn, s http.ConnState) {
+	if s == http.StateClosed {
+		<-d.places
+	}
 }
 
 // admit lets those use the control socket who may.
@@ -119,16 +147,19 @@ func (p *parent) eventsAfter(number uint64) (list []status.Event) {
 }
 
 // reply answers with a value.
-func reply(w http.ResponseWriter, v any) {
+func reply(w http.ResponseWriter, v any) { answer(w, http.StatusOK, v) }
+
+// answer writes an answer to a client that takes it in time.
+func answer(w http.ResponseWriter, code int, v any) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestLimit))
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(v)
 }
 
 // refuse answers with an error.
 func refuse(w http.ResponseWriter, code int, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(control.Refusal{Error: err.Error()})
+	answer(w, code, control.Refusal{Error: err.Error()})
 }
 
 // stand notes which addresses of instances the kernel has.
