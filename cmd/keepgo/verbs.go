@@ -56,6 +56,8 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return orderFlags("maintenance", &orderOptions{}) }, runMaintenance},
 		{"rs", "drain|down|up|weight|auto SERVER [N]", "say how a real server is to be; on one: up|down|status|verify|watch",
 			func() *pflag.FlagSet { return rsFlags(&orderOptions{}) }, runRS},
+		{"doctor", "[FILE]", "find what is wrong with this director, and what to do",
+			func() *pflag.FlagSet { return doctorFlags(&doctorOptions{}) }, runDoctor},
 		{"probe", "[VS|RS]", "make its health checks once, and show what they see",
 			func() *pflag.FlagSet { return probeFlags(&probeOptions{}) }, runProbe},
 		{"capture", "IF | --read FILE", "VRRP, ARP and neighbour discovery on a link, and what is wrong with them",

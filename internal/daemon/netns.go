@@ -54,6 +54,12 @@ func enter(name string) error {
 // names, by executing the program anew there.
 func Enter(g *confparse.Global) error { return enter(g.Namespace) }
 
+// WithinIPVS calls f on a thread in the network namespace where a configuration
+// has IPVS: the sockets that f opens stay there.
+func WithinIPVS(g *confparse.Global, f func() error) error {
+	return within(ipvsNamespace(g.NamespaceIPVS), f)
+}
+
 // setNamespace moves the calling thread.
 func setNamespace(path string) error {
 	f, err := os.Open(path)

@@ -36,6 +36,7 @@ var pure = map[string][]string{
 	"internal/ipvsadm":   {"ipvsctl"},
 	"internal/importer":  {"ipvsctl", "internal/ipvsadm"},
 	"internal/advice":    {"confparse", "confparse/syntax"},
+	"internal/doctor":    {"confparse", "confparse/syntax", "ipvsctl", "internal/lb", "internal/status"},
 	"internal/manual":    {"confparse"},
 	"internal/metrics":   {"internal/status"},
 	"internal/show":      {"internal/status"},
