@@ -48,6 +48,7 @@ func labFlags(o *lab.Options) *pflag.FlagSet {
 	f := newFlags("lab")
 	f.BoolVar(&o.JSON, "json", false, "print the outcome as one JSON document")
 	f.BoolVar(&o.Drills, "drills", false, "play every drill of the book, which takes some minutes")
+	f.BoolVar(&o.SetClock, "set-clock", false, "let the drill of the clock set this machine's clock, and set it right after")
 	f.StringVar(&o.Limits, "limits", "", "drill `file`: what each drill may cost (etc/drill.example)")
 	f.StringVar(&o.JUnit, "junit", "", "write the outcome to a `file` as JUnit XML")
 	f.StringVar(&o.HTML, "html", "", "write the outcome to a `file` as a page with time lines")

@@ -244,9 +244,3 @@ func (p *play) freeze() error {
 		done: func() bool { return p.alive(m) && p.settledAfterReturn(m) }, want: "the address is where it belongs",
 	})
 }
-
-// clockStep is not played: the clock is the machine's, and everybody's on it.
-func (p *play) clockStep() error {
-	p.leave("the clock steps", "namespaces share the machine's clock, and a rehearsal does not set it")
-	return nil
-}

@@ -39,6 +39,9 @@ type Options struct {
 	// Planes are what balances connections: ipvs or nftables. Each plays the book
 	// in its turn; none leaves it to the file.
 	Planes []string
+	// SetClock lets the drill of the clock set this machine's: only one that is
+	// there for tests bears that.
+	SetClock bool
 }
 
 // ErrFailed says that at least one scene did not go as it should.
@@ -174,7 +177,8 @@ func rehearse(ctx context.Context, o Options, limits drill.Limits, t turn) (*dri
 	defer stage.closeServers()
 	p := newPlay(ctx, src, stage, newView(o), budget)
 	defer p.tick.Stop()
-	p.limits, p.foreign = limits, t.foreign
+	p.limits, p.foreign, p.setClock = limits, t.foreign, o.SetClock
+	p.report.Foreign = t.foreign
 	p.report.File, p.report.Other, p.report.Daemon = o.File, o.Other, t.name
 	if t.name != "" {
 		p.view.say("-- with " + t.name)

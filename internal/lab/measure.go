@@ -16,7 +16,12 @@ func (p *play) measure(s *drill.Scene, begin, end time.Time) {
 		sent, lost := ping.Lost(begin, end.Add(-inFlight))
 		s.Asked, s.Lost = s.Asked+sent, s.Lost+lost
 	}
-	s.GapMS = p.gap(begin).Milliseconds()
+	s.GapMS, s.Silent = p.gap(begin).Milliseconds(), -1
+	for _, w := range p.webs {
+		if gap, ok := w.silent(begin); ok {
+			s.Silent = max(s.Silent, gap.Milliseconds())
+		}
+	}
 	for v, r := range p.stage.witness.reigns(len(p.stage.net.vips), begin, end) {
 		s.TwoMS, s.NoneMS = max(s.TwoMS, r.Two.Milliseconds()), max(s.NoneMS, r.None.Milliseconds())
 		if v == 0 {

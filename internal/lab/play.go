@@ -33,11 +33,12 @@ type play struct {
 	// leftOut says that the last scene was not played for want of time.
 	leftOut bool
 
-	budget  time.Duration // the longest it may take
-	key     string        // of the drill that is played
-	limits  drill.Limits
-	held    []*held
-	foreign bool // the daemon is not keepgo: nothing is known but what is seen
+	budget   time.Duration // the longest it may take
+	key      string        // of the drill that is played
+	limits   drill.Limits
+	held     []*held
+	foreign  bool // the daemon is not keepgo: nothing is known but what is seen
+	setClock bool // the machine's clock may be set
 	// hopeless says that the pair did not even start well.
 	hopeless bool
 }

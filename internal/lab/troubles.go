@@ -302,11 +302,37 @@ func (p *play) tableCleared() error {
 		p.leave("the services are removed by hand", "nothing is balanced by this kernel")
 		return nil
 	}
-	return p.act(deed{
-		name: name, limit: repairTime, want: "the services stand again",
+	limit := repairTime
+	if p.foreign {
+		limit = foreignTime
+	}
+	err := p.act(deed{
+		name: name, limit: limit, want: "the services stand again",
 		do:   func() error { return d.clearServices(plane) },
 		done: func() bool { return d.dataPlane() != "" },
 	})
+	if err != nil || d.dataPlane() != "" {
+		return err
+	}
+	return p.restart(d) // what follows is not to be judged by this
+}
+
+// foreignTime is how long another daemon has to bring services back.
+const foreignTime = 10 * time.Second
+
+// restart ends a daemon that did not mend what was broken, and starts it anew.
+func (p *play) restart(d *director) error {
+	if err := d.stop(); err != nil {
+		return err
+	}
+	if ok, err := p.wait(startTime+slack, d.ended); err != nil || !ok {
+		return err
+	}
+	if err := d.start(); err != nil {
+		return err
+	}
+	_, err := p.wait(p.takeover()+startTime+slack, func() bool { return p.settledAfterReturn(d.index()) })
+	return err
 }
 
 // repairTime is the longest until services that were removed stand again: a look

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type web struct {
 	answers drill.Answers
 	last    time.Time     // of the last answer
 	gap     time.Duration // the longest time between two
+	heardAt []time.Time   // every answer
 }
 
 // Times of the clients.
@@ -85,6 +87,19 @@ func (w *web) heard(now time.Time) {
 		w.gap = max(w.gap, now.Sub(w.last))
 	}
 	w.last = now
+	w.heardAt = append(w.heardAt, now)
+}
+
+// silent is the longest time without an answer between an instant and now;
+// false before the first.
+func (w *web) silent(since time.Time) (longest time.Duration, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := since
+	for i := sort.Search(len(w.heardAt), func(i int) bool { return w.heardAt[i].After(since) }); i < len(w.heardAt); i++ {
+		longest, last = max(longest, w.heardAt[i].Sub(last)), w.heardAt[i]
+	}
+	return max(longest, time.Since(last)), len(w.heardAt) > 0
 }
 
 // question asks once, and returns the server that answered.

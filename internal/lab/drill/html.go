@@ -22,7 +22,7 @@ func WriteHTML(w io.Writer, reports []Report) error {
 		list[i] = &reports[i]
 		ok = ok && reports[i].OK
 	}
-	return page.Execute(w, map[string]any{"Reports": list, "Rows": Rows(reports), "Beside": beside(reports), "OK": ok,
+	return page.Execute(w, map[string]any{"Reports": list, "Rows": Rows(reports), "Against": Against(reports), "Beside": beside(reports), "OK": ok,
 		"Live": len(reports) > 0 && reports[0].Live()})
 }
 

@@ -29,6 +29,8 @@ type Report struct {
 	Notes  []string   `json:"notes,omitempty"`
 	Scenes []Scene    `json:"scenes"`
 	HTTP   []*Answers `json:"http,omitempty"` // asked through the virtual addresses, by service
+	// Foreign says that the daemon is not keepgo: it was played for comparison.
+	Foreign bool `json:"foreign,omitempty"`
 }
 
 // Answers is what a client got that asked a virtual server over and over.
@@ -73,7 +75,8 @@ type Scene struct {
 	OK      bool   `json:"ok"`
 	Skipped bool   `json:"skipped,omitempty"`      // it was not played; Why says why
 	AtMS    int64  `json:"at_ms"`                  // from the beginning to the deed
-	GapMS   int64  `json:"gap_ms"`                 // longest time the client went without an answer
+	GapMS   int64  `json:"gap_ms"`                 // longest time the client went without an answer to a ping
+	Silent  int64  `json:"service_gap_ms"`         // longest time any service gave no answer; -1 where none ever did
 	Master  string `json:"took_over_by,omitempty"` // who held the address in the end
 	TookMS  int64  `json:"took_ms"`                // from the deed to the settled end
 	Why     string `json:"why,omitempty"`          // what was missing where it failed, or why it was left out

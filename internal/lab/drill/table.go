@@ -131,6 +131,9 @@ func writeReasons(w io.Writer, reports []Report) error {
 			fmt.Fprintf(w, "  %s\n", a)
 		}
 	}
+	for _, line := range Against(reports) {
+		fmt.Fprintln(w, line)
+	}
 	_, err := fmt.Fprintln(w)
 	return err
 }
