@@ -81,7 +81,15 @@ func (n *Node) reannounce(now vrrp.Time, m *member, a *vrrp.Action, acts []Actio
 	case lower:
 		n.rivals(now, m, a.Peer.From.String(), fmt.Sprintf("%s (priority %d) is MASTER too", a.Peer.From, a.Peer.Priority), "")
 	}
-	if m.plan.Reannounce && (lower && m.yields(now, a.Peer.From) || !m.pace.may(now)) {
+	switch {
+	case m.plan.Reannounce && lower && m.yields(now, a.Peer.From):
+		return acts
+	case m.plan.Reannounce && !m.pace.may(now):
+		if m.rival.known() { // it may have announced after us: its turn comes when the pace allows
+			m.rival.claims = true
+			m.rival.again = min(m.rival.again, m.pace.next)
+			n.arm(m)
+		}
 		return acts
 	}
 	text := a.Text(m.router.Priority())
@@ -204,13 +212,13 @@ func (n *Node) revisit(now vrrp.Time, m *member, acts []Action) []Action {
 	} else if over && r.told != "" {
 		acts = m.log(acts, "split brain is over: no sign of %s any more", r.peer)
 	}
-	if r.claims && m.pace.may(now) {
+	if r.claims && (m.pace.may(now) || over) {
 		r.claims = false
 		acts = m.log(n.again(m, acts), "%s: announcing the addresses again", r.sign)
 	}
 	r.again = r.heard + r.hush
 	if r.claims {
-		r.again = m.pace.next
+		r.again = min(r.again, m.pace.next)
 	}
 	if over {
 		m.rival, m.pace = noRival, pace{}
