@@ -17,7 +17,7 @@ import (
 // TestServiceGuest boots a kernel with IPVS for the tests of this file.
 func TestServiceGuest(t *testing.T) {
 	needsRoot(t)
-	guest.Tests(t, "^TestService(Groups|Persistence|Sorry|Care|Through)")
+	guest.Tests(t, "^TestService(Groups|Persistence|Sorry|Care|Through|Late|Gone|Transfer)")
 }
 
 // transfer is a connection through the virtual address on which numbers go and
@@ -132,6 +132,49 @@ func TestServiceGroupsByMark(t *testing.T) {
 	}
 	if left := say(t, f.a.Host, "nft", "list", "tables"); strings.Contains(left, "keepalived_ipvs") {
 		t.Errorf("left in nftables: %s", left)
+	}
+}
+
+// TestServiceTransfer: a connection through the virtual address outlives reloads
+// that change all around it, the death of the process that keeps the table, and
+// that of both, however packets get to its server.
+func TestServiceTransfer(t *testing.T) {
+	needsIPVS(t)
+	for _, m := range methods {
+		t.Run(m.name, func(t *testing.T) {
+			f := newFarm(t, m)
+			web := func(weight string) string {
+				return "virtual_server 10.0.0.100 80 {\n    lvs_sched wrr\n    protocol TCP\n" + strings.Replace(f.realServers("80", true), "weight 2", "weight "+weight, 1) + "}\n"
+			}
+			own := fmt.Sprintf("virtual_server 10.0.0.100 9000 {\n    lvs_sched rr\n    protocol TCP\n    lvs_method %s\n    real_server %s21 9000 {\n        TCP_CHECK {\n            connect_port 80\n        }\n    }\n}\n", f.name, f.prefix)
+			f.configureAll("", web("2")+own)
+			begin := time.Now()
+			f.a.start()
+			f.becomesMaster(f.a, vip4, begin)
+			f.eventually("the service answers", func() bool { _, err := f.get(); return err == nil })
+			x := f.transfer(1, "9000")
+			f.goesOn(x)
+			has := func(text string) func() bool {
+				return func() bool { return strings.Contains(strings.Join(table(t, f.a.Host), "\n"), text) }
+			}
+			f.configureAll("", web("7")+own)
+			f.a.reload()
+			f.eventually("the other weight stands", has("-w 7"))
+			f.goesOn(x)
+			f.a.killFrom(f.a.pidFiles()[2])
+			f.a.logs("respawning")
+			f.configureAll("", own)
+			f.a.reload()
+			f.eventually("the other service goes", func() bool { return !has("10.0.0.100:80")() })
+			f.goesOn(x)
+			f.a.killFrom(f.a.pidFiles()[1])
+			f.eventually("both died", func() bool { return strings.Count(f.a.proc.Log(), "respawning") == 2 })
+			f.goesOn(x)
+			f.a.stop()
+			if left := table(t, f.a.Host); len(left) > 0 {
+				t.Errorf("left in the table: %q", left)
+			}
+		})
 	}
 }
 

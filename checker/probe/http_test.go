@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/md5"
 	"encoding/hex"
@@ -75,6 +76,15 @@ func sum(s string) string {
 	return hex.EncodeToString(h[:])
 }
 
+// bomb is a megabyte of zeros, compressed.
+var bomb = func() string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write(make([]byte, 1<<20))
+	z.Close()
+	return b.String()
+}()
+
 func TestHTTPJudges(t *testing.T) {
 	ok := "HTTP/1.0 200 OK\r\n\r\n"
 	tests := []struct {
@@ -98,6 +108,7 @@ func TestHTTPJudges(t *testing.T) {
 		{"absurd length", "HTTP/1.0 200 OK\r\nContent-Length: -3\r\n\r\nhello", checker.URL{Digest: sum("hello")}, ""},
 		{"huge length", "HTTP/1.0 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nhello", checker.URL{Digest: sum("hello")}, ""},
 		{"chunks are not decoded", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", checker.URL{Digest: sum("5\r\nhello\r\n0\r\n\r\n")}, ""},
+		{"nothing is unpacked", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + bomb, checker.URL{Digest: sum(bomb)}, ""},
 		{"regex", ok + strings.Repeat("x", 9000) + "alive", checker.URL{Regex: pattern("a(li|ll)ve$")}, ""},
 		{"regex and digest", ok + "alive and well", checker.URL{Regex: pattern("^alive"), Digest: sum("alive and well")}, ""},
 		{"no regex match", ok + "dead", checker.URL{Regex: pattern("alive")}, "body does not match the regex (/x)"},

@@ -222,6 +222,9 @@ func (q *question) ask(ctx context.Context) {
 	q.Took = time.Since(began).Seconds()
 	q.Passed, q.Local = o.Answer == checker.Passed, o.Answer == checker.Local
 	q.Why, q.Broke, q.Notes = o.Why, o.Rule, t.Notes()
+	if p := &q.check.Probe; p.Via.IsValid() {
+		q.Notes = append(q.Notes, fmt.Sprintf("through_vip: the running daemon's IPVS hands it to %s by mark %d", p.Via, p.Mark))
+	}
 	if o.Dynamic {
 		q.Weight = &o.Weight
 	}

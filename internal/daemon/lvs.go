@@ -27,7 +27,9 @@ type lvsLoop struct {
 	plane  *plane           // nil before the first plan
 	here   *watch.Addresses // nil while no service has ha_suspend
 	fresh  bool             // the parent has the node's state
-	undone int              // checks that are not made for want of IPVS
+	begun  *lb.State        // what the process before left, while nothing balances
+	again  again
+	undone int // checks that are not made for want of IPVS
 	tidy   tidier
 }
 
@@ -140,10 +142,13 @@ func (l *lvsLoop) report() {
 func (l *lvsLoop) adopt(m toChild) error {
 	if l.node == nil {
 		var err error
-		if l.plane, err = newPlane(m.LB.DataPlane, l.log); err != nil {
+		if l.plane, err = newPlane(m.LB.DataPlane, l.log, false); err != nil {
 			return err
 		}
 		l.plane.begin(m.State, m.Flush)
+		if l.plane.lack != "" {
+			l.begun = m.State
+		}
 		var acts []lb.Action
 		l.node, acts = lb.NewNode(m.LB, m.State)
 		l.perform(l.filesSay(m.Files, acts))
@@ -239,6 +244,9 @@ func (l *lvsLoop) filesSay(numbers map[string]int, acts []lb.Action) []lb.Action
 func (l *lvsLoop) second() {
 	if l.node == nil {
 		return
+	}
+	if l.plane.lack != "" && l.again.due(snapshots, moduleThere()) {
+		l.reopen()
 	}
 	if acts := l.node.Step(lb.Event{Kind: lb.EventSecond}, nil); len(acts) > 0 {
 		l.perform(acts)

@@ -267,7 +267,7 @@ func (p *parent) reload() {
 // needed and stops those that have nothing left to do.
 func (p *parent) apply() {
 	vrrp := !p.opts.NoVRRP && (p.opts.All || len(p.cfg.Instances)+len(p.cfg.StaticAddresses)+len(p.cfg.StaticRoutes)+len(p.cfg.StaticRules) > 0)
-	lvs := !p.opts.NoLVS && (p.opts.All || needsLVS(p.cfg))
+	lvs := p.balances() || p.leftovers()
 	if !vrrp && !lvs {
 		p.log.printf("%s configures neither a vrrp_instance nor a virtual_server: there is nothing to run", p.opts.File)
 	}
@@ -294,12 +294,6 @@ func (p *parent) apply() {
 		p.servers = nil
 	}
 	p.tidy.soon()
-}
-
-// needsLVS tells whether there is anything for the LVS process.
-func needsLVS(cfg *confparse.Config) bool {
-	g := &cfg.Global
-	return len(cfg.VirtualServers) > 0 || g.LVSSync != nil && g.LVSSync.Instance == ""
 }
 
 // plan is what a child starts or goes on with.
@@ -410,6 +404,10 @@ func (p *parent) heard(c *child, m fromChild) {
 			p.former = nil
 		}
 		c.ready = true
+		if c == p.lvs && !p.balances() { // it took out what was left
+			c.stop(false)
+			p.servers = nil
+		}
 		p.completed()
 	}
 }

@@ -32,8 +32,12 @@ type plane struct {
 }
 
 // newPlane opens what the configuration asks for. That a kernel can do nothing
-// is no error: checks are useful without.
-func newPlane(kind confparse.DataPlane, log func(string, ...any)) (*plane, error) {
+// is no error: checks are useful without. Asked again, it is not told again.
+func newPlane(kind confparse.DataPlane, log func(string, ...any), again bool) (*plane, error) {
+	tell := log
+	if again {
+		tell = func(string, ...any) {}
+	}
 	p := &plane{log: log, auto: kind == confparse.PlaneAuto, told: map[ipvsctl.ServiceKey]string{}, warned: map[string]bool{}, switches: switches{log: log}}
 	if kind != confparse.PlaneNFTables {
 		var err error
@@ -45,16 +49,15 @@ func newPlane(kind confparse.DataPlane, log func(string, ...any)) (*plane, error
 			return nil, err
 		case kind == confparse.PlaneIPVS:
 			p.lack = err.Error()
-			log("%v; health checks run all the same", err)
+			tell("%v; health checks run all the same", err)
 			return p, nil
 		}
-		log("%v; connections are balanced with nftables instead", err)
+		tell("%v; connections are balanced with nftables instead", err)
 	}
 	var err error
 	if p.nft, err = openNFTables(nft.Options{Report: p.nftables}); err != nil {
 		p.lack = err.Error()
-		log("%v; health checks run all the same", err)
-		return p, nil
+		tell("%v; health checks run all the same", err)
 	}
 	return p, nil
 }

@@ -92,7 +92,7 @@ type tally struct {
 func NewNode(plan *Plan, state *State) (*Node, []Action) {
 	n := &Node{plan: plan}
 	edges := n.adopt(state)
-	acts := n.forget(state)
+	acts := n.Forget(state)
 	for i := range plan.Services {
 		acts = append(acts, Action{Kind: ActSet, Service: i})
 	}

@@ -32,9 +32,9 @@ func (n *Node) State() State {
 	return s
 }
 
-// forget takes out what an older process had in the kernel and the plan has not,
+// Forget takes out what an older process had in the kernel and the plan has not,
 // because the configuration changed while there was none.
-func (n *Node) forget(state *State) (acts []Action) {
+func (n *Node) Forget(state *State) (acts []Action) {
 	if state == nil || len(state.Stood) == 0 {
 		return nil
 	}

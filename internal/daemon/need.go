@@ -1,0 +1,18 @@
+package daemon
+
+import "keepgo/confparse"
+
+// balances tells whether the LVS process is to run.
+func (p *parent) balances() bool { return !p.opts.NoLVS && (p.opts.All || needsLVS(p.cfg)) }
+
+// leftovers tells whether an LVS process that died left services in the kernel,
+// which another one has to take out even if there are to be none any more.
+func (p *parent) leftovers() bool {
+	return !p.opts.NoLVS && !p.lvs.running() && p.servers != nil && len(p.servers.Stood) > 0
+}
+
+// needsLVS tells whether there is anything for the LVS process.
+func needsLVS(cfg *confparse.Config) bool {
+	g := &cfg.Global
+	return len(cfg.VirtualServers) > 0 || g.LVSSync != nil && g.LVSSync.Instance == ""
+}
