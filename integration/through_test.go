@@ -26,6 +26,51 @@ func (f *farm) throughVIP(through string) string {
 	return b.String()
 }
 
+// throughVIPSix is a service of IPv6, asked at the virtual address alone.
+const throughVIPSix = `
+virtual_server fd00::100 80 {
+    lvs_sched rr
+    lvs_method DR
+    protocol TCP
+    real_server fd00::22 80 {
+        TCP_CHECK {
+            through_vip
+            delay_loop 1
+            delay_before_retry 1
+            connect_timeout 2
+        }
+    }
+}
+`
+
+// TestServiceThroughVIPSix: the same of IPv6, where the kernel has no rule about
+// answers from its own addresses.
+func TestServiceThroughVIPSix(t *testing.T) {
+	needsIPVS(t)
+	f := newFarm(t, methods[0])
+	const vip = "fd00::100/128"
+	server := f.servers[2].host
+	say(t, f.a.Host, "ip", "addr", "add", vip, "dev", lanLink, "nodad")
+	say(t, server, "ip", "addr", "add", vip, "dev", "lo")
+	f.configureAll("", throughVIPSix)
+	f.a.start()
+	f.b.start()
+	both := func(in bool) func() bool {
+		has := func(d *director) bool {
+			return strings.Contains(strings.Join(table(t, d.Host), "\n"), "-r [fd00::22]:80 ")
+		}
+		return func() bool { return has(f.a) == in && has(f.b) == in }
+	}
+	f.eventually("the server stands", both(true))
+	say(t, server, "ip", "addr", "del", vip, "dev", "lo")
+	f.eventually("the server without the address leaves", both(false))
+	say(t, server, "ip", "addr", "add", vip, "dev", "lo")
+	f.eventually("it comes back", both(true))
+	if v := say(t, f.a.Host, "cat", "/proc/sys/net/ipv4/conf/all/accept_local"); v != "0" {
+		t.Errorf("accept_local %s", v)
+	}
+}
+
 // private are the lines of the table that belong to no virtual server.
 func private(lines []string) []string {
 	return slices.DeleteFunc(slices.Clone(lines), func(s string) bool { return !strings.Contains(s, " -f ") })
