@@ -148,7 +148,8 @@ type Check struct {
 	Alpha      bool          // down until the first success
 	LogAll     bool
 	Private    bool // its probe answers for no other check
-	Down       bool // it was when it was last made, and had Rising successes in a row
+	Known      bool // it was made before, and was Down or not, with Rising successes in a row
+	Down       bool
 	Rising     int
 	Name       string // how log lines call the target: "[10.0.0.1]:tcp:80"
 	Service    string // how log lines call the service the target belongs to
@@ -167,7 +168,7 @@ func (c *Check) Identity() string {
 // rhythm, of whatever service. A private check shares with none.
 func (c *Check) Sharing() string {
 	alike := *c
-	alike.ID, alike.LogAll, alike.Down, alike.Rising = 0, false, false, 0
+	alike.ID, alike.LogAll, alike.Known, alike.Down, alike.Rising = 0, false, false, false, 0
 	if !c.Private {
 		alike.Service = ""
 	}

@@ -52,10 +52,10 @@ type rhythm struct {
 
 // NewDamper is the state of a check that was never probed. At the start of the
 // daemon one failure decides, so that dead servers are out at once; a check
-// that a reload brings gets all its retries.
+// that a reload brings, or that a process before made, gets all its retries.
 func NewDamper(c *Check, start bool) Damper {
 	d := Damper{Up: !c.Alpha && !c.Down, Rising: c.Rising, rhythm: rhythmOf(c)}
-	if start {
+	if start && !c.Known {
 		d.Failures = c.Retry
 	}
 	return d

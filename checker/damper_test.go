@@ -164,7 +164,7 @@ func TestDamperRule(t *testing.T) {
 // TestRisingIsCarriedOver: what a process before counted still counts, and a
 // rhythm that changed as well.
 func TestRisingIsCarriedOver(t *testing.T) {
-	c := &Check{Rise: 3, Down: true, Rising: 1}
+	c := &Check{Rise: 3, Known: true, Down: true, Rising: 1}
 	d := NewDamper(c, true)
 	for i, want := range []Result{{Rising: 2, Why: "2 of 3 successes in a row: so"}, {Up: true, Why: "so"}} {
 		if d, _, _ = d.Step(Outcome{Answer: Passed}); d.Result(0, "so") != want {
@@ -177,9 +177,16 @@ func TestRisingIsCarriedOver(t *testing.T) {
 		t.Error("a smaller rise is not enough")
 	}
 	known := *c
-	known.Down, known.Rising = false, 0
+	known.Known, known.Down, known.Rising = false, false, 0
 	if known.Sharing() != c.Sharing() {
 		t.Error("what a check was keeps it from sharing")
+	}
+}
+
+// TestKnownHasItsRetries: what was up before is not given up for one failure.
+func TestKnownHasItsRetries(t *testing.T) {
+	if got := play(NewDamper(&Check{Interval: 60 * time.Second, RetryDelay: time.Second, Retry: 1, Known: true}, true), "FF"); got != "^r v!i" {
+		t.Error(got)
 	}
 }
 

@@ -32,7 +32,8 @@ func (n *Node) Checks() []checker.Check {
 	for i := range n.plan.Checks {
 		if !n.plan.Pools[n.plan.Owners[i].Pool].asleep(n.here) {
 			c, v := n.plan.Checks[i], &n.verdicts[i]
-			c.Down, c.Rising = !v.Up && v.Why != "", v.Rising
+			c.Known, c.Rising = v.Why != "", v.Rising
+			c.Down = c.Known && !v.Up
 			awake = append(awake, c)
 		}
 	}
