@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"keepgo/internal/netlab"
 )
 
 // modules are those of IPVS that are loaded.
@@ -28,10 +26,10 @@ func TestServiceLateModule(t *testing.T) {
 	needsIPVS(t)
 	const loader = "/proc/sys/kernel/modprobe"
 	before := must(os.ReadFile(loader))(t)
-	h := must(must(netlab.New())(t).Host("x"))(t)
+	f := newFarm(t, methods[1]) // which takes modules too
 	for i := 0; i < 10 && len(modules(t)) > 0; i++ {
 		for _, name := range modules(t) {
-			say(t, h, "sh", "-c", "modprobe -r "+name+" || true")
+			say(t, f.client, "sh", "-c", "modprobe -r "+name+" || true")
 		}
 	}
 	if left := modules(t); len(left) > 0 {
@@ -42,14 +40,13 @@ func TestServiceLateModule(t *testing.T) {
 	}
 	defer os.WriteFile(loader, before, 0)
 
-	f := newFarm(t, methods[1])
 	f.configureAll("lvs_data_plane ipvs", "virtual_server 10.0.0.100 80 {\n    lvs_sched wrr\n    protocol TCP\n"+f.realServers("80", true)+"}\n")
 	begin := time.Now()
 	f.a.start()
 	f.becomesMaster(f.a, vip4, begin)
 	f.a.logs("health checks run all the same")
 	f.do(os.WriteFile(loader, before, 0))
-	say(t, h, "modprobe", "ip_vs")
+	say(t, f.client, "modprobe", "ip_vs")
 	f.a.logs("the kernel can balance connections now")
 	f.eventually("the service answers", func() bool { _, err := f.get(); return err == nil })
 	f.proportions()
