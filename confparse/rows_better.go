@@ -44,7 +44,7 @@ func betterRows() []row[globals] {
 		field("vrrp_vip_loss", loss().or("restore; release with like_keepalived"), func(g *G) *bool { return &g.better.release }, lossDoc).ours(),
 		field("vrrp_vip_mismatch", mismatch().or("tolerate"), func(g *G) *bool { return &g.better.drop }, mismatchDoc).ours(),
 		field("vrrp_frames_first", seconds(0, 300).or("30; 0 with like_keepalived"), func(g *G) *time.Duration { return &g.better.frames }, "After the machine's boot, how long nobody becomes master for the first time before a frame has come in on its interface; 0 for not at all.").ours(),
-		field("metrics_listen", addrPort().or("none"), func(g *G) *netip.AddrPort { return &g.MetricsListen }, "Where Prometheus finds /metrics; anybody who reaches the address may read them.").ours(),
+		field("metrics_listen", addrPort().or("none"), func(g *G) *netip.AddrPort { return &g.MetricsListen }, "Where Prometheus finds /metrics, and the other director's drills /status; anybody who reaches the address may read them.").ours(),
 		field("metrics_exporters", boolean(), func(g *G) *bool { return &g.MetricsExporters }, "Metrics have the names of both exporters for keepalived as well, so that dashboards and alerts go on.").ours(),
 		field("control_group", text("group").or("root alone"), func(g *G) *string { return &g.ControlGroup }, "A group whose members may use the control socket: see all, and steer.").ours(),
 		field("lvs_repair", boolean().or("on; off with like_keepalived"), func(g *G) *bool { return &g.better.repair }, "What another program changes in our IPVS services, timeouts and sync daemons is put back within two seconds.").ours(),

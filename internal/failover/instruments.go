@@ -39,9 +39,10 @@ type instruments struct {
 	done  chan struct{}
 	work  sync.WaitGroup
 
-	mu    sync.Mutex
-	wire  *wire        // nil where it cannot be heard
-	holds []drill.Hold // of this director
+	mu     sync.Mutex
+	wire   *wire         // nil where it cannot be heard
+	holds  []drill.Hold  // of this director
+	hushed time.Duration // when nobody was asked any more; 0 for not yet
 }
 
 // vip is a virtual address that is watched.
@@ -117,6 +118,11 @@ func (w *instruments) moved(n netlink.AddrUpdate) {
 // While this director takes over nobody must ask: the answers of one that is
 // about to let go would be taken for a rival's.
 func (w *instruments) pause(on bool) {
+	if on {
+		w.mu.Lock()
+		w.hushed = time.Since(w.began)
+		w.mu.Unlock()
+	}
 	for _, v := range w.vips {
 		v.observer.Pause(on)
 	}
@@ -143,12 +149,27 @@ func (w *instruments) all() []drill.Hold {
 		for _, o := range v.observer.Seen().Owners {
 			list = append(list, drill.Hold{At: o.From.Sub(w.began), Director: other, Address: i, Has: true})
 			if o.Gone {
-				list = append(list, drill.Hold{At: o.Missed.Sub(w.began), Director: other, Address: i})
+				list = append(list, drill.Hold{At: w.lapsed(i, o.Missed.Sub(w.began)), Director: other, Address: i})
 			}
 		}
 	}
 	slices.SortStableFunc(list, func(a, b drill.Hold) int { return int(a.At - b.At) })
 	return list
+}
+
+// lapsed is when the other director let an address go, whose first question
+// without an answer was asked at an instant. If that was the first after a pause,
+// it let go in between, when this one took over: a master does that when it
+// hears a better one.
+func (w *instruments) lapsed(address int, missed time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.holds {
+		if h.Address == address && h.Has && w.hushed > 0 && h.At >= w.hushed && h.At < missed {
+			return h.At
+		}
+	}
+	return missed
 }
 
 // held tells who holds the addresses: every one of them by that director, and
