@@ -174,7 +174,7 @@ func TestStopDuringStartupScript(t *testing.T) {
 	w := newWorld(t, ours, ours)
 	d := w.a
 	begun := filepath.Join(w.lab.Dir, "begun")
-	d.configure(fmt.Sprintf("global_defs {\n script_user root\n startup_script \"/bin/sh -c 'touch %s; sleep 600'\" 300\n}\n", begun) + lone)
+	d.configure(fmt.Sprintf("global_defs {\n script_user root\n startup_script \"/bin/sh -c 'touch %s; sleep 600'\"\n}\n", begun) + lone)
 	d.start()
 	w.eventually("the script runs", func() bool { return exists(begun) })
 	w.do(d.proc.Signal(syscall.SIGHUP))
