@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"keepgo/internal/status"
 )
 
 const lone = "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 10.0.0.100\n }\n}\n"
@@ -96,11 +98,12 @@ func TestReloadsLeaveNothing(t *testing.T) {
 func (d *director) rereads(text string) {
 	d.w.t.Helper()
 	d.replaces(text)
-	before := d.status()
+	var before, now *status.Status
+	d.w.eventually(d.Name+" answers", func() bool { before = d.status(); return before != nil })
 	d.reload()
 	d.w.eventually("the reload is done", func() bool {
-		now := d.status()
-		return before != nil && now != nil && now.Reloaded != nil && (before.Reloaded == nil || now.Reloaded.After(*before.Reloaded))
+		now = d.status()
+		return now != nil && now.Reloaded != nil && (before.Reloaded == nil || now.Reloaded.After(*before.Reloaded))
 	})
 }
 

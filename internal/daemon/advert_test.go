@@ -84,3 +84,38 @@ func TestAdvertPathAllocatesNothing(t *testing.T) {
 		t.Errorf("of %d adverts the backup heard %d", adverts, got)
 	}
 }
+
+// TestLateTick: after a pause a backup gives its master, which may have been
+// stopped as well, time to speak; a master loses none before it does.
+func TestLateTick(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: raw sockets on the loopback interface")
+	}
+	for _, c := range []struct {
+		master         bool
+		late, min, max time.Duration
+	}{
+		{false, lateness / 2, 0, 0},
+		{false, 3 * time.Second, 700 * time.Millisecond, 750 * time.Millisecond},
+		{false, time.Hour, 900 * time.Millisecond, maxGrace},
+		{true, 3 * time.Second, time.Microsecond, grace},
+	} {
+		l := advertiser(t, 1, 2)
+		l.rank, l.failed = newRank(t.Logf), make(chan error, 1)
+		for i := 0; c.master && len(l.node.Masters()) == 0 && i < 10; i++ {
+			l.node.Step(l.node.Next(), ha.Event{Kind: ha.EventTick}, nil)
+		}
+		now := l.clock.now()
+		l.woke, l.clock.armed = now-c.late, woken
+		off := l.late()
+		if off != (c.max > 0) {
+			t.Errorf("%+v: put off: %t", c, off)
+		}
+		if wait := l.clock.armed - now; off && (wait < c.min || wait > c.max+time.Second/10) {
+			t.Errorf("%+v: put off for %v", c, wait)
+		}
+		if off && l.late() {
+			t.Errorf("%+v: put off twice", c)
+		}
+	}
+}

@@ -164,11 +164,14 @@ func (l *vrrpLoop) wake() (more bool) {
 }
 
 // lateness is how late a tick may be before the loop takes it that the process
-// was not scheduled, and grace the time it then gives the adverts that have
-// arrived meanwhile.
+// was not scheduled, and grace the time it then gives the adverts that are on
+// their way. Where nobody is MASTER here it is a quarter of what was missed:
+// whatever stopped this machine may have stopped the master too, and nothing
+// that it says can have come yet.
 const (
 	lateness = 20 * time.Millisecond
 	grace    = 5 * time.Millisecond
+	maxGrace = time.Second
 )
 
 // late tells that the tick is put off once for the sake of what is on its way.
@@ -181,8 +184,16 @@ func (l *vrrpLoop) late() bool {
 		return false
 	}
 	l.graced = true
-	l.arm(now + grace)
+	l.arm(now + l.grace(late))
 	return true
+}
+
+// grace is how long a tick that came late is put off.
+func (l *vrrpLoop) grace(late time.Duration) time.Duration {
+	if l.node == nil || len(l.node.Masters()) > 0 {
+		return grace // its own adverts are late already
+	}
+	return max(grace, min(late/4, maxGrace))
 }
 
 // rearm sets the clock to the node's next deadline.
