@@ -318,6 +318,9 @@ func virtual(s *stmt, obj *Instance, into *[]Address) {
 			}
 		}
 	}
+	if *into == nil {
+		*into = make([]Address, 0, len(s.block().Body))
+	}
 	*into = append(*into, a)
 }
 

@@ -42,7 +42,11 @@ func (r *reader) checkAddresses() {
 		addr netip.Addr
 		link string
 	}
-	seen := map[key]owner{}
+	n := 0
+	for _, i := range r.cfg.Instances {
+		n += len(i.Addresses) + len(i.Excluded)
+	}
+	seen := make(map[key]owner, n)
 	for _, i := range r.cfg.Instances {
 		for _, list := range []*[]Address{&i.Addresses, &i.Excluded} {
 			kept := (*list)[:0]

@@ -322,6 +322,9 @@ func (r *reader) completeQuorum(o *service) {
 
 // checkServices finds services that are defined twice or refer to nothing.
 func (r *reader) checkServices() {
+	if len(r.served) == 0 {
+		return
+	}
 	type key struct {
 		addr     netip.Addr
 		port     uint16
@@ -359,16 +362,22 @@ func protocolName(p Protocol) string {
 // nearest one.
 func (r *reader) virtualAddresses() (map[netip.Addr]bool, func(netip.Addr) string) {
 	set := map[netip.Addr]bool{}
-	var all []Address
+	var near []Address // those that are looked through
+	add := func(list []Address) {
+		for i := range list {
+			set[list[i].Prefix.Addr()] = true
+		}
+	}
 	for _, i := range r.cfg.Instances {
-		all = append(append(all, i.Addresses...), i.Excluded...)
+		for _, list := range [][]Address{i.Addresses, i.Excluded} {
+			add(list)
+			near = append(near, list[:min(len(list), maxPacketAddresses-len(near))]...)
+		}
 	}
-	for _, a := range append(all, r.cfg.StaticAddresses...) {
-		set[a.Prefix.Addr()] = true
-	}
+	add(r.cfg.StaticAddresses)
 	return set, func(want netip.Addr) string {
 		best, most := Address{}, -1
-		for _, a := range all[:min(len(all), maxPacketAddresses)] {
+		for _, a := range near {
 			if n := commonBits(want, a.Prefix.Addr()); n > most {
 				best, most = a, n
 			}

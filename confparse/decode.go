@@ -18,6 +18,9 @@ type stmt struct {
 
 func (s *stmt) name() string { return s.n.Words[0].Text }
 
+// block is the block that the statement stands in.
+func (s *stmt) block() *syntax.Node { return s.r.open[len(s.r.open)-1] }
+
 // next takes the next word.
 func (s *stmt) next() (syntax.Word, bool) {
 	if s.i >= len(s.n.Words) {

@@ -34,6 +34,7 @@ func Build(cfg *confparse.Config) *Plan {
 		LogStrangers: cfg.Global.LogUnknownVRIDs,
 		Repeat:       cfg.Global.FIFOOnReload,
 		StartupDelay: cfg.Global.StartupDelay,
+		Instances:    make([]Instance, 0, len(cfg.Instances)),
 		AfterBoot:    cfg.Global.DelayAfterBoot,
 		FramesFirst:  cfg.Global.FramesFirst,
 	}
