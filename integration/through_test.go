@@ -50,7 +50,7 @@ func TestServiceThroughVIPSix(t *testing.T) {
 	f := newFarm(t, methods[0])
 	const vip = "fd00::100/128"
 	server := f.servers[2].host
-	say(t, f.a.Host, "ip", "addr", "add", vip, "dev", lanLink, "nodad")
+	say(t, f.a.Host, "ip", "addr", "add", vip, "dev", lanLink, "nodad", "preferred_lft", "0") // as VRRP sets it
 	say(t, server, "ip", "addr", "add", vip, "dev", "lo")
 	f.configureAll("", throughVIPSix)
 	f.a.start()
@@ -62,6 +62,12 @@ func TestServiceThroughVIPSix(t *testing.T) {
 		return func() bool { return has(f.a) == in && has(f.b) == in }
 	}
 	f.eventually("the server stands", both(true))
+	for _, d := range []*director{f.a, f.b} {
+		f.eventually("its check passes", func() bool {
+			s := d.status()
+			return s != nil && len(s.Services) == 1 && s.Services[0].Servers[0].Why == "connected"
+		})
+	}
 	say(t, server, "ip", "addr", "del", vip, "dev", "lo")
 	f.eventually("the server without the address leaves", both(false))
 	say(t, server, "ip", "addr", "add", vip, "dev", "lo")
@@ -123,9 +129,7 @@ func TestServiceThroughVIP(t *testing.T) {
 			if !both(1, true)() || !both(3, true)() {
 				t.Error("another server left too")
 			}
-			if s := f.a.status(); s == nil || len(s.Services) != 2 {
-				t.Errorf("status: %+v", s)
-			}
+			f.eventually("the status has the virtual servers alone", func() bool { s := f.a.status(); return s != nil && len(s.Services) == 2 })
 
 			mark := strings.Fields(private(table(t, f.a.Host))[0])[2]
 			say(t, f.a.Host, "ipvsadm", "-D", "-f", mark)

@@ -96,6 +96,9 @@ func origin(fd int, p *checker.Probe, kind int) (netip.AddrPort, error) {
 		return p.Bind, nil
 	}
 	from, err := toward(p.Via, p.BindLink)
+	if from == p.Target.Addr() {
+		return p.Bind, os.NewSyscallError("choose a source: name one with bindto, the kernel prefers the virtual address", unix.EADDRNOTAVAIL)
+	}
 	return netip.AddrPortFrom(from, p.Bind.Port()), err
 }
 
