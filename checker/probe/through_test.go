@@ -40,6 +40,11 @@ func TestThrough(t *testing.T) {
 		t.Errorf("the connection ends with %v, not with a reset", err)
 	}
 	l.Close()
+	self := *c
+	self.Probe.Target = netip.AddrPortFrom(self.Probe.Via, 80)
+	if o := Once(context.Background(), &self, 0); o.Answer != checker.Local || !strings.Contains(o.Why, "name one with bindto") {
+		t.Errorf("asked from the virtual address itself: %+v", o)
+	}
 	o := Once(context.Background(), c, 0)
 	want := ", asked as " + c.Probe.Target.String() + " through 127.0.0.1: has the server lost 127.0.0.5 on lo?"
 	if o.Answer != checker.Failed || !strings.HasSuffix(o.Why, want) {
