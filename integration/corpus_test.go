@@ -69,7 +69,7 @@ var wholeCorpus = flag.Bool("corpus", false, "lead the files of the collection t
 // TestCorpusReloadGuest does so for those that take as long again.
 func TestCorpusReloadGuest(t *testing.T) {
 	if !*wholeCorpus {
-		t.Skip("takes minutes: go test ./integration -run CorpusReloadGuest -args -corpus")
+		t.Skip("takes minutes: go test -timeout 60m ./integration -run CorpusReloadGuest -args -corpus")
 	}
 	inParts(t, "TestCorpusReloads")
 	inParts(t, "TestCorpusServers")
