@@ -184,20 +184,10 @@ func (p *play) deaf() error {
 // partition keeps the directors from hearing each other; everybody else hears
 // both.
 func (p *play) partition() error {
-	cut := func(way netlab.Cut) error {
-		for _, l := range p.stage.net.lans {
-			for i, d := range p.stage.directors {
-				if err := d.Cut(l.links[i], way); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}
 	_, o := p.current()
 	err := p.act(deed{
 		name: "split brain: no adverts between the directors", limit: p.takeover() + slack,
-		do:   func() error { return cut(netlab.Parted) },
+		do:   func() error { return p.part(netlab.Parted) },
 		done: func() bool { return p.heirHolds(o, nil) }, want: p.stage.directors[o].Name + " takes over too",
 	})
 	if err != nil {
@@ -205,9 +195,21 @@ func (p *play) partition() error {
 	}
 	return p.act(deed{
 		name: "the directors hear each other again", heir: true, limit: p.takeover() + slack,
-		do:   func() error { return cut(netlab.Healed) },
+		do:   func() error { return p.part(netlab.Healed) },
 		done: func() bool { return p.single() }, want: "one director alone has the address",
 	})
+}
+
+// part cuts all cables of both directors in a way, or heals them.
+func (p *play) part(way netlab.Cut) error {
+	for _, l := range p.stage.net.lans {
+		for i, d := range p.stage.directors {
+			if err := d.Cut(l.links[i], way); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // single says whether every address is with one director.

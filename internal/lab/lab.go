@@ -52,6 +52,7 @@ var ErrFailed = errors.New("the lab failed")
 const (
 	shortBudget = 58 * time.Second
 	longBudget  = 15 * time.Minute
+	liveBudget  = 24 * time.Hour // of one that somebody plays with
 )
 
 // Run plays the lab and tells of it. It returns ErrFailed when a scene failed,
@@ -164,8 +165,16 @@ func rehearse(ctx context.Context, o Options, limits drill.Limits, t turn) (*dri
 		return nil, err
 	}
 	defer net.Close()
+	screen, err := takeTerminal(o)
+	if err != nil {
+		return nil, err
+	}
 	chapters, budget := short, shortBudget
-	if o.Drills {
+	switch {
+	case screen != nil:
+		defer screen.close()
+		budget = liveBudget
+	case o.Drills:
 		chapters, budget = book, longBudget
 	}
 	ctx, cancel := context.WithTimeout(ctx, budget)
@@ -175,8 +184,9 @@ func rehearse(ctx context.Context, o Options, limits drill.Limits, t turn) (*dri
 		return nil, err
 	}
 	defer stage.closeServers()
-	p := newPlay(ctx, src, stage, newView(o), budget)
+	p := newPlay(ctx, src, stage, newView(o, screen), budget)
 	defer p.tick.Stop()
+	p.options = o
 	p.limits, p.foreign, p.setClock = limits, t.foreign, o.SetClock
 	p.report.Foreign = t.foreign
 	p.report.File, p.report.Other, p.report.Daemon = o.File, o.Other, t.name
@@ -188,6 +198,9 @@ func rehearse(ctx context.Context, o Options, limits drill.Limits, t turn) (*dri
 	}
 	for _, note := range slices.Concat(src.adopted(), src.net.lacks, src.beyond()) {
 		p.note("%s", note)
+	}
+	if screen != nil {
+		return &p.report, p.playLive(screen)
 	}
 	err = p.run(chapters)
 	return &p.report, err

@@ -39,6 +39,8 @@ type play struct {
 	held     []*held
 	foreign  bool // the daemon is not keepgo: nothing is known but what is seen
 	setClock bool // the machine's clock may be set
+	options  Options
+	live     *live // nil where the book is played
 	// hopeless says that the pair did not even start well.
 	hopeless bool
 }
@@ -57,12 +59,8 @@ func newPlay(ctx context.Context, src *source, s *stage, v view, budget time.Dur
 
 // run plays the drills of a book, from the first start to the last scene.
 func (p *play) run(book []chapter) error {
-	for _, v := range p.stage.net.vips {
-		ping, err := p.stage.client.Ping(v.addr, pingEvery)
-		if err != nil {
-			return err
-		}
-		p.stage.pings = append(p.stage.pings, ping)
+	if err := p.beginPings(); err != nil {
+		return err
 	}
 	defer func() { p.held = drop(p.held) }()
 	for _, c := range book {
@@ -85,6 +83,18 @@ func (p *play) run(book []chapter) error {
 	return nil
 }
 
+// beginPings has the client ask every virtual address.
+func (p *play) beginPings() error {
+	for _, v := range p.stage.net.vips {
+		ping, err := p.stage.client.Ping(v.addr, pingEvery)
+		if err != nil {
+			return err
+		}
+		p.stage.pings = append(p.stage.pings, ping)
+	}
+	return nil
+}
+
 // look sees how everything is, tells what changed, and notices a daemon that
 // ended unasked.
 func (p *play) look() error {
@@ -93,7 +103,15 @@ func (p *play) look() error {
 		if d.proc == nil || d.frozen {
 			continue
 		}
-		if d.ended() && !d.ending {
+		if d.ended() && d.ending {
+			continue
+		}
+		if d.ended() {
+			if p.live != nil {
+				d.ending = true
+				p.view.say(fmt.Sprintf("%s  %s: the daemon ended (%v): %s", p.clock(), d.Name, d.proc.Err(), d.proc.LogTail(1)))
+				continue
+			}
 			return fmt.Errorf("%s: the daemon ended (%v). Its last words:\n%s", d.Name, d.proc.Err(), d.proc.LogTail(15))
 		}
 		if p.foreign {

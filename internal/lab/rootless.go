@@ -29,7 +29,9 @@ func Rootless(ctx context.Context, args []string, out, errs io.Writer) (int, err
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
 		Pdeathsig:   syscall.SIGKILL,
-		Setpgid:     true, // a key that interrupts comes to us, and is passed on once
+		// A key that interrupts comes to us, and is passed on once; only who is in
+		// front may read the keyboard.
+		Setpgid: !IsTerminal(os.Stdin) || !IsTerminal(out),
 	}
 	if err := cmd.Start(); err != nil {
 		return 0, fmt.Errorf("the lab makes network namespaces: this kernel lets only root do so (%w), try sudo", err)

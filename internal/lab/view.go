@@ -20,10 +20,12 @@ type view interface {
 	draw(lines []string) // how it is now, replaced by the next
 }
 
-// newView chooses: nothing before a JSON document, a living picture on a
-// terminal, only lines elsewhere.
-func newView(o Options) view {
+// newView chooses: the terminal that was taken over, nothing before a JSON
+// document, a living picture on a terminal, only lines elsewhere.
+func newView(o Options, c *console) view {
 	switch {
+	case c != nil:
+		return c
 	case o.JSON:
 		return silent{}
 	case IsTerminal(o.Out):
@@ -139,6 +141,9 @@ func (p *play) changed(what, state, why string) {
 
 // picture is how everything is now.
 func (p *play) picture() []string {
+	if p.live != nil {
+		return p.live.table()
+	}
 	lines := []string{""}
 	for i, d := range p.stage.directors {
 		lines = append(lines, "  "+d.Name+"   "+p.directorLine(i))

@@ -219,6 +219,13 @@ func (w *web) soFar() *drill.Answers {
 	return &a
 }
 
+// forget begins the longest time without an answer anew.
+func (w *web) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gap = 0
+}
+
 // silence is how long the client has been without an answer, and the longest it
 // ever was; zero before the first.
 func (w *web) silence() (now, longest time.Duration) {
