@@ -195,7 +195,7 @@ func TestLabNeedsNoRoot(t *testing.T) {
 	binary, file := filepath.Join(dir, "keepgo"), filepath.Join(dir, "k.conf")
 	must(0, os.WriteFile(binary, must(os.ReadFile(keepgo))(t), 0o755))(t)
 	must(0, os.WriteFile(file, must(os.ReadFile(example))(t), 0o644))(t)
-	must(0, os.WriteFile(dir+"/drill", []byte("* skip\nstart\nstop"), 0o644))(t)
+	must(0, os.WriteFile(dir+"/drill", []byte("* skip\nstart\nstop\nscript"), 0o644))(t)
 	own := filepath.Join(dir, "tmp")
 	must(0, os.Mkdir(own, 0o755))(t)
 	must(0, os.Chown(own, nobody, nobody))(t)
@@ -206,7 +206,7 @@ func TestLabNeedsNoRoot(t *testing.T) {
 	if strings.Contains(string(out), "lets only root do so") {
 		t.Skipf("needs user namespaces: %s", out)
 	}
-	if err != nil || !strings.Contains(string(out), "3 scenes, 0 failed") {
+	if err != nil || !strings.Contains(string(out), "5 scenes, 0 failed, 0 left out") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if left := must(os.ReadDir(own))(t); len(left) > 0 {

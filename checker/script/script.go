@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -133,10 +134,17 @@ func command(c checker.Command, path string, args ...string) *exec.Cmd {
 		if len(groups) == 0 {
 			groups = []uint32{c.GID} // as keepalived leaves it
 		}
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: c.UID, Gid: c.GID, Groups: groups}
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: c.UID, Gid: c.GID, Groups: groups, NoSetGroups: groupsFixed()}
 	}
 	return cmd
 }
+
+// groupsFixed says whether nobody here may change groups: so it is for root of a
+// user namespace that an ordinary user made, user_namespaces(7).
+var groupsFixed = sync.OnceValue(func() bool {
+	b, err := os.ReadFile("/proc/self/setgroups")
+	return err == nil && strings.TrimSpace(string(b)) == "deny"
+})
 
 // environment is env without what would let it steer a program of another user.
 func environment(env []string) []string {
