@@ -32,6 +32,8 @@ func run(args []string, out, errs io.Writer) int {
 		return daemon.RunChild(name)
 	case "keepalived":
 		return runDaemon(args[1:], out, errs)
+	case "genhash":
+		return runGenhash(args[1:], out, errs)
 	case "ipvsadm":
 		return ipvsadmNamed(args[0], args[1:], out, errs)
 	}

@@ -19,6 +19,9 @@ func runDaemon(args []string, out, errs io.Writer) int {
 	if os.Getpid() == 1 {
 		return daemon.Init(args)
 	}
+	if len(args) > 0 && (args[0] == "-T" || args[0] == "--genhash") {
+		return runGenhash(args[1:], out, errs)
+	}
 	o := daemon.Defaults()
 	o.Version = "v" + speaks + " (keepgo-" + version + ")"
 	flags := daemonFlags(&o)

@@ -60,6 +60,8 @@ func verbs() []verb {
 			func() *pflag.FlagSet { return doctorFlags(&doctorOptions{}) }, runDoctor},
 		{"probe", "[VS|RS]", "make its health checks once, and show what they see",
 			func() *pflag.FlagSet { return probeFlags(&probeOptions{}) }, runProbe},
+		{"genhash", "-s ADDRESS -p PORT -u PATH", "the digest of a page for HTTP_GET and SSL_GET",
+			func() *pflag.FlagSet { return genhashFlags(&pageOptions{}) }, runGenhash},
 		{"capture", "IF | --read FILE", "VRRP, ARP and neighbour discovery on a link, and what is wrong with them",
 			func() *pflag.FlagSet { return captureFlags(&captureOptions{}) }, runCapture},
 		{"upgrade", "", "make the running daemon the program that is installed now",
