@@ -15,14 +15,7 @@ import (
 	"time"
 
 	"keepgo/internal/doctor"
-	"keepgo/internal/guest"
 )
-
-// TestDoctorGuest boots a kernel with IPVS for what is to be seen there.
-func TestDoctorGuest(t *testing.T) {
-	needsRoot(t)
-	guest.Tests(t, "^TestDoctorOnIPVS")
-}
 
 // examine runs the doctor on a director.
 func (d *director) examine(more ...string) (r doctor.Report, code int) {
@@ -190,7 +183,7 @@ func TestDoctorFindsFaultsOfNAT(t *testing.T) {
 	})
 }
 
-func TestDoctorOnIPVS(t *testing.T) {
+func TestToolsDoctor(t *testing.T) {
 	needsIPVS(t)
 	f := newCourse(t, "ipvs", forwardings[0])
 	f.configure("lvs_repair off")
@@ -207,23 +200,5 @@ func TestDoctorOnIPVS(t *testing.T) {
 		{"a service of nobody", f.a, f.a.run("ipvsadm", "-A", "-t", "10.0.0.100:81", "-s", "rr"),
 			f.a.run("ipvsadm", "-D", "-t", "10.0.0.100:81"), "table: services stand in the kernel that the file does not have ([10.0.0.100]:tcp:81)", 1},
 		{"the table is empty", f.a, f.a.run("ipvsadm", "-C"), nil, "table: the service [10.0.0.100]:tcp:80 is missing in the kernel", 2},
-	})
-}
-
-func TestDoctorOnIPVSTunnels(t *testing.T) {
-	needsIPVS(t)
-	f := newFarm(t, methods[2])
-	for _, s := range f.servers { // what comes by the tunnel has a sender that is reached another way
-		f.do(s.host.Sysctl("net/ipv4/conf/tunl0/rp_filter", "2"))
-	}
-	f.configureBoth("")
-	f.a.start()
-	f.eventually("a is master", func() bool { return f.a.state() == "MASTER" })
-	f.b.start()
-	f.a.healthy()
-	one := f.servers[1].host
-	set := func(state string) func() { return func() { say(f.t, one, "ip", "link", "set", "tunl0", state) } }
-	f.found([]plant{
-		{"a tunnel is down", f.a, set("down"), set("up"), "servers: 10.0.0.21 of [10.0.0.100]:tcp:80 does not take what comes for 10.0.0.100 by the tunnel", 2},
 	})
 }

@@ -21,6 +21,7 @@ import (
 type nodeOptions struct {
 	file, state, dev string
 	vips, directors  []string
+	wire             []string
 	tunnel, json     bool
 }
 
@@ -31,8 +32,9 @@ func nodeFlags(o *nodeOptions) *pflag.FlagSet {
 	f.BoolVar(&o.tunnel, "tunnel", false, "the addresses of --vip come by tunnel (TUN)")
 	f.StringVar(&o.dev, "dev", "", "`interface` that their packets arrive by (default: that of the default route)")
 	f.StringSliceVar(&o.directors, "director", nil, "`addresses` of directors, which must not be the gateway")
+	f.StringSliceVar(&o.wire, "wire", nil, "verify: virtual `addresses`, for which all stations of the network are asked")
 	f.StringVar(&o.state, "state", rsnode.StateFile, "`file` that says how all was before")
-	f.BoolVar(&o.json, "json", false, "status: print JSON")
+	f.BoolVar(&o.json, "json", false, "status, verify --wire: print JSON")
 	return f
 }
 
@@ -75,6 +77,9 @@ func runNode(args []string, out, errs io.Writer) int {
 	if f.NArg() != 1 {
 		fmt.Fprintln(errs, "usage: keepgo rs up|down|status|verify|watch [-f FILE | --vip ADDRESS,...]")
 		return exitUsage
+	}
+	if f.Arg(0) == "verify" && len(s.wire) > 0 {
+		return runWire(&s.nodeOptions, out, errs)
 	}
 	s.File, s.Ingress = s.nodeOptions.state, s.dev
 	s.Report = func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }

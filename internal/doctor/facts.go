@@ -67,20 +67,20 @@ type Listener struct {
 
 // Answer is who says that a virtual address is there.
 type Answer struct {
-	Addr     netip.Addr
-	Link     string    // that was asked on
-	Stations []Station // those that answered, in their order
-	Master   *Station  // whose adverts with this address were heard; nil for nobody
-	Ours     bool      // it stands on this machine, which does not hear itself
-	VRID     uint8     // its virtual router by the file
-	Failed   string    // why it could not be asked
+	Addr     netip.Addr `json:"address"`
+	Link     string     `json:"interface"`        // that was asked on
+	Stations []Station  `json:"stations"`         // those that answered, in their order
+	Master   *Station   `json:"master,omitempty"` // whose adverts with this address were heard; nil for nobody
+	Ours     bool       `json:"-"`                // it stands on this machine, which does not hear itself
+	VRID     uint8      `json:"virtual_router_id,omitempty"`
+	Failed   string     `json:"failed,omitempty"` // why it could not be asked
 }
 
 // Station is a machine on the network, as its MAC address.
 type Station struct {
-	MAC  string
-	Addr netip.Addr // of it, where known
-	Name string     // what it is in the configuration: "real server 10.0.0.7"; "" unknown
+	MAC  string     `json:"mac"`
+	Addr netip.Addr `json:"address,omitzero"` // of it, where known
+	Name string     `json:"name,omitempty"`   // what it is: "real server 10.0.0.7", "master 10.0.0.1"; "" unknown
 }
 
 // Path is a way to a real server for one service.

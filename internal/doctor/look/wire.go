@@ -106,7 +106,7 @@ func hearAll(ctx context.Context, links map[string][]netip.Addr, known map[strin
 
 // answer is who has a virtual address by what was heard.
 func answer(h *hearing, link string, v vip, names map[netip.Addr]string) doctor.Answer {
-	a := doctor.Answer{Addr: v.addr, Link: link, VRID: v.vrid}
+	a := doctor.Answer{Addr: v.addr, Link: link, VRID: v.vrid, Stations: []doctor.Station{}}
 	if h == nil {
 		return a
 	}

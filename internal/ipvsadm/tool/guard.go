@@ -9,12 +9,17 @@ import (
 
 // guard refuses a change of what another program holds, unless it is forced.
 func (t *Tool) guard(c ipvsadm.Command) error {
-	if t.Guard == nil || t.force || !c.Verb.Changes() {
+	t.changes = nil
+	if t.Guard == nil || !c.Verb.Changes() {
 		return nil
 	}
 	keys, err := t.touched(c)
 	if err != nil {
 		return nil // the change itself will say so
+	}
+	t.changes = keys
+	if t.force {
+		return nil
 	}
 	for _, k := range keys {
 		if who := t.Guard.Holder(k); who != "" {
@@ -37,19 +42,21 @@ func (t *Tool) touched(c ipvsadm.Command) (keys []ipvsctl.ServiceKey, err error)
 	return keys, err
 }
 
-// tell lets the holder of a service know that it was changed on purpose.
-func (t *Tool) tell(c ipvsadm.Command) int {
-	if t.Guard == nil || !t.force || !c.Verb.Changes() || c.Verb == ipvsadm.Clear {
+// tell lets the holder of services know that they were changed on purpose: those
+// that guard saw, which may be gone.
+func (t *Tool) tell() (code int) {
+	if !t.force {
 		return ipvsadm.ExitOK
 	}
-	k := c.Key.Canonical()
-	who := t.Guard.Holder(k)
-	if who == "" {
-		return ipvsadm.ExitOK
+	for _, k := range t.changes {
+		who := t.Guard.Holder(k)
+		if who == "" {
+			continue
+		}
+		if err := t.Guard.Tell(k); err != nil {
+			fmt.Fprintf(t.Errs, "%s is changed, but %s does not know: %v\n", k, who, err)
+			code = ipvsadm.ExitFailed
+		}
 	}
-	if err := t.Guard.Tell(k); err != nil {
-		fmt.Fprintf(t.Errs, "%s is changed, but %s does not know: %v\n", k, who, err)
-		return ipvsadm.ExitFailed
-	}
-	return ipvsadm.ExitOK
+	return code
 }

@@ -80,6 +80,19 @@ func TestWhatTheDaemonHoldsIsChangedByForceOnly(t *testing.T) {
 	}
 }
 
+// TestClearByForceTellsTheDaemon of each service that it held.
+func TestClearByForceTellsTheDaemon(t *testing.T) {
+	other := mine
+	other.Port = 81
+	k, d := &table{stand: []ipvsctl.ServiceKey{other, mine}}, &daemon{}
+	if code, text := k.run(d, "", "-C --force"); code != 0 || text != "" || !k.flushed {
+		t.Errorf("%d %s, flushed %v", code, text, k.flushed)
+	}
+	if want := []string{"[10.0.0.1]:tcp:80"}; !slices.Equal(d.told, want) {
+		t.Errorf("told %q, want %q", d.told, want)
+	}
+}
+
 var mine = ipvsctl.ServiceKey{Protocol: 6, Addr: netip.MustParseAddr("10.0.0.1"), Port: 80}
 
 func TestMessages(t *testing.T) {

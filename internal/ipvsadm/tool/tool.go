@@ -50,8 +50,9 @@ type Tool struct {
 	In        io.Reader
 	Out, Errs io.Writer
 
-	kernel Kernel
-	force  bool
+	kernel  Kernel
+	force   bool
+	changes []ipvsctl.ServiceKey // services that the command under way changes
 }
 
 // forced is the option that changes what another program holds.
@@ -118,7 +119,7 @@ func (t *Tool) one(args []string, restoring bool) (code int, fatal bool) {
 	if restoring && c.Verb >= ipvsadm.Help {
 		return ipvsadm.ExitOK, true
 	}
-	return t.tell(c), false
+	return t.tell(), false
 }
 
 // restore carries out the lines of standard input.
