@@ -28,6 +28,8 @@ type play struct {
 	holds  [2][]bool // by director and vip
 	told   map[string]string
 
+	looking time.Duration // what the last look took
+
 	webs  []*web // of the services that are asked through the virtual address
 	scene string // what is being played
 	// leftOut says that the last scene was not played for want of time.
@@ -98,6 +100,7 @@ func (p *play) beginPings() error {
 // look sees how everything is, tells what changed, and notices a daemon that
 // ended unasked.
 func (p *play) look() error {
+	defer func(begin time.Time) { p.looking = time.Since(begin) }(time.Now())
 	for i, d := range p.stage.directors {
 		p.status[i] = nil
 		if d.proc == nil || d.frozen {
@@ -178,7 +181,7 @@ func (p *play) master(vip int) int {
 // answered says whether the client gets answers again: from every virtual
 // address that ever answered, one has come since the instant and lately.
 func (p *play) answered(since time.Time) bool {
-	lately := time.Now().Add(-10 * pingEvery)
+	lately := time.Now().Add(-max(10*pingEvery, 2*p.looking)) // on a slow machine the look itself makes it late
 	if lately.After(since) {
 		since = lately
 	}
