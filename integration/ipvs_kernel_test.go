@@ -2,6 +2,7 @@ package integration
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -142,6 +143,14 @@ func TestIPVSSyncFollowsMaster(t *testing.T) {
 	f.eventually("the backup hears of connections", func() bool {
 		f.get()
 		return strings.Contains(say(t, f.b.Host, "ipvsadm", "-Lnc"), vip4.String()+":80")
+	})
+
+	peer := filepath.Join(f.lab.Dir, "peer.json")
+	f.eventually("a drill finds them warm", func() bool {
+		f.do(os.WriteFile(peer, []byte(must(f.b.ask("status", "--json"))(t)), 0o600))
+		p := f.a.drill("--peer", peer)
+		f.eventually("it looked", func() bool { return isClosed(p.Done()) })
+		return strings.Contains(p.Log(), "ok       sync") && !strings.Contains(p.Log(), " 0 on the peer")
 	})
 
 	before := threads(f.a)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"keepgo/internal/control"
@@ -49,8 +50,7 @@ func (p *parent) steerDrill(o control.DrillOrder) (answer any, err error) {
 	}
 	p.onLoop(func() {
 		now := time.Now()
-		if n := len(p.drills.list); n > 0 && p.drills.list[n-1].UnderWay(now) {
-			last := &p.drills.list[n-1]
+		if last := p.drilling(now); last != nil {
 			err = fmt.Errorf("a drill of %s has been under way since %s; it is over at %s at the latest", last.Name, last.Began.Format(time.TimeOnly), last.Until.Format(time.TimeOnly))
 			return
 		}
@@ -61,6 +61,24 @@ func (p *parent) steerDrill(o control.DrillOrder) (answer any, err error) {
 		answer = d
 	})
 	return answer, err
+}
+
+// drillGrace is how long a drill may take to give its order.
+const drillGrace = 15 * time.Second
+
+// drilling is the drill that is under way, nil for none. One whose order is not
+// in force any more is dead.
+func (p *parent) drilling(now time.Time) *status.Drill {
+	n := len(p.drills.list)
+	if n == 0 || !p.drills.list[n-1].UnderWay(now) {
+		return nil
+	}
+	last := &p.drills.list[n-1]
+	holds := slices.ContainsFunc(p.orders.list, func(o status.Order) bool { return o.Verb == status.Switchover && o.Name == last.Name })
+	if !holds && now.Sub(last.Began) > drillGrace {
+		return nil
+	}
+	return last
 }
 
 // steerDrillEnd takes down how the drill went that is under way.

@@ -25,7 +25,7 @@ const (
 	lookEvery  = 250 * time.Millisecond // at this director, and at the limits
 	slack      = 10 * time.Second       // beyond what VRRP takes
 	lettingGo  = time.Second            // within which a master that heard a better one has let go
-	askPeer    = 2 * time.Second        // limit of a request that must not hold a drill up
+	askPeer    = 5 * time.Second        // limit of a request that must not hold a drill up
 	undoneWith = 30 * time.Second       // limit of the requests that end a drill
 )
 
@@ -259,7 +259,10 @@ func (d *run) play(ctx context.Context, x scene) bool {
 func (d *run) await(ctx context.Context, x *scene, begin time.Time, did <-chan error) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	acted := false
+	acted, leased := false, d.leased
+	if x.key == drill.Return {
+		leased = nil // what it had to say is known
+	}
 	for {
 		select {
 		case err := <-did:
@@ -267,13 +270,16 @@ func (d *run) await(ctx context.Context, x *scene, begin time.Time, did <-chan e
 				return err
 			}
 			acted = true
-		case err := <-d.leased:
+		case err := <-leased:
 			return err
 		case <-ctx.Done():
 			return errors.New("interrupted")
 		case <-tick.C:
 		}
-		if err := d.refresh(ctx); err != nil {
+		if err := d.refresh(ctx); err != nil && x.key != drill.Return {
+			return err // on the way back there is nothing better than to wait
+		}
+		if err := d.rival(); err != nil {
 			return err
 		}
 		if acted && x.heir == other && !d.inForce() {
@@ -299,11 +305,15 @@ func (d *run) refresh(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("interrupted")
-	case err != nil:
-		return err
+	case err == nil:
+		d.now = s
 	}
-	d.now = s
-	for _, in := range s.Instances {
+	return err
+}
+
+// rival says that another director is MASTER of what this one is MASTER of.
+func (d *run) rival() error {
+	for _, in := range d.now.Instances {
 		if in.Rival != "" && slices.Contains(d.order.Instances, in.Name) {
 			return fmt.Errorf("%s has two masters: %s", in.Name, in.Rival)
 		}
@@ -323,8 +333,7 @@ func (d *run) passed(x *scene, begin time.Time) error {
 	r := drill.Report{Began: d.report.Began, Scenes: []drill.Scene{s}}
 	r.Merge(d.views.latest())
 	if drill.Judge(&r.Scenes[0], limitOf(d.Limits, x.key)); !r.Scenes[0].OK {
-		d.broken = r.Scenes[0].Why
-		return errors.New(d.broken)
+		return errors.New(r.Scenes[0].Why)
 	}
 	return nil
 }

@@ -69,7 +69,6 @@ type run struct {
 	views  *views
 	now    *status.Status // how this director was last
 	leased chan error     // gets why the order could not be prolonged
-	broken string         // the limit that was passed
 	leases sync.WaitGroup
 }
 
