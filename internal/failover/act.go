@@ -282,7 +282,7 @@ func (d *run) await(ctx context.Context, x *scene, begin time.Time, did <-chan e
 		if err := d.rival(); err != nil {
 			return err
 		}
-		if acted && x.heir == other && !d.inForce() {
+		if (acted || x.key == drill.Serving) && x.heir == other && !d.inForce() {
 			return errors.New("somebody took the order back")
 		}
 		if err := d.passed(x, begin); err != nil {
@@ -354,7 +354,7 @@ func (d *run) measure(s *drill.Scene, begin, end time.Time) {
 	d.watch.measure(s, begin, end)
 }
 
-// stages are the moments at which the first address moved.
+// stages are the moments at which the first address moved, nil if it did not.
 func (d *run) stages(x *scene, begin time.Time) *drill.Stages {
 	after := func(t time.Time) int64 {
 		if t.Before(begin) {
@@ -363,8 +363,12 @@ func (d *run) stages(x *scene, begin time.Time) *drill.Stages {
 		return t.Sub(begin).Milliseconds()
 	}
 	said := d.watch.said(x.heir)
-	return &drill.Stages{DetectMS: -1, AnswerMS: -1, ElectedMS: after(said.advert), ARPMS: after(said.announced),
+	st := drill.Stages{DetectMS: -1, AnswerMS: -1, ElectedMS: after(said.advert), ARPMS: after(said.announced),
 		AddressMS: d.watch.gained(x.heir, begin)}
+	if st.ElectedMS < 0 && st.ARPMS < 0 && st.AddressMS < 0 {
+		return nil
+	}
+	return &st
 }
 
 // master is who has the first instance, by name or address.
