@@ -2,10 +2,12 @@ package lab
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -126,20 +128,29 @@ func (d *director) dataPlane() string {
 // serviceTables are the nftables tables in which our services stand with at
 // least one chain.
 func (d *director) serviceTables() []*nftables.Table {
-	var own []*nftables.Table
+	own := map[tableID]*nftables.Table{}
 	d.Do(func() error { // a kernel without nftables has none
 		conn := &nftables.Conn{}
 		chains, err := conn.ListChains()
-		seen := map[nftables.TableFamily]bool{}
 		for _, c := range chains {
-			if c.Table.Name == nft.TableName && !seen[c.Table.Family] {
-				seen[c.Table.Family] = true
-				own = append(own, c.Table)
+			if ofServices(c.Table) {
+				own[tableID{c.Table.Family, c.Table.Name}] = c.Table
 			}
 		}
 		return err
 	})
-	return own
+	return slices.Collect(maps.Values(own))
+}
+
+type tableID struct {
+	family nftables.TableFamily
+	name   string
+}
+
+// ofServices says whether a table is of our services: those by direct routing
+// have tables of their own, whose names begin alike.
+func ofServices(t *nftables.Table) bool {
+	return t.Name == nft.TableName || strings.HasPrefix(t.Name, nft.TableName+"_")
 }
 
 // ipvsServices counts the services in the director's IPVS table.
@@ -176,7 +187,7 @@ func (d *director) clearServices(plane string) error {
 			return err
 		}
 		for _, t := range tables {
-			if t.Name == nft.TableName {
+			if ofServices(t) {
 				conn.DelTable(t)
 			}
 		}

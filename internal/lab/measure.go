@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"slices"
 	"time"
 
 	"keepgo/internal/lab/drill"
@@ -45,7 +46,7 @@ func (p *play) spans(r drill.Reign, begin time.Time) []drill.Span {
 		list = append(list, drill.Span{Who: p.stage.directors[x.Director].Name,
 			FromMS: ms(w.began.Add(x.From)), ToMS: ms(w.began.Add(x.To))})
 	}
-	if len(p.stage.pings) > 0 && !p.stage.pings[0].Last().IsZero() {
+	if p.firstAnswers() {
 		if from, to := p.stage.pings[0].Silence(begin); to.Sub(from) > noSilence {
 			list = append(list, drill.Span{Who: drill.Silence, FromMS: ms(from), ToMS: ms(to)})
 		}
@@ -62,8 +63,11 @@ const tail = 2 * time.Second
 func (p *play) staged(begin time.Time) bool {
 	st := p.stages(begin)
 	return st == nil || (st.DetectMS >= 0 || p.foreign) && st.ElectedMS >= 0 && st.ARPMS >= 0 &&
-		(st.AnswerMS >= 0 || p.stage.pings[0].Last().IsZero())
+		(st.AnswerMS >= 0 || !p.firstAnswers())
 }
+
+// firstAnswers says whether the first address answers pings.
+func (p *play) firstAnswers() bool { return slices.Contains(p.pings(), p.stage.pings[0]) }
 
 // stages tells how the first address was taken over since the deed, nil if
 // nobody did.

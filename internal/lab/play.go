@@ -43,6 +43,9 @@ type play struct {
 	setClock bool // the machine's clock may be set
 	options  Options
 	live     *live // nil where the book is played
+	// answering are the pings that are answered; known once the play begins.
+	answering []*netlab.Pinger
+	begins    bool
 	// hopeless says that the pair did not even start well.
 	hopeless bool
 }
@@ -193,9 +196,12 @@ func (p *play) answered(since time.Time) bool {
 	return true
 }
 
-// pings are those whose address has ever answered: with vrrp_strict it never
-// does.
+// pings are those whose address answers once both directors have started: with
+// vrrp_strict it does not, but where its daemon was killed.
 func (p *play) pings() []*netlab.Pinger {
+	if p.begins {
+		return p.answering
+	}
 	var out []*netlab.Pinger
 	for _, ping := range p.stage.pings {
 		if !ping.Last().IsZero() {

@@ -148,6 +148,7 @@ func (p *play) start() error {
 	if err != nil {
 		return err
 	}
+	p.answering, p.begins = p.pings(), true
 	if len(p.pings()) < len(p.stage.pings) {
 		p.note("a virtual address does not answer ping, so no time can be measured for it")
 	}

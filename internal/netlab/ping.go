@@ -115,14 +115,17 @@ func (p *Pinger) Gap(since time.Time) time.Duration {
 }
 
 // Silence is when the longest time without an answer between an instant and now
-// began and ended. One that lasts ends now.
+// began and ended. One that lasts ends now. Of a silence in which no request was
+// lost the time does not count in which the pinger itself stood still.
 func (p *Pinger) Silence(since time.Time) (from, to time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := since
 	note := func(t time.Time) {
 		if from.IsZero() || t.Sub(last) > to.Sub(from) {
-			from, to = last, t
+			if idle := p.idle(last, t); from.IsZero() || t.Sub(last)-idle > to.Sub(from) {
+				from, to = last.Add(idle), t
+			}
 		}
 	}
 	for _, t := range p.answers[p.after(since):] {
@@ -131,6 +134,31 @@ func (p *Pinger) Silence(since time.Time) (from, to time.Time) {
 	}
 	note(time.Now())
 	return from, to
+}
+
+// stands is the longest time between two requests, or a request and its answer,
+// for which a pinger is not taken to stand still itself.
+const stands = 50 * time.Millisecond
+
+// idle is how long the pinger stood still between two instants: a busy machine
+// lets it neither ask nor hear. Where a request was lost nothing is taken off.
+func (p *Pinger) idle(from, to time.Time) (idle time.Duration) {
+	i := sort.Search(len(p.sent), func(i int) bool { return p.sent[i].at.After(from) })
+	last := from
+	for ; i < len(p.sent) && p.sent[i].at.Before(to); i++ {
+		r := p.sent[i]
+		if !r.answered && time.Since(r.at) > stands {
+			return 0
+		}
+		if d := r.at.Sub(last); d > stands {
+			idle += d - stands
+		}
+		last = r.at
+	}
+	if d := to.Sub(last); d > stands {
+		idle += d - stands
+	}
+	return idle
 }
 
 // AnsweredAfter is when the first answer after an instant came; false before it
