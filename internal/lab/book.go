@@ -73,11 +73,20 @@ func (p *play) crash() error {
 		return nil
 	}
 	return p.act(deed{
-		name: "the VRRP process of " + d.Name + " is killed", heir: true, limit: p.takeover() + startTime + slack,
+		name: "the VRRP process of " + d.Name + " is killed", heir: true, least: p.restTime(), limit: p.takeover() + startTime + slack,
 		do:   func() error { return d.killPID(old) },
 		done: func() bool { return d.vrrpPID() != old && d.vrrpPID() != 0 && p.settledAfterReturn(m) },
 		want: "the process is back and one director has the address",
 	})
+}
+
+// restTime is how long a scene is watched at least so that nothing of it is left
+// for the next: a daemon that cannot be asked may have timers that run still.
+func (p *play) restTime() time.Duration {
+	if p.foreign {
+		return p.takeover() + time.Second
+	}
+	return 0
 }
 
 // links takes every link from the master that it needs, one after the other.

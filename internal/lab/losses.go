@@ -44,7 +44,7 @@ func (p *play) lose(l loss) error {
 		return err
 	}
 	return p.act(deed{
-		name: fmt.Sprintf(l.back, d.Name), heir: true, limit: p.takeover() + l.startup + slack,
+		name: fmt.Sprintf(l.back, d.Name), heir: true, least: p.restTime(), limit: p.takeover() + l.startup + slack,
 		do:   func() error { return l.give(d) },
 		done: func() bool { return p.alive(m) && p.settledAfterReturn(m) },
 		want: "the address is where it belongs",

@@ -17,10 +17,10 @@ func (p *play) measure(s *drill.Scene, begin, end time.Time) {
 		sent, lost := ping.Lost(begin, end.Add(-inFlight))
 		s.Asked, s.Lost = s.Asked+sent, s.Lost+lost
 	}
-	s.GapMS, s.Silent = p.gap(begin).Milliseconds(), -1
+	s.GapMS, s.Silent = min(p.gap(begin), end.Sub(begin)).Milliseconds(), -1
 	for _, w := range p.webs {
 		if gap, ok := w.silent(begin); ok {
-			s.Silent = max(s.Silent, gap.Milliseconds())
+			s.Silent = max(s.Silent, min(gap, end.Sub(begin)).Milliseconds())
 		}
 	}
 	for v, r := range p.stage.witness.reigns(len(p.stage.net.vips), begin, end) {
