@@ -114,7 +114,7 @@ func (o Options) turns() (list []turn) {
 		list = []turn{{name: filepath.Base(o.Daemon[0]), daemon: o.Daemon}}
 	}
 	if o.Beside != "" {
-		list = append(list, turn{name: filepath.Base(o.Beside), daemon: beside(o.Beside), foreign: true})
+		list = append(list, turn{name: filepath.Base(o.Beside), daemon: []string{o.Beside}, foreign: true})
 	}
 	if len(list) == 1 {
 		list[0].name = ""
@@ -127,13 +127,13 @@ func (o Options) decisive(reports []drill.Report) []drill.Report {
 	return reports[:min(len(reports), max(1, len(o.Planes)))]
 }
 
-// beside is another daemon's command: without IPVS in the kernel keepalived
-// does VRRP alone.
-func beside(program string) []string {
-	if _, err := os.Stat("/proc/net/ip_vs"); err != nil {
-		return []string{program, "--vrrp"}
+// command is what runs a director. Without IPVS in the kernel another daemon does
+// VRRP alone; ours, which had its turn before, has asked the kernel for it.
+func (t turn) command() []string {
+	if _, err := os.Stat("/proc/net/ip_vs"); err != nil && t.foreign {
+		return append(slices.Clone(t.daemon), "--vrrp")
 	}
-	return []string{program}
+	return t.daemon
 }
 
 // Limits reads a drill file, of rehearsals and of drills on a running pair; nil
@@ -179,7 +179,7 @@ func rehearse(ctx context.Context, o Options, limits drill.Limits, t turn) (*dri
 	}
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	stage, err := build(net, src, t.daemon, t.foreign)
+	stage, err := build(net, src, t.command(), t.foreign)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func rehearse(ctx context.Context, o Options, limits drill.Limits, t turn) (*dri
 	defer p.tick.Stop()
 	p.options = o
 	p.limits, p.foreign, p.setClock = limits, t.foreign, o.SetClock
-	p.report.Foreign = t.foreign
+	p.report.Foreign, p.beside = t.foreign, o.Beside != ""
 	p.report.File, p.report.Other, p.report.Daemon = o.File, o.Other, t.name
 	if t.name != "" {
 		p.view.say("-- with " + t.name)

@@ -40,6 +40,7 @@ type play struct {
 	limits   drill.Limits
 	held     []*held
 	foreign  bool // the daemon is not keepgo: nothing is known but what is seen
+	beside   bool // another daemon plays it too
 	setClock bool // the machine's clock may be set
 	options  Options
 	live     *live // nil where the book is played

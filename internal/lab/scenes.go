@@ -9,6 +9,7 @@ import (
 
 	"keepgo/confparse"
 	"keepgo/internal/lab/drill"
+	"keepgo/internal/netlab"
 )
 
 // deed is one scene: what is done, what must come of it, and how long that may
@@ -42,6 +43,11 @@ func (p *play) act(d deed) error {
 	if _, err := p.wait(tail, p.witnessed); err != nil {
 		return err
 	}
+	if p.beside && d.heir && !d.first {
+		if _, err := p.wait(p.takeover(), p.spoken); err != nil {
+			return err
+		}
+	}
 	begin, before := time.Now(), p.answers()
 	if err := d.do(); err != nil {
 		return fmt.Errorf("%s: %w", d.name, err)
@@ -70,6 +76,15 @@ func (p *play) act(d deed) error {
 	p.hopeless = p.hopeless || d.first && !ok
 	p.finish(s)
 	return nil
+}
+
+// spoken says whether the first address's master has just spoken. How long a
+// master is missed depends on how long it had been silent before: two daemons
+// are compared with it having been silent for as long.
+func (p *play) spoken() bool {
+	return slices.ContainsFunc(p.stage.sniff.Adverts(time.Now().Add(-lookEvery)), func(a netlab.Advert) bool {
+		return a.VRID == p.stage.net.vips[0].instance.VRID && a.Priority > 0
+	})
 }
 
 // reason says what a scene lacks, or what there is to know of one that went
