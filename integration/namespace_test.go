@@ -49,6 +49,21 @@ func TestNamespaceAndInstance(t *testing.T) {
 	d.stop()
 }
 
+// TestProbeInNamespace: checks are made where the daemon makes them.
+func TestProbeInNamespace(t *testing.T) {
+	w := newWorld(t, ours, ours)
+	const server = "virtual_server 10.0.0.100 80 {\n protocol TCP\n real_server 10.77.0.1 80 {\n PING_CHECK {\n connect_timeout 1\n }\n }\n}\n"
+	const script = "mount -t tmpfs none /run && mkdir /run/netns && ip netns add blue && ip -n blue link set lo up && " +
+		"ip -n blue address add 10.77.0.1/32 dev lo && exec %s probe -f %s"
+	for global, want := range map[string]string{"": "FAILED", "net_namespace blue\n": "passed"} {
+		w.a.configure(global + server)
+		p := must(w.a.Start("unshare", "-m", "sh", "-c", fmt.Sprintf(script, keepgo, w.a.conf)))(t)
+		if err := p.Err(); (err == nil) != (want == "passed") || !strings.Contains(p.Log(), "PING_CHECK "+want) {
+			t.Errorf("with %q: %v\n%s", global, err, p.Log())
+		}
+	}
+}
+
 // TestNamespaceThatIsNotThere: the daemon says so and ends.
 func TestNamespaceThatIsNotThere(t *testing.T) {
 	w := newWorld(t, ours, ours)

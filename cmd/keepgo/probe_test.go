@@ -129,6 +129,21 @@ func TestProbeShowsWhatChecksSee(t *testing.T) {
 	}
 }
 
+// TestProbeComesFromWhereItIsConfigured: the source address is that of bindto.
+func TestProbeComesFromWhereItIsConfigured(t *testing.T) {
+	from := make(chan string, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { from <- r.RemoteAddr }))
+	t.Cleanup(srv.Close)
+	check := strings.Replace(get("HTTP_GET", "/", ""), "{", "{\n bindto 127.0.0.9", 1)
+	code, list, errs := probed(t, srv.Listener.Addr().String(), check)
+	if code != exitOK || len(list) != 1 {
+		t.Fatalf("status %d: %s", code, errs)
+	}
+	if addr := <-from; !strings.HasPrefix(addr, "127.0.0.9:") || !strings.HasSuffix(list[0].Target, " from 127.0.0.9") {
+		t.Errorf("it came from %s, and says %s", addr, list[0].Target)
+	}
+}
+
 // TestProbeKeepsWithinBounds: a reply of any length is told of, and not shown.
 func TestProbeKeepsWithinBounds(t *testing.T) {
 	_, list, _ := probed(t, website(t).Listener.Addr().String(), get("HTTP_GET", "/large", ""))

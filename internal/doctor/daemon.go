@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 
 	"keepgo/confparse/syntax"
 	"keepgo/internal/status"
@@ -34,7 +35,7 @@ func (f *Facts) daemon(s *sheet) {
 		s.fault("no keepgo runs that could be asked", f.NoStatus, "systemctl status keepgo; or name its socket with --control")
 		return
 	}
-	if f.Config != nil && st.Config != f.File {
+	if f.Config != nil && !f.runs() {
 		s.warning(fmt.Sprintf("the daemon runs with %s, not with %s", st.Config, f.File), fmt.Sprintf("process %d", st.PID), "keepgo doctor "+st.Config)
 	} else if f.Changed {
 		s.warning("the file changed since the daemon read it", f.File, "keepgo plan "+f.File+" says what a reload would change; then reload, or restore the file")
@@ -45,6 +46,13 @@ func (f *Facts) daemon(s *sheet) {
 	for i := range st.Instances {
 		f.instance(s, &st.Instances[i])
 	}
+}
+
+// runs tells whether the daemon runs with the file. A name that is relative means
+// what it meant where the daemon was started.
+func (f *Facts) runs() bool {
+	name := f.Status.Config
+	return name == f.File || !strings.HasPrefix(name, "/") && strings.HasSuffix(f.File, "/"+strings.TrimPrefix(name, "./"))
 }
 
 func orderText(o status.Order) string {

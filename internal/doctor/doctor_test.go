@@ -132,6 +132,7 @@ func TestFindings(t *testing.T) {
 		{"error", func(f *Facts) { f.Text = syntax.ErrorList{{Severity: syntax.Failure, Err: errText("bad word")}} }, "configuration fault: bad word"},
 		{"hint", func(f *Facts) { f.Text = syntax.ErrorList{{Severity: syntax.Note, Err: errText("old word")}} }, ""},
 		{"other file", func(f *Facts) { f.Status.Config = "/x" }, "daemon warning: the daemon runs with /x, not with " + file},
+		{"relative file", func(f *Facts) { f.Status.Config = "./keepalived.conf" }, ""},
 		{"may not ask", func(f *Facts) { f.Status, f.Denied, f.NoStatus, f.Have = nil, true, "for root", nil }, "daemon unchecked: the running daemon (for root)"},
 		{"fault", func(f *Facts) { f.Status.Instances[0].State, f.Status.Instances[0].Reason = "FAULT", "eth0 is down" }, "daemon fault: instance VI_1 is in FAULT and takes no part (eth0 is down)"},
 		{"rival", func(f *Facts) { f.Status.Instances[0].Rival = "10.0.0.2" }, "daemon fault: instance VI_1: there is more than one master"},

@@ -17,7 +17,7 @@ func (f *Facts) table(s *sheet) {
 		f.leftovers(s, nil)
 		return
 	}
-	if f.Status.Config != f.File || f.Changed {
+	if !f.runs() || f.Changed {
 		s.unchecked("the table against the file", "the daemon does not run with this file as it is now")
 		return
 	}

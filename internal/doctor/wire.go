@@ -69,11 +69,11 @@ func (a *Answer) judge(s *sheet) {
 // rightful tells whether a station may answer: the one that sends the adverts,
 // under its own address or that of the virtual router.
 func (a *Answer) rightful(st Station) bool {
-	return a.Master != nil && (st.MAC == a.Master.MAC || st.MAC == virtualMAC(a.VRID, a.Addr.Is6()))
+	return a.Master != nil && (st.MAC == a.Master.MAC || st.MAC == VirtualMAC(a.VRID, a.Addr.Is6()))
 }
 
-// virtualMAC is the address of a virtual router, RFC 9568 section 7.3.
-func virtualMAC(vrid uint8, six bool) string {
+// VirtualMAC is the address of a virtual router, RFC 9568 section 7.3.
+func VirtualMAC(vrid uint8, six bool) string {
 	family := 1
 	if six {
 		family = 2

@@ -2,6 +2,7 @@ package look
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -122,8 +123,11 @@ func answer(h *hearing, link string, v vip, names map[netip.Addr]string) doctor.
 // named adds to a station what other addresses it answered for, or speaks from.
 func (h *hearing) named(st doctor.Station, names map[netip.Addr]string) doctor.Station {
 	for _, a := range h.adverts {
-		if a.station.MAC == st.MAC {
+		switch st.MAC {
+		case a.station.MAC:
 			return a.station
+		case doctor.VirtualMAC(a.vrid, a.ipv6):
+			return doctor.Station{MAC: st.MAC, Addr: a.station.Addr, Name: fmt.Sprintf("virtual router %d of %s", a.vrid, a.station.Name)}
 		}
 	}
 	for addr, name := range names {
