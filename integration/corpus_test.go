@@ -56,7 +56,7 @@ func inParts(t *testing.T, name string) {
 	needsRoot(t)
 	needsCorpus(t)
 	for _, part := range parts {
-		t.Run(part, func(t *testing.T) { guest.Tests(t, "^"+name+"$/^"+part) })
+		t.Run(name+part, func(t *testing.T) { guest.Tests(t, "^"+name+"$/^"+part) })
 	}
 }
 
