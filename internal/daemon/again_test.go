@@ -2,8 +2,17 @@ package daemon
 
 import (
 	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
+
+	"keepgo/checker/probe"
+	"keepgo/confparse"
+	"keepgo/internal/lb"
+	"keepgo/internal/netlab"
 )
 
 // TestAgain: the kernel is asked at growing distances, and at once when the module
@@ -18,5 +27,52 @@ func TestAgain(t *testing.T) {
 	}
 	if got := fmt.Sprint(asked); got != "[5 15 35 75 100 160 220]" {
 		t.Errorf("asked at %s", got)
+	}
+}
+
+// TestReopen: once the kernel can balance, what stood nowhere stands.
+func TestReopen(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: network namespaces")
+	}
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skip("needs nft")
+	}
+	lab, err := netlab.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lab.Close()
+	h, err := lab.Host("late")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, _ := lb.Build(&confparse.Config{
+		Global: confparse.Global{DataPlane: confparse.PlaneNFTables},
+		VirtualServers: []*confparse.VirtualServer{{Addr: netip.MustParseAddr("10.0.0.100"), Port: 80, Protocol: confparse.TCP, Scheduler: "rr", Quorum: 1,
+			Servers: []*confparse.RealServer{{Addr: netip.MustParseAddr("10.0.0.21"), Port: 8080, Weight: 1}}}},
+	})
+	var lines []string
+	l := &lvsLoop{log: func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) },
+		probes: probe.NewRunner(probe.Options{}), plane: &plane{lack: "none yet"}}
+	defer l.probes.Close()
+	l.node, _ = lb.NewNode(plan, nil)
+	if err := h.Do(func() error { l.reopen(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	defer l.plane.close()
+	if l.plane.lack != "" || len(lines) == 0 || !strings.HasPrefix(lines[0], "the kernel can balance connections now (nftables)") {
+		t.Fatalf("lacks %q, told %q", l.plane.lack, lines)
+	}
+	stands := func() (is bool) {
+		err := h.Do(func() error {
+			out, err := exec.Command("nft", "list", "ruleset").CombinedOutput()
+			is = strings.Contains(string(out), "10.0.0.21")
+			return err
+		})
+		return is && err == nil
+	}
+	if !netlab.Until(30*time.Second, stands) {
+		t.Error("the service does not stand")
 	}
 }
