@@ -8,6 +8,8 @@ type Group struct {
 	members []member
 	masters int // members in MASTER
 	wanting int // members that want MASTER
+	failed  int // members in FAULT
+	idle    int // members in INIT
 	faulty  int // members with a fault of their own
 }
 
@@ -24,25 +26,21 @@ type Order struct {
 
 // NewGroup is a group of n members in Init.
 func NewGroup(n int) Group {
-	return Group{members: make([]member, n)}
+	return Group{members: make([]member, n), idle: n}
 }
 
 // State is FAULT when any member is, MASTER when all are, INIT before the
 // first member has started, and BACKUP otherwise.
 func (g *Group) State() State {
-	if g.masters == len(g.members) {
+	switch {
+	case g.masters == len(g.members):
 		return Master
+	case g.failed > 0:
+		return Fault
+	case g.idle == len(g.members):
+		return Init
 	}
-	state := Init
-	for _, m := range g.members {
-		if m.state == Fault {
-			return Fault
-		}
-		if m.state != Init {
-			state = Backup
-		}
-	}
-	return state
+	return Backup
 }
 
 // Stepped tells the group that member i was stepped by an event of kind and is
@@ -52,6 +50,8 @@ func (g *Group) Stepped(i int, kind EventKind, r Router, orders []Order) []Order
 	lost := m.state == Master && r.state == Backup && kind != EventYield && kind != EventLost
 	g.masters += change(m.state == Master, r.state == Master)
 	g.wanting += change(m.want == Master, r.want == Master)
+	g.failed += change(m.state == Fault, r.state == Fault)
+	g.idle += change(m.state == Init, r.state == Init)
 	m.state, m.want = r.state, r.want
 	if !lost {
 		return orders

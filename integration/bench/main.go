@@ -23,6 +23,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "one turn of each daemon and short times: under six minutes")
 	flag.IntVar(&o.turns, "turns", 3, "how many times each daemon runs each scene")
 	flag.StringVar(&o.json, "json", "", "file for every figure")
+	flag.StringVar(&o.into, "into", "", "document whose table is replaced, such as docs/performance.md")
 	flag.StringVar(&o.keepgo, "keepgo", "", "binary to measure; it is built if none is named")
 	flag.StringVar(&o.only, "only", ".", "regular expression: scenes to run")
 	flag.StringVar(&o.daemons, "daemons", "keepalived,keepgo", "which daemons take turns")
@@ -38,6 +39,7 @@ type options struct {
 	quick   bool
 	turns   int
 	json    string
+	into    string
 	keepgo  string
 	only    string
 	daemons string
@@ -83,6 +85,11 @@ func run(o *options) error {
 	}
 	r.ended, r.loadEnd = time.Now(), loadAverage()
 	r.print(os.Stdout)
+	if o.into != "" {
+		if err := r.insert(o.into); err != nil {
+			return err
+		}
+	}
 	if o.json == "" {
 		return nil
 	}

@@ -82,6 +82,25 @@ func (r *report) print(w io.Writer) {
 	}
 }
 
+// The table of a document stands between these lines.
+const tableBegin, tableEnd = "<!-- table -->\n", "<!-- end of the table -->\n"
+
+// insert replaces the table of a document.
+func (r *report) insert(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	before, rest, begins := strings.Cut(string(text), tableBegin)
+	_, after, ends := strings.Cut(rest, tableEnd)
+	if !begins || !ends {
+		return fmt.Errorf("%s has no place for the table: it stands between the lines %q and %q", file, tableBegin, tableEnd)
+	}
+	var table strings.Builder
+	r.print(&table)
+	return os.WriteFile(file, []byte(before+tableBegin+table.String()+tableEnd+after), 0o644)
+}
+
 // line prints a row that was measured. The ratio is of the quantile that
 // counts, which the title names if it is not the median.
 func (r *report) line(w io.Writer, k *row) {

@@ -2,7 +2,6 @@ package ha
 
 import (
 	"fmt"
-	"slices"
 
 	"keepgo/vrrp"
 )
@@ -14,6 +13,8 @@ type group struct {
 	members []*member
 	told    vrrp.State // the state scripts heard of last
 	busy    bool       // members are being switched: the group speaks when all are
+	begun   int        // so many of the first members are known to have started
+	faults  int        // members with a cause of FAULT
 }
 
 // adoptGroups builds the groups of the plan around its members. A group of the
@@ -35,6 +36,7 @@ func (n *Node) adoptGroups(plans []Group) {
 			g.members = append(g.members, m)
 			g.core.Stepped(place, vrrp.EventStart, m.router, nil)
 			if m.cause != "" {
+				g.faults++
 				g.core.Fault(place, nil)
 			}
 		}
@@ -96,7 +98,25 @@ func (g *group) edge(state string) Edge {
 	return Edge{Group: true, Name: g.name, State: state}
 }
 
-// waits tells whether a member's scripts have not all ended once.
+// waits tells whether a member's scripts have not all ended once. Who has started
+// once stays so.
 func (g *group) waits() bool {
-	return slices.ContainsFunc(g.members, func(m *member) bool { return !m.started })
+	for g.begun < len(g.members) && g.members[g.begun].started {
+		g.begun++
+	}
+	return g.begun < len(g.members)
+}
+
+// faulty tells whether any member has a cause of its own.
+func (g *group) faulty() bool { return g.faults > 0 }
+
+// blame gives a member its cause of FAULT, "" for none.
+func (m *member) blame(cause string) {
+	if m.group != nil && m.cause != "" {
+		m.group.faults--
+	}
+	if m.group != nil && cause != "" {
+		m.group.faults++
+	}
+	m.cause = cause
 }

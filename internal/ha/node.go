@@ -144,6 +144,7 @@ type Node struct {
 	byWire    map[wireKey][]*member
 	byLink    map[string][]*member // who depends on an interface
 	roaming   []*member            // who depends on addresses of any interface
+	byTracker map[tracker][]*member
 	links     map[string]Link
 	vips      map[netip.Addr]bool // every address of an instance: never a source
 	routers   map[neighbour]bool  // those that are configured
@@ -201,6 +202,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 		n.due.add(m)
 	}
 	n.adoptGroups(plan.Groups)
+	n.indexTrackers()
 	n.indexSources()
 	n.indexLinks()
 	n.landAll()

@@ -179,11 +179,6 @@ func (n *Node) regroup(now vrrp.Time, m *member, acts []Action) []Action {
 	return acts
 }
 
-// faulty tells whether any member has a cause of its own.
-func (g *group) faulty() bool {
-	return slices.ContainsFunc(g.members, func(m *member) bool { return m.cause != "" })
-}
-
 // grew tells whether want has an address that have does not.
 func grew(have, want vip.Set) bool {
 	return slices.ContainsFunc(vip.Diff(have, want), func(op vip.Op) bool { return op.Kind == vip.Add })

@@ -93,7 +93,8 @@ func (n *Node) hindered(m *member) bool {
 
 // wake starts a member's router, in FAULT if something is wrong.
 func (n *Node) wake(now vrrp.Time, m *member, v verdict, acts []Action) []Action {
-	m.started, m.cause = true, v.cause
+	m.started = true
+	m.blame(v.cause)
 	ev := vrrp.Event{Kind: vrrp.EventReconfigure, Config: n.config(m)}
 	ev.Priority = m.priority(v.sum)
 	acts = n.step(now, m, ev, acts)

@@ -158,7 +158,7 @@ func (n *Node) reconsider(now vrrp.Time, m *member, acts []Action) []Action {
 	}
 	acts = n.reprioritise(now, m, v.sum, acts)
 	was := m.cause
-	m.cause = v.cause
+	m.blame(v.cause)
 	switch {
 	case was == "" && v.cause != "":
 		return n.fail(now, m, acts)
@@ -197,18 +197,42 @@ func (n *Node) result(now vrrp.Time, i int, ok bool, words string, acts []Action
 		words = outcome(ok)
 	}
 	acts = append(acts, Action{Kind: ActLog, Text: fmt.Sprintf("VRRP_Script(%s) %s", s.plan.Name, words)})
-	return n.reconsiderAll(now, acts, func(m *member) bool { return uses(m.plan.Scripts, i) })
+	return n.reconsiderAll(now, acts, tracker{trackedScript, i})
+}
+
+// tracker is something tracked: its kind, and its index in the plan.
+type tracker struct {
+	kind  uint8
+	index int
+}
+
+const (
+	trackedScript uint8 = iota
+	trackedFile
+	trackedProcess
+	trackedBFD
+)
+
+// indexTrackers notes who depends on what is tracked.
+func (n *Node) indexTrackers() {
+	n.byTracker = map[tracker][]*member{}
+	for _, m := range n.members {
+		for kind, tracks := range [][]Track{m.plan.Scripts, m.plan.Files, m.plan.Processes, m.plan.BFDs} {
+			for _, t := range tracks {
+				k := tracker{uint8(kind), t.Index}
+				n.byTracker[k] = append(n.byTracker[k], m)
+			}
+		}
+	}
 }
 
 // reconsiderAll brings every member in line that depends on what changed.
-func (n *Node) reconsiderAll(now vrrp.Time, acts []Action, depends func(*member) bool) []Action {
+func (n *Node) reconsiderAll(now vrrp.Time, acts []Action, changed tracker) []Action {
 	if !n.running {
 		return acts
 	}
-	for _, m := range n.members {
-		if depends(m) {
-			acts = n.reconsider(now, m, acts)
-		}
+	for _, m := range n.byTracker[changed] {
+		acts = n.reconsider(now, m, acts)
 	}
 	return acts
 }
@@ -224,8 +248,7 @@ func (n *Node) file(now vrrp.Time, name string, value int, acts []Action) []Acti
 		return acts
 	}
 	n.files[name] = value
-	i := slices.Index(n.plan.Files, name)
-	return n.reconsiderAll(now, acts, func(m *member) bool { return i >= 0 && uses(m.plan.Files, i) })
+	return n.reconsiderAll(now, acts, tracker{trackedFile, slices.Index(n.plan.Files, name)})
 }
 
 // process hears whether a tracked process runs as it should.
@@ -234,8 +257,7 @@ func (n *Node) process(now vrrp.Time, name string, ok bool, acts []Action) []Act
 		return acts
 	}
 	n.processes[name] = ok
-	i := slices.Index(n.plan.Processes, name)
-	return n.reconsiderAll(now, acts, func(m *member) bool { return i >= 0 && uses(m.plan.Processes, i) })
+	return n.reconsiderAll(now, acts, tracker{trackedProcess, slices.Index(n.plan.Processes, name)})
 }
 
 // bfd hears whether a BFD session is up.
@@ -244,8 +266,7 @@ func (n *Node) bfd(now vrrp.Time, name string, up bool, acts []Action) []Action 
 		return acts
 	}
 	n.bfds[name] = up
-	i := slices.Index(n.plan.BFDs, name)
-	return n.reconsiderAll(now, acts, func(m *member) bool { return i >= 0 && uses(m.plan.BFDs, i) })
+	return n.reconsiderAll(now, acts, tracker{trackedBFD, slices.Index(n.plan.BFDs, name)})
 }
 
 func outcome(ok bool) string {
