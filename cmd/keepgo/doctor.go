@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -54,6 +55,10 @@ func runDoctor(args []string, out, errs io.Writer) int {
 	}
 	if f.NArg() > 1 {
 		fmt.Fprintf(errs, "usage: keepgo doctor %s\n", find("doctor").args)
+		return exitUnknown
+	}
+	if os.Geteuid() != 0 {
+		fmt.Fprintln(errs, "keepgo doctor: it needs root: most of what it looks at is closed to others, and would seem to be wrong")
 		return exitUnknown
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
