@@ -236,8 +236,12 @@ func (p *parent) run() {
 }
 
 // reload puts the file as it is now in force. One with a fault that the running
-// configuration did not have changes nothing.
+// configuration did not have changes nothing. A daemon that ends reads none, and
+// a program in its place reads it anyway.
 func (p *parent) reload() {
+	if p.stopping || p.leaves {
+		return
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(readGC))
 	p.log.printf("Reloading")
 	p.manager.reloading()
