@@ -27,7 +27,7 @@ func runLab(args []string, out, errs io.Writer) int {
 		return exitUsage
 	}
 	o.File, o.Other = f.Arg(0), f.Arg(1)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if os.Geteuid() != 0 {
 		code, err := lab.Rootless(ctx, append([]string{"lab"}, args...), out, errs)
