@@ -100,6 +100,10 @@ var looks = []string{
 // perishable is what of these words is another at every look.
 var perishable = regexp.MustCompile(`^\d+:|@if\d+|@eth\d| secondary| expires \d+sec|link-netnsid \d+|(preferred_lft|valid_lft) [1-9]\d*sec|packets \d+ bytes \d+| users \d+`)
 
+// mirrored are routes that the kernel makes of IPv6 addresses, which are compared
+// themselves: of one that goes while it is being added, its route can stay.
+var mirrored = regexp.MustCompile(`^local \S*:\S* dev \S+ table local proto kernel`)
+
 // found is what a director's kernel has, each line with the command and the link
 // that it belongs to.
 func (d *director) found() map[string]bool {
@@ -130,7 +134,7 @@ func (d *director) found() map[string]bool {
 		if strings.Contains(line, "proto kernel") {
 			line, _, _ = strings.Cut(line, " src ")
 		}
-		if line = strings.TrimSpace(line); line != "" && line != "}" {
+		if line = strings.TrimSpace(line); line != "" && line != "}" && !mirrored.MatchString(line) {
 			lines[strings.Join(strings.Fields(fmt.Sprint(look, around, ": ", line)), " ")] = true
 		}
 	}
