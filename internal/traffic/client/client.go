@@ -135,8 +135,8 @@ func (r *run) one(due time.Duration) {
 	if err != nil {
 		a.Server, a.Fault = "", fault(err)
 	}
-	<-r.places
 	r.answers <- a
+	<-r.places // not before: the places tell that all answers are there
 }
 
 // fault is an error in a few words, without what is different every time.
