@@ -13,7 +13,8 @@ import (
 
 // Connection is one line of /proc/net/ip_vs_conn.
 type Connection struct {
-	Protocol                     uint8
+	Word                         string // of the protocol: IP for a template of a mark
+	Protocol                     uint8  // whose names ports have
 	Client, Virtual, Destination netip.AddrPort
 	State                        string
 	Expires                      time.Duration
@@ -27,6 +28,7 @@ func ParseConnection(line string) (c Connection, err error) {
 	if len(w) < 9 {
 		return c, fmt.Errorf("a connection has at least 9 words, not %d: %q", len(w), line)
 	}
+	c.Word = w[0]
 	for _, protocol := range []uint8{protocolTCP, protocolUDP, protocolSCTP} {
 		if strings.EqualFold(w[0], ipvsctl.ProtocolName(protocol)) {
 			c.Protocol = protocol
@@ -80,7 +82,7 @@ func (p Printer) ConnectionTitles() string {
 func (p Printer) Connection(c Connection) string {
 	name := func(a netip.AddrPort) string { return p.address(a.Addr(), a.Port(), c.Protocol) }
 	seconds := int(c.Expires / time.Second)
-	line := fmt.Sprintf("%-3s %-6s %-11s %-18s %-18s ", strings.ToUpper(ipvsctl.ProtocolName(c.Protocol)),
+	line := fmt.Sprintf("%-3s %-6s %-11s %-18s %-18s ", c.Word,
 		fmt.Sprintf("%02d:%02d", seconds/60, seconds%60), c.State, name(c.Client), name(c.Virtual))
 	if p.Show.PersistentConn && c.Engine != "" {
 		return line + fmt.Sprintf("%-16s %-18s %s\n", name(c.Destination), c.Engine, c.EngineData)

@@ -156,6 +156,13 @@ func TestConnection(t *testing.T) {
 	if got, want := p.Connection(c), "TCP 01:58  TIME_WAIT   10.9.0.1:42612     10.9.0.1:80        10.9.0.5:8080    sip                abc\n"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
+	mark, err := ParseConnection("IP  C0A80109 0000 00000008 0000 0A01000C 0000 ASSURED         298")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.Connection(mark), "IP  04:58  ASSURED     192.168.1.9:0      0.0.0.8:0          10.1.0.12:0\n"; got != want {
+		t.Errorf("of a mark: got  %q\nwant %q", got, want)
+	}
 	for _, bad := range []string{"", "TCP 0A", "TCP 0A0900 A674 0A090001 0050 0A090005 1F90 X 118", "TCP 0A090001 A674 0A090001 0050 0A090005 1F90 X y"} {
 		if _, err := ParseConnection(bad); err == nil {
 			t.Errorf("%q is taken", bad)
