@@ -114,7 +114,26 @@ func TestCapture(t *testing.T) {
 			t.Errorf("of tcpdump's file: %v\n%s", p.Err(), p.Log())
 		}
 	}
+	w.naive()
 	w.split(w.b)
+}
+
+// naive is a real server that answers ARP for the virtual address.
+func (w *world) naive() {
+	w.t.Helper()
+	h := w.host("naive", 30)
+	p := must(w.client.Start(keepgo, "capture", lanLink, "--for", "60s"))(w.t)
+	w.eventually("an advert is heard", func() bool { return strings.Contains(p.Log(), "vrid 51") })
+	w.do(h.AddAddr("lo", netip.PrefixFrom(vip4, 32)))
+	w.eventually("a real server that answers is told of", func() bool {
+		_, err := w.client.WhoHas(lanLink, vip4, 10*time.Millisecond)
+		return err == nil && strings.Contains(p.Log(), h.MAC(lanLink).String()+" is no master of VRID 51: a real server that is not silent")
+	})
+	w.do(h.DelAddr("lo", netip.PrefixFrom(vip4, 32)))
+	w.do(p.Signal(os.Interrupt))
+	if err := p.Err(); exit(err) != 1 {
+		w.t.Errorf("ends with %v", err)
+	}
 }
 
 // split makes the partner a second master, which both directors' captures see.
