@@ -81,6 +81,8 @@ const direct = `virtual_server 10.0.0.100 80 {
 func (s *classroom) before(heading string) {
 	s.t.Helper()
 	switch heading {
+	case "nginx and keepgo on the same machines":
+		s.eventually("the brain is whole again", func() bool { return !s.machines["lb2"].Holds(vip4) })
 	case "What not to test from the director":
 		s.reload(direct)
 	case "`keepgo rs`: on the real servers":
