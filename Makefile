@@ -23,7 +23,7 @@ deb:
 	GO="$(GO)" packaging/build-deb.sh
 
 test: tools vet
-	$(GO) test -timeout 20m ./...
+	$(GO) test -timeout 23m ./...
 
 # How fast it is, beside keepalived; as root. BENCH="--quick" takes six minutes,
 # BENCH="--help" says what else there is, docs/performance.md what it means.

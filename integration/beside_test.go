@@ -24,6 +24,7 @@ import (
 // TestPlanesGuest boots a kernel with IPVS and puts both planes side by side in
 // it.
 func TestPlanesGuest(t *testing.T) {
+	needsTime(t)
 	needsRoot(t)
 	guest.Tests(t, "^TestBeside|^TestNFTablesBalances$")
 }

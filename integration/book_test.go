@@ -13,6 +13,7 @@ import (
 
 // TestBookGuest boots a kernel with IPVS, on a machine whose clock may be set.
 func TestBookGuest(t *testing.T) {
+	needsTime(t)
 	needsRoot(t)
 	guest.Tests(t, "^TestBookBesideKeepalived$")
 }

@@ -318,6 +318,7 @@ func TestReloadsConverge(t *testing.T) {
 
 // TestConvergeGuest does it where there is IPVS.
 func TestConvergeGuest(t *testing.T) {
+	needsTime(t)
 	needsRoot(t)
 	guest.Tests(t, "^TestReloadsConverge$")
 }

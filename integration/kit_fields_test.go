@@ -127,7 +127,11 @@ func goodbyeFields(s *stand) {
 	s.master()
 	s.rest(3 * quickInterval)
 	s.d.stop()
-	said := s.said(s.begin)
+	var said []netlab.Advert
+	s.eventually("the goodbye is seen", func() bool {
+		said = s.said(s.begin)
+		return said[len(said)-1].Priority == 0
+	})
 	first, last := look(said[0].Frame), look(said[len(said)-1].Frame)
 	want := strings.Replace(first.String(), "priority=150", "priority=0", 1)
 	if last.String() != want {

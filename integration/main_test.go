@@ -70,6 +70,17 @@ func onlyOurs(t *testing.T, why string) {
 	}
 }
 
+// long asks for what takes minutes in a guest.
+var long = flag.Bool("long", false, "boot guests for both planes side by side, the book of drills beside keepalived, and random reloads with IPVS")
+
+// needsTime skips a test that is not asked for.
+func needsTime(t *testing.T) {
+	t.Helper()
+	if !*long {
+		t.Skipf("takes minutes: go test -timeout 60m ./integration -run %s -args -long", t.Name())
+	}
+}
+
 // needsRoot skips a test that cannot make network namespaces.
 func needsRoot(t *testing.T) {
 	t.Helper()

@@ -29,7 +29,8 @@ type lvsLoop struct {
 	fresh  bool             // the parent has the node's state
 	begun  *lb.State        // what the process before left, while nothing balances
 	again  again
-	undone int // checks that are not made for want of IPVS
+	undone int       // checks that are not made for want of IPVS
+	turned time.Time // when a state was last sent because a server came or went
 	tidy   tidier
 }
 
@@ -71,6 +72,9 @@ func (l *lvsLoop) run() error {
 			}
 			l.perform(acts)
 			l.fresh = false
+			if len(acts) > 0 {
+				l.serversTurned(time.Now())
+			}
 		case <-l.moved():
 			l.hereAre(l.here.Take())
 		case m, open := <-l.up.in:
@@ -251,6 +255,16 @@ func (l *lvsLoop) second() {
 	if acts := l.node.Step(lb.Event{Kind: lb.EventSecond}, nil); len(acts) > 0 {
 		l.perform(acts)
 		l.fresh = false
+	}
+}
+
+// serversTurned sends the state at once when a server came or went, at most each
+// time that snapshots are apart: a process that dies just then is replaced by
+// one that knows.
+func (l *lvsLoop) serversTurned(now time.Time) {
+	if now.Sub(l.turned) >= snapshots {
+		l.turned = now
+		l.snapshot()
 	}
 }
 

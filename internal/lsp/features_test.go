@@ -370,7 +370,7 @@ func TestIncludeOfAPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.open("a.conf", good+"include pipe.conf\ninclude /dev/zero\n")
-	if d := wrong(c.faulty("a.conf")); len(d) != 2 || !strings.Contains(d[0].Message, "not a regular file") {
+	if d := wrong(c.faulty("a.conf")); len(d) != 2 || !strings.Contains(d[0].Message, "is a pipe, a socket or a device") {
 		t.Errorf("%+v", d)
 	}
 }
