@@ -95,6 +95,7 @@ var conditions = []condition{
 // the other, and its program is replaced: the partner notices nothing, no
 // transfer breaks, and orders hold on.
 func TestDeaths(t *testing.T) {
+	needsTime(t)
 	t.Parallel()
 	for _, c := range conditions {
 		t.Run(c.name, func(t *testing.T) {

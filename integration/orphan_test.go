@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"fmt"
 	"net/netip"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -58,13 +60,21 @@ func TestKilledParentIsReplaced(t *testing.T) {
 // TestKilledParentIsNotReplaced: its children hand over and end, and leave
 // nothing behind.
 func TestKilledParentIsNotReplaced(t *testing.T) {
-	t.Parallel()
 	k := wire{version: 3}
 	a := confA(k)
 	a.after = refused
 	w := newPair(t, k, a, confB(k))
 	before := time.Now()
 	w.do(w.a.proc.Signal(syscall.SIGKILL))
+	w.t.Cleanup(func() {
+		for _, pid := range w.a.PIDs() { // whoever did not end says where it is
+			if t.Failed() {
+				name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+				where, _ := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", pid))
+				t.Logf("process %d, %q, waits in %s", pid, name, where)
+			}
+		}
+	})
 	w.eventually("the children end", func() bool { return len(w.a.PIDs()) == 0 })
 	w.becomesMaster(w.b, k.vip(), before)
 	if addrs := must(w.a.Addrs(lanLink))(t); len(addrs) != 2+countLinkLocal(addrs) {
