@@ -3,7 +3,6 @@ package probe
 import (
 	"net"
 	"net/netip"
-	"os"
 	"testing"
 	"time"
 
@@ -11,18 +10,12 @@ import (
 
 	"keepgo/checker"
 	"keepgo/internal/netlab"
+	"keepgo/internal/netlab/testns"
 )
 
 // TestLinkLocal asks a server by its link-local address, through bind_if.
 func TestLinkLocal(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
-	lab, err := netlab.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lab.Close()
+	lab := testns.Lab(t)
 	sw, err := lab.Switch("lan")
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package daemon
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"keepgo/confparse"
 	"keepgo/internal/lb"
 	"keepgo/internal/netlab"
+	"keepgo/internal/netlab/testns"
 )
 
 // TestAgain: the kernel is asked at growing distances, and at once when the module
@@ -32,17 +32,10 @@ func TestAgain(t *testing.T) {
 
 // TestReopen: once the kernel can balance, what stood nowhere stands.
 func TestReopen(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
 	if _, err := exec.LookPath("nft"); err != nil {
 		t.Skip("needs nft")
 	}
-	lab, err := netlab.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lab.Close()
+	lab := testns.Lab(t)
 	h, err := lab.Host("late")
 	if err != nil {
 		t.Fatal(err)

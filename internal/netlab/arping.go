@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepgo/internal/whohas"
 )
 
 // WhoHas asks by ARP from one of the host's interfaces who has an IPv4 address,
@@ -27,7 +29,7 @@ func (h *Host) WhoHas(name string, ip netip.Addr, wait time.Duration) ([]net.Har
 		return nil, fmt.Errorf("host %s: arp on %s: %w", h.Name, name, err)
 	}
 	defer unix.Close(fd)
-	if _, err := unix.Write(fd, whoHas(link.Attrs().HardwareAddr, ip)); err != nil {
+	if _, err := unix.Write(fd, whohas.Frame(link.Attrs().HardwareAddr, netip.Addr{}, ip)); err != nil {
 		return nil, fmt.Errorf("host %s: arp on %s: %w", h.Name, name, err)
 	}
 	return answers(fd, ip, wait), nil
@@ -44,18 +46,6 @@ func arpSocket(index int) (int, error) {
 		return -1, err
 	}
 	return fd, nil
-}
-
-// whoHas is an ARP request with an empty sender address, RFC 5227 section
-// 2.1.1: it asks and leaves no trace in anybody's cache.
-func whoHas(mac net.HardwareAddr, ip netip.Addr) []byte {
-	b := slices.Repeat([]byte{0xff}, 6)
-	b = append(b, mac...)
-	b = append(b, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1)
-	b = append(b, mac...)
-	b = append(b, make([]byte, 4+6)...)
-	a := ip.As4()
-	return append(b, a[:]...)
 }
 
 func answers(fd int, ip netip.Addr, wait time.Duration) []net.HardwareAddr {
@@ -89,10 +79,7 @@ func (h *Host) AskFor(name string, ip, from netip.Addr, every time.Duration) err
 	if err != nil {
 		return err
 	}
-	question := solicit(h.MAC(name), from, ip)
-	if ip.Is4() {
-		question = whoHas(h.MAC(name), ip)
-	}
+	question := whohas.Frame(h.MAC(name), from, ip)
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -109,33 +96,4 @@ func (h *Host) AskFor(name string, ip, from netip.Addr, every time.Duration) err
 	}()
 	h.lab.onClose(func() { close(stop); <-done })
 	return nil
-}
-
-// solicit is a neighbour solicitation, RFC 4861 section 4.3.
-func solicit(mac net.HardwareAddr, from, ip netip.Addr) []byte {
-	const nsLen, hops = 32, 255 // with the option of section 4.6.1
-	target := ip.As16()
-	group := netip.MustParseAddr("ff02::1:ff00:0").As16() // solicited-node, RFC 4291 section 2.7.1
-	copy(group[13:], target[13:])
-	b := append([]byte{0x33, 0x33}, group[12:]...) // RFC 2464 section 7
-	b = append(b, mac...)
-	b = append(b, 0x86, 0xdd, 0x60, 0, 0, 0, 0, nsLen, unix.IPPROTO_ICMPV6, hops)
-	src := from.As16()
-	b = append(append(b, src[:]...), group[:]...)
-	b = append(b, icmpNS, 0, 0, 0, 0, 0, 0, 0)
-	b = append(append(append(b, target[:]...), 1, 1), mac...)
-	sum := internetSum(nsLen+unix.IPPROTO_ICMPV6, b[ethLen+8:])
-	binary.BigEndian.PutUint16(b[ethLen+ipv6Len+2:], sum)
-	return b
-}
-
-// internetSum is the checksum of RFC 1071 over b, with a value that is added.
-func internetSum(add uint32, b []byte) uint16 {
-	for ; len(b) > 1; b = b[2:] {
-		add += uint32(binary.BigEndian.Uint16(b))
-	}
-	for add > 0xffff {
-		add = add>>16 + add&0xffff
-	}
-	return ^uint16(add)
 }

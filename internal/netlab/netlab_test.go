@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"keepgo/internal/whohas"
 )
 
 func newLab(t *testing.T) *Lab {
@@ -198,7 +200,7 @@ func TestFlood(t *testing.T) {
 	a, _ := pair(t, l)
 	s := must(l.Sniff())(t)
 	in := must(a.Inject("eth0"))(t)
-	frames := [][]byte{whoHas(a.MAC("eth0"), netip.MustParseAddr("10.9.0.2")), whoHas(a.MAC("eth0"), netip.MustParseAddr("10.9.0.3"))}
+	frames := [][]byte{whohas.Frame(a.MAC("eth0"), netip.Addr{}, netip.MustParseAddr("10.9.0.2")), whohas.Frame(a.MAC("eth0"), netip.Addr{}, netip.MustParseAddr("10.9.0.3"))}
 	sent := must(in.Flood(frames, 1000, 100*time.Millisecond))(t)
 	if sent == 0 || sent > 101 {
 		t.Errorf("%d frames in 100 ms at 1000 a second", sent)

@@ -16,6 +16,7 @@ import (
 
 	"keepgo/confparse"
 	"keepgo/internal/netlab"
+	"keepgo/internal/netlab/testns"
 )
 
 const oracleConf = `global_defs {
@@ -71,9 +72,7 @@ func newOracle(t *testing.T) *oracle {
 		t.Skip("needs keepalived 2.2.7")
 	}
 	o := &oracle{t: t, dir: t.TempDir()}
-	lab, err := netlab.New()
-	o.must(err)
-	t.Cleanup(func() { lab.Close() })
+	lab := testns.Lab(t)
 	sw, err := lab.Switch("lan")
 	o.must(err)
 	o.a, err = lab.Host("a")

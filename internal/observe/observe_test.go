@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"keepgo/internal/whohas"
 )
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -93,7 +95,7 @@ func TestARPAnswers(t *testing.T) {
 	mine, its := net.HardwareAddr{2, 0, 0, 0, 0, 9}, net.HardwareAddr{2, 0, 0, 0, 0, 1}
 	vip := netip.MustParseAddr("10.0.0.100")
 	a := &arpAsker{mac: mine, vip: vip}
-	question := whoHas(mine, vip)
+	question := whohas.Frame(mine, netip.Addr{}, vip)
 	reply := append(bytes.Clone(mine), its...)
 	reply = append(reply, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 2)
 	reply = append(append(append(append(reply, its...), vip.AsSlice()...), mine...), 0, 0, 0, 0)

@@ -8,12 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
+
+	"keepgo/internal/whohas"
 )
 
 // onLink is the name of the link that an address is reached by without a router.
@@ -62,16 +63,7 @@ func newARP(vip netip.Addr, link *net.Interface) (asker, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("ARP on %s: %w", link.Name, err)
 	}
-	return &arpAsker{os.NewFile(uintptr(fd), "arp"), whoHas(link.HardwareAddr, vip), link.HardwareAddr, vip}, nil
-}
-
-// whoHas is an ARP request with an empty sender address, RFC 5227 section
-// 2.1.1: it asks and leaves no trace in anybody's cache.
-func whoHas(mac net.HardwareAddr, ip netip.Addr) []byte {
-	b := append(slices.Repeat([]byte{0xff}, 6), mac...)
-	b = append(b, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1)
-	b = append(append(b, mac...), make([]byte, 4+6)...)
-	return append(b, ip.AsSlice()...)
+	return &arpAsker{os.NewFile(uintptr(fd), "arp"), whohas.Frame(link.HardwareAddr, netip.Addr{}, vip), link.HardwareAddr, vip}, nil
 }
 
 func (a *arpAsker) means() string { return "arp" }
@@ -115,10 +107,9 @@ type ndAsker struct {
 // Parts of neighbour discovery, RFC 4861.
 const (
 	ndHops   = 255 // section 7.1.1
-	optSLLA  = 1   // section 4.6.1
-	optTLLA  = 2
-	naTarget = 8  // section 4.4
-	naLen    = 24 // up to its options
+	optTLLA  = 2   // section 4.6.1
+	naTarget = 8   // section 4.4
+	naLen    = 24  // up to its options
 )
 
 func newND(vip netip.Addr, link *net.Interface) (asker, error) {
@@ -136,11 +127,8 @@ func newND(vip netip.Addr, link *net.Interface) (asker, error) {
 			return nil, fmt.Errorf("neighbour solicitations on %s: %w", link.Name, err)
 		}
 	}
-	t, g := vip.As16(), netip.MustParseAddr("ff02::1:ff00:0").As16() // solicited-node, RFC 4291 section 2.7.1
-	copy(g[13:], t[13:])
-	body := append(make([]byte, 4), t[:]...)
-	body = append(append(body, optSLLA, 1), link.HardwareAddr...)
-	return &ndAsker{conn, &net.IPAddr{IP: g[:], Zone: link.Name}, body, vip}, nil
+	group := &net.IPAddr{IP: whohas.Group(vip).AsSlice(), Zone: link.Name}
+	return &ndAsker{conn, group, whohas.Body(link.HardwareAddr, vip), vip}, nil
 }
 
 func (a *ndAsker) means() string { return "nd" }

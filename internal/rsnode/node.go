@@ -117,18 +117,25 @@ func (n *Node) addresses() ([]standing, error) {
 	return all, nil
 }
 
+// state is what stands in the file, which is ours alone until it is released.
+func (n *Node) state() (s State, release func(), err error) {
+	if release, err = lock(n.File); err != nil {
+		return State{}, nil, err
+	}
+	if s, err = load(n.File); err != nil {
+		release()
+	}
+	return s, release, err
+}
+
 // Up lets this machine answer for the VIPs. What stands already is left, and
 // an end in the midst leaves nothing that Down does not take back.
 func (n *Node) Up(vips []VIP) error {
-	release, err := lock(n.File)
+	s, release, err := n.state()
 	if err != nil {
 		return err
 	}
 	defer release()
-	s, err := load(n.File)
-	if err != nil {
-		return err
-	}
 	s.add(vips)
 	if err := s.save(n.File); err != nil {
 		return err
@@ -248,15 +255,11 @@ func (v VIP) netlink() *netlink.Addr {
 // Down takes VIPs away, all where none is named. With the last of them
 // everything else becomes what it was, but what somebody has changed since.
 func (n *Node) Down(addrs []netip.Addr) error {
-	release, err := lock(n.File)
+	s, release, err := n.state()
 	if err != nil {
 		return err
 	}
 	defer release()
-	s, err := load(n.File)
-	if err != nil {
-		return err
-	}
 	var errs []error
 	gone := s.named(addrs)
 	for _, v := range gone {

@@ -46,14 +46,10 @@ func (n *Node) Watch(ctx context.Context) error {
 
 // again makes everything as the state wants it.
 func (n *Node) again() error {
-	release, err := lock(n.File)
+	s, release, err := n.state()
 	if err != nil {
 		return err
 	}
 	defer release()
-	s, err := load(n.File)
-	if err != nil {
-		return err
-	}
 	return n.stand(&s)
 }

@@ -2,22 +2,14 @@ package watch
 
 import (
 	"net/netip"
-	"os"
 	"testing"
 	"time"
 
-	"keepgo/internal/netlab"
+	"keepgo/internal/netlab/testns"
 )
 
 func TestAddresses(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
-	lab, err := netlab.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lab.Close()
+	lab := testns.Lab(t)
 	h, err := lab.Host("a")
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package neigh
 import (
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"keepgo/internal/netlab"
+	"keepgo/internal/netlab/testns"
 	"keepgo/ipvsctl"
 )
 
@@ -48,11 +48,7 @@ func must[T any](v T, err error) func(*testing.T) T {
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 func TestFollowsServers(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
-	lab := must(netlab.New())(t)
-	t.Cleanup(func() { lab.Close() })
+	lab := testns.Lab(t)
 	director, server := must(lab.Host("director"))(t), must(lab.Host("server"))(t)
 	lan, other := must(lab.Switch("lan"))(t), must(lab.Switch("other"))(t)
 	check := func(err error) {

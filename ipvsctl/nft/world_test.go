@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"keepgo/internal/netlab"
+	"keepgo/internal/netlab/testns"
 	"keepgo/ipvsctl"
 )
 
@@ -36,13 +36,8 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
 	w := &world{t: t}
-	lab, err := netlab.New()
-	w.must(err)
-	t.Cleanup(func() { lab.Close() })
+	lab := testns.Lab(t)
 	host := func(name string) *netlab.Host {
 		h, err := lab.Host(name)
 		w.must(err)

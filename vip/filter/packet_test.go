@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepgo/internal/netlab"
+	"keepgo/internal/netlab/testns"
 )
 
 // pair is a director with a door and its client, on one wire.
@@ -27,13 +28,8 @@ type pair struct {
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
 	p := &pair{world: newListener(t)}
-	lab, err := netlab.New()
-	p.must(err)
-	t.Cleanup(func() { lab.Close() })
+	lab := testns.Lab(t)
 	wire, err := lab.Switch("wire")
 	p.must(err)
 	p.director, err = lab.Host("director")

@@ -9,19 +9,13 @@ import (
 
 	"keepgo/internal/capture"
 	"keepgo/internal/netlab"
+	"keepgo/internal/netlab/testns"
 )
 
 // TestTap: what the filter lets in is heard, both ways, with the tag of its
 // VLAN; the rest is not; time and Close end the reading.
 func TestTap(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root: network namespaces are made")
-	}
-	lab, err := netlab.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lab.Close()
+	lab := testns.Lab(t)
 	sw, err := lab.Switch("lan")
 	if err != nil {
 		t.Fatal(err)

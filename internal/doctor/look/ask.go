@@ -2,7 +2,6 @@ package look
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"keepgo/internal/capture"
 	"keepgo/internal/capture/tap"
 	"keepgo/internal/doctor"
+	"keepgo/internal/whohas"
 )
 
 const (
@@ -137,11 +137,7 @@ func ask(link *net.Interface, addrs []netip.Addr) error {
 	to := &unix.SockaddrLinklayer{Ifindex: link.Index}
 	own := linkLocal(link)
 	for _, a := range addrs[:min(len(addrs), maxAsked)] {
-		frame := arpQuestion(link.HardwareAddr, a)
-		if a.Is6() {
-			frame = solicitation(link.HardwareAddr, own, a)
-		}
-		if err := unix.Sendto(fd, frame, 0, to); err != nil && !errors.Is(err, unix.ENOBUFS) {
+		if err := unix.Sendto(fd, whohas.Frame(link.HardwareAddr, own, a), 0, to); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return fmt.Errorf("asking on %s: %w", link.Name, err)
 		}
 	}
@@ -158,41 +154,4 @@ func linkLocal(link *net.Interface) netip.Addr {
 		}
 	}
 	return netip.IPv6Unspecified()
-}
-
-// ethernet is the header of a frame.
-func ethernet(dst, src []byte, proto uint16) []byte {
-	return binary.BigEndian.AppendUint16(append(slices.Clone(dst), src...), proto)
-}
-
-// arpQuestion is a request with an empty sender address, RFC 5227 section
-// 2.1.1: it asks and leaves no trace in anybody's cache.
-func arpQuestion(mac net.HardwareAddr, a netip.Addr) []byte {
-	b := ethernet(slices.Repeat([]byte{0xff}, 6), mac, unix.ETH_P_ARP)
-	b = append(b, 0, 1, 0x08, 0, 6, 4, 0, 1)
-	b = append(append(b, mac...), make([]byte, 4+6)...)
-	return append(b, a.AsSlice()...)
-}
-
-// Parts of a solicitation: RFC 4861 section 4.3.
-const (
-	solicitationType = 135
-	optionSource     = 1
-	neighbourHops    = 255
-)
-
-// solicitation asks the solicited-node group (RFC 4291 section 2.7.1) of an
-// address.
-func solicitation(mac net.HardwareAddr, own, a netip.Addr) []byte {
-	target := a.As16()
-	group := netip.MustParseAddr("ff02::1:ff00:0").As16()
-	copy(group[13:], target[13:])
-	body := append([]byte{solicitationType, 0, 0, 0, 0, 0, 0, 0}, target[:]...)
-	if !own.IsUnspecified() {
-		body = append(append(body, optionSource, 1), mac...)
-	}
-	dst := netip.AddrFrom16(group)
-	binary.BigEndian.PutUint16(body[2:], checksum(own, dst, unix.IPPROTO_ICMPV6, body))
-	frame := ethernet(append([]byte{0x33, 0x33}, group[12:]...), mac, unix.ETH_P_IPV6)
-	return append(append(frame, ipHeader(own, dst, unix.IPPROTO_ICMPV6, neighbourHops, len(body))...), body...)
 }

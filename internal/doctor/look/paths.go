@@ -2,6 +2,7 @@ package look
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -286,7 +287,8 @@ func (v *visit) send(c *call, seq uint32, flags byte) error {
 	if c.to.Addr().Is6() {
 		proto = unix.ETH_P_IPV6
 	}
-	return unix.Sendto(v.fd, append(ethernet(dst, src, proto), packet...), 0, &unix.SockaddrLinklayer{Ifindex: link.Index})
+	frame := binary.BigEndian.AppendUint16(append(dst, src...), proto)
+	return unix.Sendto(v.fd, append(frame, packet...), 0, &unix.SockaddrLinklayer{Ifindex: link.Index})
 }
 
 // tunnel sends a packet within IP: RFC 2003, RFC 2473.

@@ -3,14 +3,13 @@ package netfilter
 import (
 	"encoding/binary"
 	"net/netip"
-	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/nftables/expr"
-	"github.com/vishvananda/netns"
+
+	"keepgo/internal/netlab/testns"
 )
 
 // advert is what a router at 10.0.0.2 sends.
@@ -22,33 +21,13 @@ func advert() *Packet {
 	return &Packet{Link: "eth0", Index: 7, Protocol: 112, Header: h, Group: true}
 }
 
-// inNamespace lets the test's thread have a network namespace of its own.
+// inNamespace lets the test have a network namespace of its own, and nft in it.
 func inNamespace(t *testing.T) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: network namespaces")
-	}
 	if _, err := exec.LookPath("nft"); err != nil {
 		t.Skip("needs nft: apt-get install nftables")
 	}
-	runtime.LockOSThread()
-	old, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ns.Close()
-		if err := netns.Set(old); err != nil {
-			t.Error(err)
-			return // the thread stays locked and ends with the test
-		}
-		old.Close()
-		runtime.UnlockOSThread()
-	})
+	testns.Enter(t)
 }
 
 // TestRules are rulesets that the kernel has, written by nft.
