@@ -4,6 +4,7 @@ package checker
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -158,30 +159,64 @@ type Check struct {
 // Identity tells which checks of two plans are the same one: equal target,
 // service and probe. IDs and timers do not count. It is a digest of 16 bytes.
 func (c *Check) Identity() string {
-	return digest(struct {
-		Name, Service string
-		Probe         *Probe
-	}{c.Name, c.Service, &c.Probe})
+	var room [keyRoom]byte
+	return digest(c.Probe.appendKey(appendText(appendText(room[:0], c.Name), c.Service)))
 }
 
 // Sharing tells which checks one probe answers: they ask the same in the same
 // rhythm, of whatever service. A private check shares with none.
 func (c *Check) Sharing() string {
-	alike := *c
-	alike.ID, alike.LogAll, alike.Known, alike.Down, alike.Rising = 0, false, false, false, 0
-	if !c.Private {
-		alike.Service = ""
+	var room [keyRoom]byte
+	b := c.Probe.appendKey(appendText(room[:0], c.Name))
+	for _, n := range []int64{int64(c.Timeout), int64(c.Interval), int64(c.Retry), int64(c.RetryDelay), int64(c.Rise), int64(c.Warmup)} {
+		b = binary.AppendVarint(b, n)
 	}
-	return digest(&alike)
+	b = append(b, bit(c.Alpha)|bit(c.Private)<<1)
+	if c.Private {
+		b = appendText(b, c.Service)
+	}
+	return digest(b)
 }
 
-// digest is a fingerprint of plain data.
-func digest(v any) string {
-	h := sha256.New()
-	if err := json.NewEncoder(h).Encode(v); err != nil { // no field can fail to encode
-		fmt.Fprintf(h, "%+v", v)
+// keyRoom is room for the key of most checks.
+const keyRoom = 256
+
+// appendKey appends what tells a probe from all others, each text behind its
+// length. What few kinds need goes in as JSON: it is rare, and of many parts.
+func (p *Probe) appendKey(b []byte) []byte {
+	var room [64]byte
+	b = append(b, byte(p.Kind))
+	b = appendText(b, p.Target.AppendTo(room[:0]))
+	b = appendText(b, p.Bind.AppendTo(room[:0]))
+	b = appendText(b, p.Via.AppendTo(room[:0]))
+	b = appendText(b, p.BindLink)
+	b = appendText(b, p.Helo)
+	b = binary.AppendUvarint(b, uint64(p.Mark))
+	if p.Web == nil && p.Program == nil && p.Question == nil && p.Datagram == nil {
+		return appendText(b, "")
 	}
-	return string(h.Sum(nil)[:16])
+	rest, err := json.Marshal([]any{p.Web, p.Program, p.Question, p.Datagram})
+	if err != nil { // no field can fail to encode
+		rest = fmt.Appendf(nil, "%+v", p)
+	}
+	return appendText(b, rest)
+}
+
+func appendText[T string | []byte](b []byte, text T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+func bit(on bool) byte {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// digest is a fingerprint of 16 bytes.
+func digest(key []byte) string {
+	sum := sha256.Sum256(key)
+	return string(sum[:16])
 }
 
 // Steps is how many requests one full pass of the check asks.

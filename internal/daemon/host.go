@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"os"
 	"time"
 
@@ -17,6 +18,25 @@ func (l *vrrpLoop) equip(plan *ha.Plan) {
 	}
 	l.devices.quietIGMP(plan.QuietIGMP)
 	l.beats.set(plan.Polls)
+}
+
+// goOn puts another plan in force.
+func (l *vrrpLoop) goOn(plan *ha.Plan) {
+	l.herald.learn(plan)
+	l.equip(plan)
+	l.step(ha.Event{Kind: ha.EventReload, Plan: plan})
+	l.up.send(fromChild{Ready: true, Masters: l.node.Masters()})
+}
+
+// update goes on with a plan that is told by what changed. One that changes
+// another plan than this process has ends it: the next is told all of it.
+func (l *vrrpLoop) update(u *ha.Update) {
+	plan := u.Onto(l.node.Plan())
+	if plan == nil {
+		l.fail(errors.New("the parent told what changed of a plan that is not in force"))
+		return
+	}
+	l.goOn(plan)
 }
 
 // linksChanged lets the node hear how the links that changed are now.

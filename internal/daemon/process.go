@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepgo/internal/ha"
 )
 
 // Restart delays of keepalived (semantics of its calc_restart_delay): none for
@@ -35,6 +37,7 @@ type child struct {
 	sought   bool        // a process of an earlier parent was looked for
 	cmd      *exec.Cmd
 	link     *link[toChild, fromChild]
+	plans    plans // that the process has
 	started  time.Time
 	delay    time.Duration // before the next restart
 	timer    *time.Timer   // a restart is due
@@ -88,7 +91,22 @@ func (c *child) hand(plan []toChild) {
 	m := mannerOf(&c.parent.cfg.Global, c.name)
 	c.tell(toChild{Manner: &m})
 	for _, m := range plan {
+		c.plans.shorten(&m)
 		c.tell(m)
+	}
+}
+
+// plans are what a process was told to go on with.
+type plans struct{ ha *ha.Plan }
+
+// shorten tells a plan by what changed of the one that the process has.
+func (had *plans) shorten(m *toChild) {
+	if m.HA == nil {
+		return
+	}
+	before := had.ha
+	if had.ha = m.HA; before != nil {
+		m.HA, m.Update = nil, m.HA.Since(before)
 	}
 }
 
@@ -163,7 +181,7 @@ func (c *child) spawn() error {
 		_ = cmd.Wait()
 		return err
 	}
-	c.cmd, c.started, c.ready = cmd, time.Now(), false
+	c.cmd, c.started, c.ready, c.plans = cmd, time.Now(), false, plans{}
 	c.log.pid = cmd.Process.Pid
 	go c.watch(cmd, c.link)
 	return nil

@@ -206,10 +206,15 @@ func (l *vrrpLoop) rearm() {
 // arm sets the clock. Without one there is no going on.
 func (l *vrrpLoop) arm(at vrrp.Time) {
 	if err := l.clock.arm(at); err != nil {
-		select {
-		case l.failed <- err:
-		default:
-		}
+		l.fail(err)
+	}
+}
+
+// fail ends the process, once its turn is over.
+func (l *vrrpLoop) fail(err error) {
+	select {
+	case l.failed <- err:
+	default:
 	}
 }
 
@@ -223,10 +228,9 @@ func (l *vrrpLoop) told(m toChild) {
 	case m.HA != nil && l.node == nil:
 		l.begin(m.HA, m)
 	case m.HA != nil:
-		l.herald.learn(m.HA)
-		l.equip(m.HA)
-		l.step(ha.Event{Kind: ha.EventReload, Plan: m.HA})
-		l.up.send(fromChild{Ready: true, Masters: l.node.Masters()})
+		l.goOn(m.HA)
+	case m.Update != nil && l.node != nil:
+		l.update(m.Update)
 	case m.Script != nil && l.node != nil:
 		l.step(ha.Event{Kind: ha.EventScript, Script: m.Script.Script, OK: m.Script.OK, Words: m.Script.Words})
 	case m.Files != nil && l.node != nil:

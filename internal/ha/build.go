@@ -34,7 +34,7 @@ func Build(cfg *confparse.Config) *Plan {
 		LogStrangers: cfg.Global.LogUnknownVRIDs,
 		Repeat:       cfg.Global.FIFOOnReload,
 		StartupDelay: cfg.Global.StartupDelay,
-		Instances:    make([]Instance, 0, len(cfg.Instances)),
+		Instances:    make([]*Instance, 0, len(cfg.Instances)),
 		AfterBoot:    cfg.Global.DelayAfterBoot,
 		FramesFirst:  cfg.Global.FramesFirst,
 	}
@@ -91,14 +91,14 @@ type trackers struct{ scripts, files, processes, bfds map[string]int }
 // before anyone could have taken over, the quickest of all instances counting.
 func (p *Plan) lateness() {
 	quickest := time.Duration(0)
-	for i := range p.Instances {
-		if d := p.Instances[i].late; d > 0 && (quickest == 0 || d < quickest) {
-			quickest = d
+	for _, in := range p.Instances {
+		if in.late > 0 && (quickest == 0 || in.late < quickest) {
+			quickest = in.late
 		}
 	}
-	for i := range p.Instances {
-		if p.Instances[i].late > 0 {
-			p.Instances[i].Router.BackupWhenLate = quickest
+	for _, in := range p.Instances {
+		if in.late > 0 {
+			in.Router.BackupWhenLate = quickest
 		}
 	}
 }
@@ -108,9 +108,9 @@ func identity(c confparse.Command) string {
 }
 
 // build plans one instance.
-func build(c *confparse.Instance, g *confparse.Global, known trackers) Instance {
+func build(c *confparse.Instance, g *confparse.Global, known trackers) *Instance {
 	unicast := len(c.Peers) > 0
-	in := Instance{
+	in := &Instance{
 		Key:         Key{Link: c.Interface, VRID: c.VRID, IPv6: c.IPv6, Unicast: unicast},
 		Name:        c.Name,
 		Unusable:    c.Unusable,
@@ -322,7 +322,7 @@ func (p *Plan) group(g *confparse.SyncGroup, index map[string]int, known tracker
 		if !ok || p.Instances[i].Router.Grouped {
 			continue
 		}
-		in := &p.Instances[i]
+		in := p.Instances[i]
 		in.Router.Grouped = true
 		in.Router.StartMaster = false
 		in.join(g, known)

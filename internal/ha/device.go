@@ -192,8 +192,7 @@ func (m *member) placed() vip.Want {
 // Places is all that a plan may place on interfaces that it does not make.
 func (p *Plan) Places() vip.Want {
 	w := vip.Want{Addresses: slices.Clone(p.Static.Addresses), Routes: slices.Clone(p.Static.Routes), Rules: slices.Clone(p.Static.Rules)}
-	for i := range p.Instances {
-		in := &p.Instances[i]
+	for _, in := range p.Instances {
 		for k, a := range in.Addresses {
 			if len(in.Carriers) == 0 || in.Carriers[k] == 0 {
 				w.Addresses = append(w.Addresses, a)

@@ -56,7 +56,7 @@ func TestWhatCarriesAddresses(t *testing.T) {
 		tt.set(in)
 		cfg := &confparse.Config{Instances: []*confparse.Instance{in}}
 		cfg.Global.VMACPrefix, cfg.Global.VMACAddrPrefix = "vrrp", "xtra"
-		if got := carriers(&Build(cfg).Instances[0]); got != tt.want {
+		if got := carriers(Build(cfg).Instances[0]); got != tt.want {
 			t.Errorf("%s:\n got %s\nwant %s", tt.name, got, tt.want)
 		}
 	}

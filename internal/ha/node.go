@@ -186,8 +186,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 	n.strangers = map[neighbour]stranger{}
 	n.members = n.members[:0:0]
 	n.due = nil
-	for i := range plan.Instances {
-		p := &plan.Instances[i]
+	for _, p := range plan.Instances {
 		m := old[p]
 		if m == nil {
 			n.lastID++
@@ -228,6 +227,9 @@ func (m *member) known() []Device {
 	}
 	return m.plan.Extra
 }
+
+// Plan is the plan in force; read only.
+func (n *Node) Plan() *Plan { return n.plan }
 
 // Next is the instant of the next EventTick.
 func (n *Node) Next() vrrp.Time { return min(n.due.first(), n.lasting()) }

@@ -5,6 +5,7 @@ package ha
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"keepgo/vip"
@@ -14,7 +15,7 @@ import (
 // Plan is everything the VRRP process needs, as plain data that crosses a
 // process boundary.
 type Plan struct {
-	Instances []Instance
+	Instances []*Instance // of a reload, those that did not change are those of the plan before
 	Groups    []Group
 	Scripts   []Script
 	Files     []string // tracked files, by name
@@ -186,6 +187,10 @@ type Spacing struct {
 	Links       []string
 	Interval    time.Duration // gratuitous ARP
 	GNAInterval time.Duration // unsolicited NA
+}
+
+func (s Spacing) same(o Spacing) bool {
+	return slices.Equal(s.Links, o.Links) && s.Interval == o.Interval && s.GNAInterval == o.GNAInterval
 }
 
 // Track is something tracked and its effect. Weight 0 means FAULT while it is

@@ -9,7 +9,7 @@ func (p *Plan) poll(cfg *confparse.Config) {
 	p.Polls = map[string]string{}
 	used := map[string]bool{}
 	for i, c := range cfg.Instances {
-		in := &p.Instances[i]
+		in := p.Instances[i]
 		for _, t := range append([]Track{{Link: in.Key.Link}}, in.Links...) {
 			if used[t.Link] = true; cfg.Global.LinkbeatPolling {
 				p.Polls[t.Link] = ""

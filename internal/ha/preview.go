@@ -24,13 +24,12 @@ func (p *Plan) Preview(next *Plan, seen []status.Instance) []status.Change {
 		old[in], stays[m.plan] = m.plan, true
 	}
 	var list []status.Change
-	for i := range p.Instances {
-		if in := &p.Instances[i]; !stays[in] {
+	for _, in := range p.Instances {
+		if !stays[in] {
 			list = append(list, removal(in, now[in.Name]))
 		}
 	}
-	for i := range next.Instances {
-		in := &next.Instances[i]
+	for _, in := range next.Instances {
 		was := old[in]
 		if was == nil {
 			list = append(list, arrival(in))
@@ -217,7 +216,7 @@ func (p *Plan) tracks(in *Instance) string {
 func (p *Plan) groupOf(in *Instance) string {
 	for _, g := range p.Groups {
 		for _, i := range g.Members {
-			if &p.Instances[i] == in {
+			if p.Instances[i] == in {
 				return g.Name
 			}
 		}

@@ -17,6 +17,7 @@ func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
 		before[m] = m.plan
 	}
 	synced := n.plan.Sync != nil
+	spaced := !slices.EqualFunc(n.plan.Spacings, plan.Spacings, Spacing.same)
 	acts = n.retire(now, before, acts)
 	clear(n.kinds)
 	for name, l := range n.links {
@@ -39,7 +40,7 @@ func (n *Node) reload(now vrrp.Time, plan *Plan, acts []Action) []Action {
 	}
 	for _, m := range n.members {
 		if was := before[m]; was != nil {
-			acts = n.renew(now, m, was, acts)
+			acts = n.renew(now, m, was, spaced, acts)
 		} else {
 			acts = n.enter(now, m, acts)
 		}
@@ -80,22 +81,35 @@ func (n *Node) repeat(acts []Action) []Action {
 	return acts
 }
 
-// match finds for each instance of a plan the member that goes on as it: one of
-// its key, and of several with that key (unicast instances with other peers, or
-// a mistake) first the one of its name.
+// match finds for each instance of a plan the member that goes on as it: the one
+// whose plan it is already, else one of its key, and of several with that key
+// (unicast instances with other peers, or a mistake) first the one of its name.
 func (n *Node) match(plan *Plan) map[*Instance]*member {
-	left, found := map[Key][]*member{}, map[*Instance]*member{}
+	left, found := make(map[*Instance]*member, len(n.members)), make(map[*Instance]*member, len(n.members))
 	for _, m := range n.members {
-		left[m.plan.Key] = append(left[m.plan.Key], m)
+		left[m.plan] = m
+	}
+	for _, p := range plan.Instances {
+		if m := left[p]; m != nil {
+			found[p] = m
+			delete(left, p)
+		}
+	}
+	byKey := map[Key][]*member{}
+	for _, m := range n.members {
+		if left[m.plan] != nil {
+			byKey[m.plan.Key] = append(byKey[m.plan.Key], m)
+		}
 	}
 	for _, named := range []bool{true, false} {
-		for i := range plan.Instances {
-			p := &plan.Instances[i]
-			list := left[p.Key]
-			j := slices.IndexFunc(list, func(m *member) bool { return !named || m.plan.Name == p.Name })
-			if found[p] == nil && j >= 0 {
+		for _, p := range plan.Instances {
+			if found[p] != nil {
+				continue
+			}
+			list := byKey[p.Key]
+			if j := slices.IndexFunc(list, func(m *member) bool { return !named || m.plan.Name == p.Name }); j >= 0 {
 				found[p] = list[j]
-				left[p.Key] = slices.Delete(list, j, j+1)
+				byKey[p.Key] = slices.Delete(list, j, j+1)
 			}
 		}
 	}
@@ -137,17 +151,21 @@ func (m *member) farewell(was vrrp.State) string {
 	return ""
 }
 
-// renew brings a kept member in line with its new plan.
-func (n *Node) renew(now vrrp.Time, m *member, was *Instance, acts []Action) []Action {
+// renew brings a kept member in line with its new plan. What stands and is told
+// of one whose plan stayed is as it should be, unless spaced says that all are
+// announced in other distances now, or a refresh comes with every reload.
+func (n *Node) renew(now vrrp.Time, m *member, was *Instance, spaced bool, acts []Action) []Action {
 	acts = n.reconfigure(now, m, acts)
-	acts = n.replace(m, was, acts)
-	acts = append(acts, Action{Kind: ActSettle, ID: m.id})
-	switch {
-	case m.router.State() != vrrp.Master:
-	case grew(was.Addresses, m.plan.Addresses):
-		acts = append(acts, Action{Kind: ActAnnounce, ID: m.id})
-	default:
-		acts = append(acts, Action{Kind: ActRevise, ID: m.id})
+	if m.plan != was || spaced || m.plan.Announce.Refresh > 0 {
+		acts = n.replace(m, was, acts)
+		acts = append(acts, Action{Kind: ActSettle, ID: m.id})
+		switch {
+		case m.router.State() != vrrp.Master:
+		case grew(was.Addresses, m.plan.Addresses):
+			acts = append(acts, Action{Kind: ActAnnounce, ID: m.id})
+		default:
+			acts = append(acts, Action{Kind: ActRevise, ID: m.id})
+		}
 	}
 	return n.reconsider(now, m, acts)
 }

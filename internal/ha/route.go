@@ -16,7 +16,7 @@ func (p *Plan) Route(cfg *confparse.Config, names vip.Names) syntax.ErrorList {
 	p.Static.Rules = parse(cfg.StaticRules, names, vip.ParseRule, "static_rules", &found)
 	all := [][]vip.Rule{p.Static.Rules}
 	for i, c := range cfg.Instances {
-		in, path := &p.Instances[i], "vrrp_instance "+c.Name
+		in, path := p.Instances[i], "vrrp_instance "+c.Name
 		in.Routes = parse(c.Routes, names, vip.ParseRoute, path+" > virtual_routes", &found)
 		in.Rules = parse(c.Rules, names, vip.ParseRule, path+" > virtual_rules", &found)
 		all = append(all, in.Rules)

@@ -41,7 +41,7 @@ func TestTrackGroupTiesStaticEntries(t *testing.T) {
 		t.Fatal(errs)
 	}
 	for i, want := range []string{"eth0 eth1 eth4 eth7", "eth0 eth4", "eth0"} {
-		if got := links(&p.Instances[i]); got != want {
+		if got := links(p.Instances[i]); got != want {
 			t.Errorf("%s depends on %s, want %s", p.Instances[i].Name, got, want)
 		}
 	}
@@ -69,7 +69,7 @@ func TestRoutesAreTracked(t *testing.T) {
 	if errs := p.Route(cfg, names); len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	if got := links(&p.Instances[0]); got != "eth1 eth3" {
+	if got := links(p.Instances[0]); got != "eth1 eth3" {
 		t.Errorf("depends on %s", got)
 	}
 }

@@ -84,8 +84,8 @@ func family(ipv6 bool) string {
 // indexSources notes which addresses are virtual.
 func (n *Node) indexSources() {
 	n.vips = map[netip.Addr]bool{}
-	for i := range n.plan.Instances {
-		for _, a := range n.plan.Instances[i].Addresses {
+	for _, p := range n.plan.Instances {
+		for _, a := range p.Addresses {
 			n.vips[a.Prefix.Addr()] = true
 		}
 	}

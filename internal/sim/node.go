@@ -75,8 +75,7 @@ func (n *Node) read(text string) error {
 		return fmt.Errorf("node %s: %v", n.name, errs)
 	}
 	n.config, n.plan = cfg, ha.Build(cfg)
-	for i := range n.plan.Instances {
-		in := &n.plan.Instances[i]
+	for _, in := range n.plan.Instances {
 		n.Plug(in.Key.Link)
 		for _, t := range in.Links {
 			n.Plug(t.Link)
@@ -198,7 +197,7 @@ func (n *Node) Reload(text string) error {
 			n.step(ha.Event{Kind: ha.EventLink, Link: n.links[name]})
 		}
 		n.hearFrames()
-		n.step(ha.Event{Kind: ha.EventReload, Plan: n.plan})
+		n.step(ha.Event{Kind: ha.EventReload, Plan: n.plan.Since(n.mind.Plan()).Onto(n.mind.Plan())})
 		n.know()
 		n.schedule()
 	})
