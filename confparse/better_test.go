@@ -40,12 +40,17 @@ func ways(cfg *confparse.Config) string {
 	return fmt.Sprint(i.Reannounce, " ", i.ListenAfterPause, " ", loss, " ", mismatch, " ", cfg.Global.FramesFirst.Round(time.Second))
 }
 
-func TestRepair(t *testing.T) {
-	for global, want := range map[string]bool{
-		"": true, "like_keepalived": false, "lvs_repair off": false, "like_keepalived\nlvs_repair": true,
+func TestBetterOnlyGlobal(t *testing.T) {
+	for keyword, value := range map[string]func(*confparse.Global) bool{
+		"lvs_repair":          func(g *confparse.Global) bool { return g.LVSRepair },
+		"vrrp_restart_frozen": func(g *confparse.Global) bool { return g.RestartFrozen },
 	} {
-		if got := clean(t, "global_defs {\n"+global+"\n}\n"+instance("")).Global.LVSRepair; got != want {
-			t.Errorf("%q: %v, want %v", global, got, want)
+		for global, want := range map[string]bool{
+			"": true, "like_keepalived": false, keyword + " off": false, "like_keepalived\n" + keyword: true,
+		} {
+			if got := value(&clean(t, "global_defs {\n"+global+"\n}\n"+instance("")).Global); got != want {
+				t.Errorf("%q: %v, want %v", global, got, want)
+			}
 		}
 	}
 }

@@ -76,6 +76,7 @@ type Global struct {
 	StartupDelay      time.Duration // vrrp_startup_delay
 	DelayAfterBoot    time.Duration // vrrp_delay_after_boot
 	FramesFirst       time.Duration // vrrp_frames_first
+	RestartFrozen     bool          // vrrp_restart_frozen
 	VMACPrefix        string
 	VMACAddrPrefix    string
 

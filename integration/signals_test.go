@@ -19,10 +19,16 @@ func (d *director) pause() {
 	d.w.t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
 }
 
+// patient is a director alone that waits so many seconds for its children, and
+// leaves one that hangs as it is.
+func patient(wait int) string {
+	return fmt.Sprintf("global_defs {\n vrrp_restart_frozen off\n}\nchild_wait_time %d\n", wait) + lone
+}
+
 // TestStopIsBounded: a child that does not end is killed after child_wait_time.
 func TestStopIsBounded(t *testing.T) {
 	w := newWorld(t, ours, ours)
-	w.a.configure("child_wait_time 1\n" + lone)
+	w.a.configure(patient(1))
 	log := w.a.logOf()
 	w.eventually("startup is complete", func() bool { return strings.Contains(log(), "Startup complete") })
 	w.a.pause()
@@ -33,7 +39,7 @@ func TestStopIsBounded(t *testing.T) {
 // hangs.
 func TestSecondTerm(t *testing.T) {
 	w := newWorld(t, ours, ours)
-	w.a.configure("child_wait_time 3600\n" + lone)
+	w.a.configure(patient(3600))
 	log := w.a.logOf()
 	w.eventually("startup is complete", func() bool { return strings.Contains(log(), "Startup complete") })
 	w.a.pause()

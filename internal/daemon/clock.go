@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,8 @@ type clock struct {
 	base   time.Duration // CLOCK_MONOTONIC at origin
 	fd     int           // readable once the armed instant has come, until it is armed anew
 	armed  vrrp.Time     // woken after it has come
+	// promise is where who watches over this process sees the armed instant.
+	promise *atomic.Int64
 }
 
 // woken stands for no instant: the clock is to be armed, whatever for.
@@ -32,7 +35,7 @@ func newClock() (*clock, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("clock_gettime: %w", err)
 	}
-	return &clock{origin: time.Now(), base: time.Duration(ts.Nano()), fd: fd, armed: vrrp.Never}, nil
+	return &clock{origin: time.Now(), base: time.Duration(ts.Nano()), fd: fd, armed: vrrp.Never, promise: new(atomic.Int64)}, nil
 }
 
 // now is the monotonic time since the machine booted.
@@ -47,6 +50,7 @@ func (c *clock) arm(at vrrp.Time) error {
 		return nil
 	}
 	c.armed = at
+	c.promise.Store(int64(at))
 	var spec unix.ItimerSpec
 	if at != vrrp.Never {
 		spec.Value = unix.NsecToTimespec(max(int64(at), 1))

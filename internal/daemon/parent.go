@@ -67,6 +67,7 @@ type parent struct {
 	history     status.History // what happened lately
 	began       time.Time
 	reloaded    *time.Time // nil before the first
+	watchdog    *watchdog
 	exporter    exporter
 	orders      orders
 	drills      drills
@@ -100,6 +101,7 @@ func Run(o Options) int {
 		numbers:  map[string]int{},
 		running:  map[string]bool{},
 		sessions: map[string]bool{},
+		watchdog: newWatchdog(),
 		stopped:  make(chan struct{}),
 	}
 	p.listenSignals()
@@ -220,6 +222,8 @@ func (p *parent) run() {
 			if p.soon.due(now) {
 				p.reload()
 			}
+		case <-p.watchdog.tick.C:
+			p.watch()
 		case <-pulse.C:
 			p.manager.tell("WATCHDOG=1")
 		case <-p.files.Ready():
@@ -301,6 +305,7 @@ func (p *parent) apply() {
 	loadIPVS(p.cfg, vrrp)
 	p.bfd.need(len(p.cfg.BFDs) > 0 && !p.opts.NoBFD)
 	p.vrrp.need(vrrp)
+	p.watchdog.set(vrrp && p.cfg.Global.RestartFrozen && !p.opts.NoRespawn)
 	p.lvs.need(lvs)
 	p.heir = false
 	if !lvs {
@@ -356,31 +361,6 @@ func (p *parent) planLB() *lb.Plan {
 		p.log.printf("%v", err)
 	}
 	return plan
-}
-
-// identifyChecks gives the scripts of checks their users. One that has none must
-// not run as root instead: it fails.
-func identifyChecks(plan *lb.Plan) (errs []error) {
-	for i := range plan.Checks {
-		c := &plan.Checks[i]
-		if c.Probe.Program == nil {
-			continue
-		}
-		cmd := &c.Probe.Program.Command
-		if err := identify(cmd); err != nil {
-			errs = append(errs, fmt.Errorf("MISC_CHECK of %s: %w; the check fails", c.Name, err))
-			cmd.Args = nil
-		}
-	}
-	return errs
-}
-
-// Checks plans the virtual servers of a configuration with their checks, ready
-// to be made, as the daemon does. The errors are scripts that cannot run.
-func Checks(cfg *confparse.Config) (*lb.Plan, []error) {
-	errs := vetScripts(cfg)
-	plan, _ := lb.Build(cfg)
-	return plan, append(errs, identifyChecks(plan)...)
 }
 
 // heard obeys a child.

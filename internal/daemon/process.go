@@ -41,12 +41,17 @@ type child struct {
 	started  time.Time
 	delay    time.Duration // before the next restart
 	timer    *time.Timer   // a restart is due
+	promise  *promise      // of the VRRP process: when it is to wake; nil if that cannot be seen
+	stale    bool          // it was silent for so long that another may have been elected
 }
 
 func newChild(p *parent, name string, pid *pidFile) *child {
 	c := &child{parent: p, name: name, pid: pid}
 	ident, short := c.ident()
 	c.log = p.log.sink.logger(ident, short, 0, p.scope)
+	if name == VRRPProcess {
+		c.share()
+	}
 	return c
 }
 
@@ -121,7 +126,8 @@ func (c *child) tell(m toChild) {
 // is up, if there is another that goes on until then.
 func (c *child) start(replaced bool) {
 	c.timer = nil
-	c.resumes = c.inherit() || replaced
+	c.resumes = c.inherit() || replaced && !c.stale
+	c.stale = false
 	if err := c.spawn(); err != nil {
 		c.parent.log.printf("starting %s: %v", c.name, err)
 		c.restartLater()
@@ -170,6 +176,10 @@ func (c *child) spawn() error {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{c.name}
 	cmd.ExtraFiles = []*os.File{theirs}
+	if c.promise != nil {
+		c.promise.forget()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, c.promise.file)
+	}
 	cmd.Env = append(os.Environ(), ipvsVar+"="+ipvsNamespace(c.parent.cfg.Global.NamespaceIPVS), willVar+"="+c.willFile())
 	cmd.Stderr = &lineWriter{log: c.log.printf}
 	if err := cmd.Start(); err != nil {

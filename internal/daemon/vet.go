@@ -9,6 +9,7 @@ import (
 
 	"keepgo/checker/script"
 	"keepgo/confparse"
+	"keepgo/internal/lb"
 )
 
 // vetter gives the scripts of a configuration their users and files, and finds
@@ -119,4 +120,29 @@ func (v *vetter) find(c *confparse.Command) error {
 		return nil
 	}
 	return err
+}
+
+// identifyChecks gives the scripts of checks their users. One that has none must
+// not run as root instead: it fails.
+func identifyChecks(plan *lb.Plan) (errs []error) {
+	for i := range plan.Checks {
+		c := &plan.Checks[i]
+		if c.Probe.Program == nil {
+			continue
+		}
+		cmd := &c.Probe.Program.Command
+		if err := identify(cmd); err != nil {
+			errs = append(errs, fmt.Errorf("MISC_CHECK of %s: %w; the check fails", c.Name, err))
+			cmd.Args = nil
+		}
+	}
+	return errs
+}
+
+// Checks plans the virtual servers of a configuration with their checks, ready
+// to be made, as the daemon does. The errors are scripts that cannot run.
+func Checks(cfg *confparse.Config) (*lb.Plan, []error) {
+	errs := vetScripts(cfg)
+	plan, _ := lb.Build(cfg)
+	return plan, append(errs, identifyChecks(plan)...)
 }

@@ -82,6 +82,9 @@ func runVRRP(up *link[fromChild, toChild]) error {
 		return err
 	}
 	defer l.clock.close()
+	if l.clock.promise, err = inheritPromise(); err != nil {
+		return err
+	}
 	if l.poll, err = newPoll(); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"keepgo/confparse"
@@ -30,6 +31,7 @@ var book = []chapter{
 	{"start", "both directors start", (*play).start},
 	{"kill", "the master's daemon is killed", (*play).killing},
 	{"crash", "the master's VRRP process is killed", (*play).crash},
+	{"hang", "the master's VRRP process hangs", (*play).hang},
 	{"power", "the master loses power", (*play).powerCut},
 	{"stop", "the master is stopped", (*play).stopping},
 	{"link", "the master loses a link", (*play).links},
@@ -74,7 +76,7 @@ func (p *play) crash() error {
 	}
 	return p.act(deed{
 		name: "the VRRP process of " + d.Name + " is killed", heir: true, least: p.restTime(), limit: p.takeover() + startTime + slack,
-		do:   func() error { return d.killPID(old) },
+		do:   func() error { return d.signalPID(old, syscall.SIGKILL) },
 		done: func() bool { return d.vrrpPID() != old && d.vrrpPID() != 0 && p.settledAfterReturn(m) },
 		want: "the process is back and one director has the address",
 	})
@@ -234,6 +236,37 @@ func (p *play) single() bool {
 // frozenFor is how long a process is frozen: long enough to lose the mastership
 // with usual intervals.
 const frozenFor = 5 * time.Second
+
+// hang stops the process that speaks VRRP, and no other, as if it hung. If nobody
+// puts another in its place the other director takes over, and both have the
+// addresses.
+func (p *play) hang() error {
+	m, o := p.current()
+	d := p.stage.directors[m]
+	old := d.vrrpPID()
+	if old == 0 {
+		p.leave("the VRRP process of "+d.Name+" hangs", "%s has no pid file of it", d.Name)
+		return nil
+	}
+	replaced := func() bool { return d.vrrpPID() != old && d.vrrpPID() != 0 }
+	moves := p.takeover() < frozenFor
+	err := p.act(deed{
+		name: fmt.Sprintf("the VRRP process of %s hangs for %v", d.Name, frozenFor), heir: true, least: frozenFor, limit: frozenFor + p.takeover() + slack,
+		do: func() error { return d.signalPID(old, syscall.SIGSTOP) },
+		done: func() bool {
+			return replaced() && p.settledAfterReturn(m) || !replaced() && (!moves || p.heirHolds(o, nil))
+		},
+		want: "another process is in its place, or the other director takes over",
+	})
+	if err != nil || replaced() {
+		return err
+	}
+	return p.act(deed{
+		name: "the VRRP process of " + d.Name + " goes on", heir: true, limit: p.takeover() + slack,
+		do:   func() error { return d.signalPID(old, syscall.SIGCONT) },
+		done: func() bool { return p.alive(m) && p.settledAfterReturn(m) }, want: "the address is where it belongs",
+	})
+}
 
 // freeze stops the master's processes for a while, as a paused virtual machine
 // or a stuck disk does.

@@ -46,11 +46,11 @@ func (d *director) vrrpPID() int {
 
 func (d *director) base() string { return filepath.Join(d.stage.Dir, d.Name) }
 
-// killPID ends one process of the director, and no other's.
-func (d *director) killPID(pid int) error {
+// signalPID sends a signal to one process of the director, and no other's.
+func (d *director) signalPID(pid int, sig syscall.Signal) error {
 	for _, own := range d.PIDs() {
 		if own == pid {
-			return unix.Kill(pid, syscall.SIGKILL)
+			return unix.Kill(pid, sig)
 		}
 	}
 	return fmt.Errorf("%s has no process %d", d.Name, pid)

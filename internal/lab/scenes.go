@@ -43,7 +43,7 @@ func (p *play) act(d deed) error {
 	if _, err := p.wait(tail, p.witnessed); err != nil {
 		return err
 	}
-	if p.beside && d.heir && !d.first {
+	if p.beside && !d.first {
 		if _, err := p.wait(p.takeover(), p.spoken); err != nil {
 			return err
 		}

@@ -1,0 +1,64 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// hungPair is a pair whose first director is MASTER, and whose VRRP process then
+// stops.
+func hungPair(t *testing.T, priority int, interval, global string) (w *world, old int) {
+	t.Helper()
+	onlyOurs(t, "keepalived leaves a process that hangs as it is")
+	w = newWorld(t, ours, ours)
+	for d, priority := range map[*director]int{w.a: priority, w.b: 100} {
+		d.configure(fmt.Sprintf("global_defs {\n%s\n}\nvrrp_instance VI_1 {\n interface eth0\n version 3\n nopreempt\n virtual_router_id 51\n priority %d\n advert_int %s\n"+
+			" virtual_ipaddress {\n  10.0.0.100/24\n }\n}\n", global, priority, interval))
+	}
+	w.a.start()
+	w.a.tells("MASTER", "status")
+	w.b.start()
+	w.eventually("the other one is BACKUP", func() bool { return strings.Contains(w.b.proc.Log(), "Entering BACKUP STATE") })
+	old = w.a.pidOf(1)
+	w.a.pause()
+	return w, old
+}
+
+// TestHungVRRPProcess: another goes on in its place before anybody misses it.
+func TestHungVRRPProcess(t *testing.T) {
+	t.Parallel()
+	w, old := hungPair(t, 255, "4", "")
+	w.a.logs(fmt.Sprintf("VRRP child process(%d) was to wake", old))
+	w.a.logs("is stopped: it is killed, another goes on in its place")
+	w.a.logs("(VI_1) goes on after its process was replaced")
+	w.a.tells("MASTER", "status")
+	if w.a.pidOf(1) == old || w.b.Holds(vip4) || !w.a.Holds(vip4) {
+		t.Error("it is the old one, or the other director has taken over")
+	}
+	w.a.tells("HUNG", "events")
+}
+
+// TestHungTooLong: where the other director has taken over, the process in the
+// place of the one that hung takes the address away and listens.
+func TestHungTooLong(t *testing.T) {
+	t.Parallel()
+	w, _ := hungPair(t, 150, "0.1", "")
+	w.b.logs("Entering MASTER STATE")
+	w.a.logs("another listens in its place")
+	w.eventually("the address stands once", func() bool { return w.b.Holds(vip4) && !w.a.Holds(vip4) })
+	w.a.logs("Entering BACKUP STATE (init)")
+	if strings.Contains(w.a.proc.Log(), "goes on after its process was replaced") {
+		t.Errorf("it goes on as MASTER:\n%s", w.a.proc.Log())
+	}
+}
+
+// TestHungLikeKeepalived: what hangs is left as it is.
+func TestHungLikeKeepalived(t *testing.T) {
+	t.Parallel()
+	w, old := hungPair(t, 150, "1", "like_keepalived")
+	w.b.logs("Entering MASTER STATE") // nearly three times as late as anybody is replaced
+	if w.a.pidOf(1) != old || !w.a.Holds(vip4) {
+		t.Error("it was replaced")
+	}
+}

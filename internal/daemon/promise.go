@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"keepgo/vrrp"
+)
+
+// promiseFD is where a VRRP process finds the memory of its promise.
+const promiseFD = childFD + 1
+
+// promise is the instant at which the VRRP process is to wake, in memory that it
+// shares with its parent (memfd_create(2)). A process that does not keep it
+// hangs. To make one costs a store, and to see it kept costs the process nothing.
+type promise struct {
+	word *atomic.Int64
+	file *os.File // what the process maps; nil where there is nothing to share
+}
+
+// newPromise is the parent's end.
+func newPromise() (*promise, error) {
+	fd, err := unix.MemfdCreate("keepgo-promise", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("memfd_create: %w", err)
+	}
+	p := &promise{file: os.NewFile(uintptr(fd), "promise")}
+	if err = unix.Ftruncate(fd, int64(os.Getpagesize())); err == nil {
+		p.word, err = mapWord(fd)
+	}
+	if err != nil {
+		p.file.Close()
+		return nil, fmt.Errorf("promise: %w", err)
+	}
+	return p, nil
+}
+
+// mapWord maps the first word of a file for as long as this process lives.
+func mapWord(fd int) (*atomic.Int64, error) {
+	mem, err := unix.Mmap(fd, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("mmap: %w", err)
+	}
+	return (*atomic.Int64)(unsafe.Pointer(unsafe.SliceData(mem))), nil
+}
+
+// inheritPromise is the VRRP process's end: where it writes.
+func inheritPromise() (*atomic.Int64, error) {
+	defer unix.Close(promiseFD)
+	return mapWord(promiseFD)
+}
+
+// due is the instant, 0 while none is promised.
+func (p *promise) due() vrrp.Time { return vrrp.Time(p.word.Load()) }
+
+// forget prepares for the next process.
+func (p *promise) forget() { p.word.Store(0) }
+
+// share makes the memory of the child's promise. Without it nobody sees the child
+// hang, and all else goes on.
+func (c *child) share() {
+	var err error
+	if c.promise, err = newPromise(); err != nil {
+		c.parent.log.printf("nobody looks whether the %s process hangs: %v", c.title(), err)
+	}
+}
