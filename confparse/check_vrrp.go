@@ -15,7 +15,7 @@ func (r *reader) checkRouters() {
 		link  string
 		group netip.Addr
 	}
-	first := map[key]*Instance{}
+	first := make(map[key]*Instance, len(r.cfg.Instances))
 	for _, i := range r.cfg.Instances {
 		if i.VRID == 0 || len(i.Peers) > 0 {
 			continue

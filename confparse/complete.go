@@ -206,6 +206,9 @@ func (r *reader) resolve(ref reference) {
 
 // completeGroups resolves the members of sync groups.
 func (r *reader) completeGroups() {
+	if len(r.members)+len(r.cfg.SyncGroups) == 0 {
+		return
+	}
 	instances, owner := map[string]*Instance{}, map[string]*SyncGroup{}
 	for _, i := range r.cfg.Instances {
 		instances[i.Name] = i

@@ -120,6 +120,10 @@ type reader struct {
 	top      document
 	topScope *scope
 	scopes   map[any]*scope // where the objects came from, unless they are scoped
+	recent   struct {       // the one of them that was asked for last
+		of    any
+		scope *scope
+	}
 	spare    []*scope
 	refs     []reference
 	tracks   map[syntax.Pos]int32 // of the lines of trackers: their refs
@@ -168,25 +172,26 @@ func (sc *scope) path() string {
 
 // scopeOf finds or makes the scope of an object in a block.
 func scopeOf[T any](r *reader, obj *T, b *block[T], n *syntax.Node) *scope {
-	at, own := r.place(obj)
-	first := *at
+	own, is := any(obj).(scoped)
+	first := r.scope(obj)
 	for sc := first; sc != nil; sc = sc.next {
 		if sc.block == any(b) {
 			return sc
 		}
 	}
-	sc := r.newScope(len(b.rows), own)
+	sc := r.newScope(len(b.rows), is)
 	sc.block, sc.node, sc.parent, sc.index = b, n, r.within, b.index
-	if first == nil {
-		*at = sc
-	} else {
+	switch {
+	case first != nil:
 		for first.next != nil {
 			first = first.next
 		}
 		first.next = sc
-	}
-	if !own {
-		r.scopes[obj] = *at
+	case is:
+		*own.scopeAt() = sc
+	default:
+		r.scopes[obj] = sc
+		r.recent.of, r.recent.scope = obj, sc
 	}
 	return sc
 }
@@ -194,20 +199,17 @@ func scopeOf[T any](r *reader, obj *T, b *block[T], n *syntax.Node) *scope {
 // scoped are objects that hold their scope themselves.
 type scoped interface{ scopeAt() **scope }
 
-// place is where the scope of an object is kept; own is false if it is to be
-// put into the map.
-func (r *reader) place(obj any) (at **scope, own bool) {
-	if o, ok := obj.(scoped); ok {
-		return o.scopeAt(), true
-	}
-	sc := r.scopes[obj]
-	return &sc, false
-}
-
-// scope is the scope of an object, or nil.
+// scope is the scope of an object, or nil. Most questions about an object come
+// in a row.
 func (r *reader) scope(obj any) *scope {
-	at, _ := r.place(obj)
-	return *at
+	if obj == r.recent.of {
+		return r.recent.scope
+	}
+	if o, is := obj.(scoped); is {
+		return *o.scopeAt()
+	}
+	r.recent.of, r.recent.scope = obj, r.scopes[obj]
+	return r.recent.scope
 }
 
 // newScope takes a scope that is not in use any more, or makes one. Those that

@@ -11,6 +11,7 @@ import (
 // the checkers.
 type globals struct {
 	*Global
+	text     *scope
 	version  uint8
 	garp     GARP
 	adverts  int // vrrp_down_timer_adverts

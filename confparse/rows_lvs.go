@@ -46,6 +46,7 @@ type method struct {
 func (o *service) scopeAt() **scope { return &o.text }
 func (sv *server) scopeAt() **scope { return &sv.text }
 func (c *check) scopeAt() **scope   { return &c.text }
+func (g *globals) scopeAt() **scope { return &g.text }
 
 // timingDefaults are the defaults of timing as the manual prints them.
 type timingDefaults struct {
