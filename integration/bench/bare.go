@@ -7,80 +7,108 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// bareLoops take what the machine itself needs, without a daemon.
-func bareLoops(g *rig) error {
-	for _, f := range []func(*rig) error{bareWake, bareAddresses, bareConnect, bareWords} {
-		if err := f(g); err != nil {
-			return err
-		}
+// A bare loop takes what the machine itself needs for the work, without a daemon
+// around it. It waits in raw system calls, which Go's scheduler does not see: to
+// tell it would cost more than to wait.
+
+// alarm is a timer that a thread waits for: timerfd_create(2).
+type alarm int
+
+func newAlarm() (alarm, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC)
+	return alarm(fd), err
+}
+
+func (a alarm) close() { unix.Close(int(a)) }
+
+// wait sleeps until an instant.
+func (a alarm) wait(at time.Duration) error {
+	if err := unix.TimerfdSettime(int(a), unix.TFD_TIMER_ABSTIME, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(at))}, nil); err != nil {
+		return err
+	}
+	var count [8]byte
+	if _, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(a), uintptr(unsafe.Pointer(&count)), 8); errno != 0 && errno != unix.EINTR {
+		return errno
 	}
 	return nil
+}
+
+// await waits for events, for a second at most.
+func await(ep int, events []unix.EpollEvent) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 1000, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
 }
 
 // bareWake is how late a thread that does nothing else is woken, 100 times a
-// second: timerfd_create(2).
+// second.
 func bareWake(g *rig) error {
-	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC)
+	a, err := newAlarm()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	var count [8]byte
-	for range g.few(1000, 300) {
-		at := monotonic() + 10*time.Millisecond
-		if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(at))}, nil); err != nil {
-			return err
-		}
-		if _, err := unix.Read(fd, count[:]); err != nil {
-			return err
-		}
-		g.note("wake-up", millis(monotonic()-at))
-	}
-	return nil
-}
-
-// bareAddresses puts a thousand addresses on an interface with one message
-// after another in a few sends, announces them with sendmmsg(2), and takes them
-// off.
-func bareAddresses(g *rig) error {
-	link, err := g.dir.Netlink().LinkByName(linkName(0))
-	if err != nil {
-		return err
-	}
-	out, err := g.dir.Inject(linkName(0))
-	if err != nil {
-		return err
-	}
-	frames := make([][]byte, 1000)
-	for n := range frames {
-		frames[n] = gratuitous(link.Attrs().HardwareAddr, vipOf(0, 1+n/250, n%250))
-	}
+	defer a.close()
 	return g.dir.Do(func() error {
-		for range 10 {
-			begin := monotonic()
-			if err := changeAddrs(unix.RTM_NEWADDR, link.Attrs().Index, len(frames)); err != nil {
+		for range g.few(1000, 300) {
+			at := monotonic() + 10*time.Millisecond
+			if err := a.wait(at); err != nil {
 				return err
 			}
-			stand := monotonic()
-			if err := out.Burst(frames); err != nil {
-				return err
-			}
-			end := monotonic()
-			g.note("1000 announced", millis(end-stand))
-			g.note("1000 both", millis(end-begin))
-			begin = monotonic()
-			if err := changeAddrs(unix.RTM_DELADDR, link.Attrs().Index, len(frames)); err != nil {
-				return err
-			}
-			g.note("1000 removed", millis(monotonic()-begin))
+			g.note("wake-up", millis(monotonic()-at))
 		}
 		return nil
 	})
+}
+
+// bareAddresses puts n addresses on an interface with one message after another
+// in a few sends, announces them with sendmmsg(2), and takes them off.
+func bareAddresses(n int) func(*rig) error {
+	return func(g *rig) error {
+		link, err := g.dir.Netlink().LinkByName(linkName(0))
+		if err != nil {
+			return err
+		}
+		out, err := g.dir.Inject(linkName(0))
+		if err != nil {
+			return err
+		}
+		s, key := wide(n), fmt.Sprintf("%d addresses", n)
+		frames := make([][]byte, n)
+		for i := range frames {
+			frames[i] = gratuitous(link.Attrs().HardwareAddr, s.vip(0, i))
+		}
+		return g.dir.Do(func() error {
+			for range 5 {
+				begin := monotonic()
+				if err := changeAddrs(unix.RTM_NEWADDR, link.Attrs().Index, &s); err != nil {
+					return err
+				}
+				if err := out.Burst(frames); err != nil {
+					return err
+				}
+				g.note(key, millis(monotonic()-begin))
+				begin = monotonic()
+				if err := changeAddrs(unix.RTM_DELADDR, link.Attrs().Index, &s); err != nil {
+					return err
+				}
+				g.note(key+" release", millis(monotonic()-begin))
+			}
+			return nil
+		})
+	}
 }
 
 // gratuitous announces an address, RFC 5944 section 4.6.
@@ -91,25 +119,26 @@ func gratuitous(mac net.HardwareAddr, ip netip.Addr) []byte {
 	return append(append(b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), ip.AsSlice()...)
 }
 
-// changeAddrs adds or removes n addresses, with an answer for the last alone.
-func changeAddrs(kind, index, n int) error {
+// changeAddrs adds or removes the addresses of an instance, with an answer for
+// the last alone.
+func changeAddrs(kind, index int, s *shape) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
 	var batch []byte
-	for i := range n {
+	for i := range s.vips {
 		flags := unix.NLM_F_CREATE
-		if i == n-1 {
+		if i == s.vips-1 {
 			flags |= unix.NLM_F_ACK
 		}
 		req := nl.NewNetlinkRequest(kind, flags)
 		head := nl.NewIfAddrmsg(unix.AF_INET)
 		head.Index, head.Prefixlen = uint32(index), 32
 		req.AddData(head)
-		req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, vipOf(0, 1+i/250, i%250).AsSlice()))
-		if batch = append(batch, req.Serialize()...); len(batch) > 16<<10 || i == n-1 {
+		req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, s.vip(0, i).AsSlice()))
+		if batch = append(batch, req.Serialize()...); len(batch) > 16<<10 || i == s.vips-1 {
 			if err := unix.Sendto(fd, batch, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 				return err
 			}
@@ -122,81 +151,21 @@ func changeAddrs(kind, index, n int) error {
 		return err
 	}
 	if size < 20 || binary.NativeEndian.Uint32(buf[16:]) != 0 {
-		return fmt.Errorf("changing %d addresses: the kernel answers % x", n, buf[:min(size, 20)])
+		return fmt.Errorf("changing %d addresses: the kernel answers % x", s.vips, buf[:min(size, 20)])
 	}
 	return nil
 }
 
-// bareConnect connects and closes, one after the other.
-func bareConnect(g *rig) error {
-	stop, err := g.serve("tcp")
-	if err != nil {
-		return err
-	}
-	defer stop()
-	to := &unix.SockaddrInet4{Port: 80, Addr: hostAddr(0, 200).As4()}
-	return g.dir.Do(func() error {
-		ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(ep)
-		for range g.few(20, 10) {
-			begin, err := threadTime()
-			if err != nil {
-				return err
-			}
-			for range 100 {
-				if err := connect(ep, to); err != nil {
-					return err
-				}
-			}
-			end, err := threadTime()
-			if err != nil {
-				return err
-			}
-			g.note("connect", float64(end-begin)/float64(100*time.Microsecond))
-		}
-		return nil
-	})
-}
-
 // threadTime is the processor time of the calling thread.
-func threadTime() (time.Duration, error) {
+func threadTime() time.Duration {
 	var ts unix.Timespec
-	err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts)
-	return time.Duration(ts.Nano()), err
-}
-
-func connect(ep int, to unix.Sockaddr) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := unix.Connect(fd, to); err != nil && err != unix.EINPROGRESS {
-		return err
-	}
-	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLOUT}); err != nil {
-		return err
-	}
-	var events [1]unix.EpollEvent
-	for {
-		_, err := unix.EpollWait(ep, events[:], 1000)
-		if err != unix.EINTR {
-			break
-		}
-	}
-	failed, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if failed != 0 {
-		return unix.Errno(failed)
-	}
-	return err
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) // it cannot fail, clock_gettime(2)
+	return time.Duration(ts.Nano())
 }
 
 // bareWords splits the largest configuration into words.
 func bareWords(g *rig) error {
-	text := farm{services: 10000, servers: 4, checker: "TCP_CHECK", every: 3600}.String()
+	text := largeFarm(10000).String()
 	for range 5 {
 		begin, n := monotonic(), 0
 		for line := range strings.Lines(text) {
@@ -205,7 +174,7 @@ func bareWords(g *rig) error {
 		if n == 0 {
 			return fmt.Errorf("no words")
 		}
-		g.note("words", millis(monotonic()-begin))
+		g.note("test 10000 services", millis(monotonic()-begin))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -14,6 +15,11 @@ type shape struct {
 	vips      int // of each instance; beyond the first they are not advertised
 	group     bool
 	changed   int // instances with one address more
+}
+
+// wide is one instance with many addresses.
+func wide(vips int) shape {
+	return shape{instances: 1, interval: 100 * time.Millisecond, priority: 100, vips: vips}
 }
 
 // perLink is how many instances stand on one interface.
@@ -73,7 +79,7 @@ func (s *shape) instance(b *strings.Builder, i int) {
 
 // vip is the n-th address of an instance. A single instance spreads its
 // addresses over the third byte.
-func (s *shape) vip(i, n int) fmt.Stringer {
+func (s *shape) vip(i, n int) netip.Addr {
 	v := voiceOf(i)
 	if s.vips > 250 {
 		return vipOf(v.link, 1+n/250, n%250)

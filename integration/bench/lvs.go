@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -30,6 +29,11 @@ type farm struct {
 	victims           int    // services whose servers listen at port 81
 	more              int    // servers more in the first service
 	plane             string // lvs_data_plane
+}
+
+// largeFarm is one to read.
+func largeFarm(services int) farm {
+	return farm{services: services, servers: 4, checker: "TCP_CHECK", every: 6}
 }
 
 // checksAlone leaves the kernel's tables alone where it has no IPVS: what is
@@ -153,17 +157,9 @@ func checks(kind string) func(*rig) error {
 			return err
 		}
 		defer stop()
-		before, err := g.cpu("checkers")
-		if err != nil {
+		if _, err := g.checked("cpu "+kind, time.Duration(g.few(10, 5))*time.Second); err != nil {
 			return err
 		}
-		n := served.Load()
-		rest(time.Duration(g.few(10, 5)) * time.Second)
-		after, err := g.cpu("checkers")
-		if err != nil {
-			return err
-		}
-		g.note("cpu "+kind, float64(after-before)/float64(served.Load()-n)/float64(time.Microsecond))
 		return g.stop()
 	}
 }
@@ -192,9 +188,9 @@ func (g *rig) begin(f farm, kind string) (stop func(), err error) {
 	return stop, nil
 }
 
-// crowd checks 5,000 servers each second, and lets fifty die.
+// crowd checks 5,000 servers each second, and lets some of them die.
 func crowd(g *rig) error {
-	f := farm{services: 5000, servers: 1, checker: "TCP_CHECK", every: 1, victims: 50}
+	f := farm{services: 5000, servers: 1, checker: "TCP_CHECK", every: 1, victims: 500}
 	victims, err := g.peer.Listen("tcp", ":81")
 	if err != nil {
 		return err
@@ -206,21 +202,43 @@ func crowd(g *rig) error {
 	}
 	defer stop()
 	during := time.Duration(g.few(10, 5)) * time.Second
-	n := served.Load()
-	rest(during)
-	g.note("checks done", float64(served.Load()-n)/(float64(f.services)*during.Seconds()))
-	known, begin := 0, monotonic()
-	victims.Close()
-	if err := g.until("the dead are seen", func() bool {
-		seen := strings.Count(g.proc.LogTail(200), "Removing service")
-		for ; known < seen; known++ {
-			g.note("death seen", millis(monotonic()-begin))
-		}
-		return known >= f.victims
-	}); err != nil {
+	done, err := g.checked("cpu of 5000 checks", during)
+	if err != nil {
+		return err
+	}
+	g.note("checks done", float64(done)/(float64(f.services)*during.Seconds()))
+	if err := g.buried(victims, f.victims); err != nil {
 		return err
 	}
 	return g.stop()
+}
+
+// checked counts the checks of a time, and takes the processor time of one.
+func (g *rig) checked(key string, during time.Duration) (done int64, err error) {
+	before, err := g.cpu("checkers")
+	if err != nil {
+		return 0, err
+	}
+	n := served.Load()
+	rest(during)
+	done = served.Load() - n
+	after, err := g.cpu("checkers")
+	g.note(key, float64(after-before)/float64(done)/float64(time.Microsecond))
+	return done, err
+}
+
+// buried lets servers die, and takes how long it is until each is removed.
+func (g *rig) buried(victims net.Listener, n int) error {
+	known, begin := 0, monotonic()
+	victims.Close()
+	return g.until("the dead are seen", func() bool {
+		rest(5 * time.Millisecond) // the log is read as a whole
+		seen := strings.Count(g.proc.Log(), "Removing service")
+		for ; known < seen; known++ {
+			g.note("death seen", millis(monotonic()-begin))
+		}
+		return known >= n
+	})
 }
 
 // memory takes what one real server costs the checking process.
@@ -244,36 +262,42 @@ func memory(servers int) func(*rig) error {
 	}
 }
 
-// adds gives the first of 1,000 services another server.
-func adds(g *rig) error {
-	f := farm{services: 1000, servers: 4, checker: "TCP_CHECK", every: 3600}
-	stop, err := g.begin(f, "tcp")
+// adds gives the first of many services another server.
+func adds(services int) func(*rig) error {
+	return func(g *rig) error {
+		f := farm{services: services, servers: 4, checker: "TCP_CHECK", every: 3600}
+		stop, err := g.begin(f, "tcp")
+		if err != nil {
+			return err
+		}
+		defer stop()
+		rest(3 * time.Second)
+		f.plane = checksAlone
+		for range g.few(4, 3) {
+			f.more++
+			if err := g.add(f); err != nil {
+				return err
+			}
+		}
+		return g.stop()
+	}
+}
+
+func (g *rig) add(f farm) error {
+	if err := g.write(f.String()); err != nil {
+		return err
+	}
+	before, err := g.cpus("keepalived", "checkers")
 	if err != nil {
 		return err
 	}
-	defer stop()
-	rest(3 * time.Second)
-	f.plane = checksAlone
-	for range g.few(4, 3) {
-		f.more++
-		if err := g.write(f.String()); err != nil {
-			return err
-		}
-		before, err := g.cpus("keepalived", "checkers")
-		if err != nil {
-			return err
-		}
-		if err := g.proc.Signal(syscall.SIGHUP); err != nil {
-			return err
-		}
-		rest(2 * time.Second)
-		after, err := g.cpus("keepalived", "checkers")
-		if err != nil {
-			return err
-		}
-		g.note("reload server", millis(after-before))
+	if err := g.proc.Signal(syscall.SIGHUP); err != nil {
+		return err
 	}
-	return g.stop()
+	rest(2 * time.Second)
+	after, err := g.cpus("keepalived", "checkers")
+	g.note(fmt.Sprintf("reload %d services", f.services), millis(after-before))
+	return err
 }
 
 func (g *rig) cpus(names ...string) (sum time.Duration, err error) {
@@ -285,38 +309,4 @@ func (g *rig) cpus(names ...string) (sum time.Duration, err error) {
 		sum += t
 	}
 	return sum, nil
-}
-
-// tests takes time and memory of testing a configuration.
-func tests(g *rig) error {
-	large := farm{services: 10000, servers: 4, checker: "TCP_CHECK", every: 6}
-	wide := shape{instances: 1, interval: time.Second, priority: 100, vips: 10000}
-	for key, text := range map[string]string{"test large": large.String(), "test wide": wide.String()} {
-		if err := g.write(text); err != nil {
-			return err
-		}
-		argv := []string{string(theirs), "-t", "-f", g.conf}
-		if g.daemon == ours {
-			argv = append([]string{g.keepgo, "run"}, argv[1:]...)
-		}
-		for range g.few(5, 3) {
-			if err := g.test(key, argv); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (g *rig) test(key string, argv []string) error {
-	cmd := exec.Command(argv[0], argv[1:]...)
-	begin := monotonic()
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%v: %w: %.200s", argv, err, out)
-	}
-	g.note(key, millis(monotonic()-begin))
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	g.note(key+" memory", float64(usage.Maxrss)/1024)
-	return nil
 }

@@ -14,11 +14,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 )
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == weighing {
+		end(weigh(os.Args[2:]))
+	}
 	var o options
 	flag.BoolVar(&o.quick, "quick", false, "one turn of each daemon and short times: under six minutes")
 	flag.IntVar(&o.turns, "turns", 3, "how many times each daemon runs each scene")
@@ -28,10 +33,16 @@ func main() {
 	flag.StringVar(&o.only, "only", ".", "regular expression: scenes to run")
 	flag.StringVar(&o.daemons, "daemons", "keepalived,keepgo", "which daemons take turns")
 	flag.Parse()
-	if err := run(&o); err != nil {
+	end(run(&o))
+}
+
+// end ends the program.
+func end(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
 
 // options are the command line.
@@ -79,7 +90,7 @@ func run(o *options) error {
 	}
 	r := &report{begin: time.Now(), load: loadAverage(), figures: map[string]map[daemon]*figures{}}
 	for _, s := range scenes {
-		if only.MatchString(s.name) {
+		if only.MatchString(s.name) && !(s.whole && o.quick) {
 			o.play(s, r)
 		}
 	}
@@ -99,14 +110,7 @@ func run(o *options) error {
 // play lets the daemons take turns: A B A B.
 func (o *options) play(s scene, r *report) {
 	for range o.turns {
-		for name := range strings.SplitSeq(o.daemons, ",") {
-			d := daemon(name)
-			switch {
-			case s.bare && d != ours, s.alone != "" && d == theirs:
-				continue
-			case s.bare:
-				d = bare
-			}
+		for _, d := range s.players(o) {
 			begin := time.Now()
 			err := s.turn(o, r, d)
 			fmt.Fprintf(os.Stderr, "%-24s %-10s %6.1f s", s.name, d, time.Since(begin).Seconds())
@@ -123,9 +127,23 @@ func (o *options) play(s scene, r *report) {
 type scene struct {
 	name  string
 	links int    // interfaces of the director
-	bare  bool   // no daemon: what the machine itself takes
+	whole bool   // not with --quick
 	alone string // why keepalived does not play
 	play  func(*rig) error
+	bare  func(*rig) error // the same without a daemon: what the machine itself takes
+}
+
+// players take turns.
+func (s *scene) players(o *options) (all []daemon) {
+	for name := range strings.SplitSeq(o.daemons, ",") {
+		if d := daemon(name); s.play != nil && (s.alone == "" || d != theirs) {
+			all = append(all, d)
+		}
+	}
+	if s.bare != nil {
+		all = append(all, bare)
+	}
+	return all
 }
 
 // turn plays the scene once in a lab of its own.
@@ -134,6 +152,11 @@ func (s *scene) turn(o *options, r *report, d daemon) error {
 	if err != nil {
 		return err
 	}
-	err = s.play(g)
-	return g.close(err)
+	play := s.play
+	if d == bare {
+		play = s.bare
+		runtime.GC()
+		defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would wait for raw system calls
+	}
+	return g.close(play(g))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -49,10 +50,12 @@ type row struct {
 	title string
 	unit  string
 	q     float64 // the quantile that counts: 0.5, 0.99 or 1
-	goal  float64 // what keepgo is to reach; NaN if to be no worse than keepalived
-	more  bool    // more is better
-	limit string  // the bare loop that does the same without a daemon
+	goal  goal
+	limit string // figures of the bare loop that does the same without a daemon, where they have another key
 }
+
+// bareLoop is what the bare loop took.
+func (r *report) bareLoop(k *row) float64 { return r.of(cmp.Or(k.limit, k.key), bare).at(k.q) }
 
 // loadAverage is what else runs on the machine, proc_loadavg(5).
 func loadAverage() string {
@@ -104,37 +107,18 @@ func (r *report) insert(file string) error {
 // line prints a row that was measured. The ratio is of the quantile that
 // counts, which the title names if it is not the median.
 func (r *report) line(w io.Writer, k *row) {
-	their, our := r.of(k.key, theirs), r.of(k.key, ours)
+	their, our, loop := r.of(k.key, theirs), r.of(k.key, ours), r.bareLoop(k)
 	if len(their)+len(our) == 0 {
 		return
 	}
-	limit := "–"
-	if k.limit != "" {
-		limit = number(r.of(k.limit, bare).at(k.q))
-	}
-	goal, met := k.verdict(their, our)
-	fmt.Fprintf(w, "| %s%s | %s | %s | %s | %s | %s | %s | %s |\n", k.title, map[float64]string{0.99: ", p99", 1: ", max"}[k.q], k.unit,
-		their, our, number(our.at(k.q)/their.at(k.q)), limit, goal, met)
-}
-
-// verdict is the goal in words, and whether it is met.
-func (k *row) verdict(their, our figures) (goal, met string) {
-	limit := k.goal
-	goal = "≤ " + number(limit)
-	if k.more {
-		goal = "≥ " + number(limit)
-	}
-	if math.IsNaN(limit) {
-		limit, goal = their.at(k.q), "keepalived's"
-	}
+	limit, goal := k.goal.widest(their.at(k.q), loop)
 	value := our.at(k.q)
-	switch {
-	case math.IsNaN(value) || math.IsNaN(limit):
-		return goal, "–"
-	case k.more && value >= limit, !k.more && value <= limit:
-		return goal, "yes"
+	beside := number(loop)
+	if !math.IsNaN(loop) && !math.IsNaN(value) {
+		beside += fmt.Sprintf(" (×%.2g)", value/loop)
 	}
-	return goal, "no"
+	fmt.Fprintf(w, "| %s%s | %s | %s | %s | %s | %s | %s | %s |\n", k.title, map[float64]string{0.99: ", p99", 1: ", max"}[k.q], k.unit,
+		their, our, number(value/their.at(k.q)), beside, goal, k.goal.met(value, limit))
 }
 
 func (r *report) of(key string, d daemon) figures {
@@ -172,20 +156,40 @@ func number(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
+// entry is a row in JSON: where it was measured, whether the goal was met.
+type entry struct {
+	Measure, Title, Unit string
+	Figures              map[daemon]*figures
+	BareLoop             *float64 `json:",omitempty"`
+	Goal                 float64  `json:",omitempty"` // as it was set
+	PartOfKeepalived     float64  `json:",omitempty"`
+	PartOfBareLoop       float64  `json:",omitempty"`
+	Judged, Met          string
+}
+
+func (r *report) entry(k *row) entry {
+	e := entry{Measure: k.key, Title: k.title, Unit: k.unit, Figures: r.figures[k.key],
+		Goal: k.goal.value, PartOfKeepalived: k.goal.keepalived, PartOfBareLoop: k.goal.bare}
+	loop := r.bareLoop(k)
+	if !math.IsNaN(loop) {
+		e.BareLoop = &loop
+	}
+	limit, words := k.goal.widest(r.of(k.key, theirs).at(k.q), loop)
+	e.Judged, e.Met = words, k.goal.met(r.of(k.key, ours).at(k.q), limit)
+	return e
+}
+
 // write writes every figure as JSON.
 func (r *report) write(file string) error {
-	type entry struct {
-		Measure, Title, Unit string
-		Figures              map[daemon]*figures
-	}
 	doc := struct {
 		Begin, End      time.Time
 		Load, LoadAtEnd string
 		Measures        []entry
+		Figures         map[string]map[daemon]*figures // those of the bare loops and of other sizes too
 		Troubles        []string
-	}{Begin: r.begin, End: r.ended, Load: r.load, LoadAtEnd: r.loadEnd, Troubles: r.troubles}
-	for _, k := range rows {
-		doc.Measures = append(doc.Measures, entry{k.key, k.title, k.unit, r.figures[k.key]})
+	}{Begin: r.begin, End: r.ended, Load: r.load, LoadAtEnd: r.loadEnd, Figures: r.figures, Troubles: r.troubles}
+	for i := range rows {
+		doc.Measures = append(doc.Measures, r.entry(&rows[i]))
 	}
 	b, err := json.MarshalIndent(doc, "", "\t")
 	if err != nil {

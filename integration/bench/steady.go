@@ -18,18 +18,20 @@ func steady(instances int, interval time.Duration, whole, quick int) func(*rig) 
 		if err := g.masters(s); err != nil {
 			return err
 		}
+		g.ring.forget()
 		before, err := g.cpu("vrrp")
 		if err != nil {
 			return err
 		}
-		during := time.Duration(g.few(whole, quick)) * time.Second
-		g.ring.forget()
-		rest(during)
+		begin := wall()
+		rest(time.Duration(g.few(whole, quick)) * time.Second)
 		after, err := g.cpu("vrrp")
 		if err != nil {
 			return err
 		}
-		g.rhythm(s, g.ring.take(), during, after-before)
+		if err := g.rhythm(s, stretch{begin, wall()}, after-before); err != nil {
+			return err
+		}
 		pss, err := g.pss("vrrp")
 		g.note(fmt.Sprintf("pss %d", instances), pss)
 		if err != nil {
@@ -53,10 +55,25 @@ func (g *rig) masters(s *shape) error {
 	return nil
 }
 
-func (g *rig) rhythm(s *shape, frames []frame, during, cpu time.Duration) {
+// stretch is a time of the ring's clock in which something was measured.
+type stretch struct{ begin, end time.Duration }
+
+// frames are those of it.
+func (g *rig) frames(t stretch) (all []frame) {
+	for _, f := range g.ring.take() {
+		if f.at >= t.begin && f.at <= t.end {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// rhythm takes how regularly every router spoke, how often of what it wanted to,
+// and the processor time of an advert.
+func (g *rig) rhythm(s *shape, t stretch, cpu time.Duration) error {
 	key := fmt.Sprintf("%d at %v", s.instances, s.interval)
-	last, sent := map[voice]time.Duration{}, 0
-	for _, f := range frames {
+	first, last, sent := map[voice]time.Duration{}, map[voice]time.Duration{}, 0
+	for _, f := range g.frames(t) {
 		if !f.advert() {
 			continue
 		}
@@ -64,32 +81,47 @@ func (g *rig) rhythm(s *shape, frames []frame, during, cpu time.Duration) {
 		v := voice{f.link, f.vrid}
 		if before, ok := last[v]; ok {
 			g.note("jitter "+key, math.Abs(millis(f.at-before-s.interval)))
+		} else {
+			first[v] = f.at
 		}
 		last[v] = f.at
 	}
-	g.note("sent "+key, float64(sent)/(float64(s.instances)*float64(during)/float64(s.interval)))
+	if len(last) != s.instances {
+		return fmt.Errorf("%d of %d routers speak", len(last), s.instances)
+	}
+	var wanted float64 // after the first of each
+	for v, until := range last {
+		if t.end-until > 2*s.interval {
+			until = t.end // it has fallen silent
+		}
+		wanted += float64(until-first[v]) / float64(s.interval)
+	}
+	g.note("sent "+key, float64(sent-len(last))/wanted)
 	g.note("cpu "+key, millis(cpu)/float64(sent)*1000)
+	return nil
 }
 
 // receive takes what hearing adverts costs a backup. Where the machine held the
 // masters up for so long that the backup took over, nothing was measured.
-func receive(g *rig) (err error) {
-	for range 3 {
-		if err = hear(g); err != errTookOver {
-			return err
+func receive(instances int) func(*rig) error {
+	return func(g *rig) (err error) {
+		for range 3 {
+			if err = hear(g, instances); err != errTookOver {
+				return err
+			}
+			if err := g.stop(); err != nil {
+				return err
+			}
 		}
-		if err := g.stop(); err != nil {
-			return err
-		}
+		return err
 	}
-	return err
 }
 
 var errTookOver = errors.New("the director took over although its master spoke")
 
 // hear takes it once.
-func hear(g *rig) error {
-	s := &shape{instances: 500, interval: 100 * time.Millisecond, priority: 100, vips: 1}
+func hear(g *rig, instances int) error {
+	s := &shape{instances: instances, interval: 100 * time.Millisecond, priority: 100, vips: 1}
 	sp := g.speak(voices(s.instances), s.interval)
 	if err := g.start(s.String()); err != nil {
 		return err
@@ -97,17 +129,18 @@ func hear(g *rig) error {
 	if err := g.backup(s); err != nil {
 		return err
 	}
+	g.ring.forget()
 	before, err := g.cpu("vrrp")
 	if err != nil {
 		return err
 	}
-	g.ring.forget()
+	begin := wall()
 	rest(time.Duration(g.few(10, 5)) * time.Second)
 	after, err := g.cpu("vrrp")
 	if err != nil {
 		return err
 	}
-	frames := g.ring.take()
+	frames := g.frames(stretch{begin, wall()})
 	if _, err := sp.end(); err != nil {
 		return err
 	}
@@ -120,7 +153,7 @@ func hear(g *rig) error {
 			return errTookOver
 		}
 	}
-	g.note("cpu heard", millis(after-before)/float64(heard)*1000)
+	g.note(fmt.Sprintf("cpu %d heard", instances), millis(after-before)/float64(heard)*1000)
 	return g.stop()
 }
 
@@ -172,9 +205,14 @@ func (g *rig) advertAt(ok func(*frame) bool) (at time.Duration, err error) {
 	return at, err
 }
 
-// reload gives one of 2,000 instances another address.
-func reload(g *rig) error {
-	s := &shape{instances: 2000, interval: time.Second, priority: 255, vips: 1}
+// reload gives one of many instances another address.
+func reload(instances int) func(*rig) error {
+	return func(g *rig) error {
+		return g.reload(&shape{instances: instances, interval: time.Second, priority: 255, vips: 1})
+	}
+}
+
+func (g *rig) reload(s *shape) error {
 	if err := g.masters(s); err != nil {
 		return err
 	}
@@ -201,13 +239,13 @@ func reload(g *rig) error {
 		if err != nil {
 			return err
 		}
-		g.note("reload seen", millis(at-begin))
+		g.note(fmt.Sprintf("reload %d", s.instances), millis(at-begin))
 		rest(2500 * time.Millisecond)
 		g.longestGap(s)
 	}
 	rest(3 * time.Second) // what a reload took is given back in peace
 	pss, err := g.pss("vrrp")
-	g.note("pss reloaded", pss)
+	g.note(fmt.Sprintf("pss %d reloaded", s.instances), pss)
 	if err != nil {
 		return err
 	}
@@ -226,5 +264,5 @@ func (g *rig) longestGap(s *shape) {
 			last[v] = f.at
 		}
 	}
-	g.note("reload gap", float64(gap)/float64(s.interval))
+	g.note(fmt.Sprintf("gap %d", s.instances), float64(gap)/float64(s.interval))
 }

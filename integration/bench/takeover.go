@@ -68,6 +68,9 @@ func (g *rig) backup(s *shape) error {
 	return g.until("the director is backup", func() bool {
 		g.ring.forget()
 		rest(quiet)
+		if _, err := g.pid("vrrp"); err != nil {
+			return false
+		}
 		for _, f := range g.ring.take() {
 			if f.advert() {
 				return false
@@ -249,26 +252,33 @@ func (g *rig) takeBack(s *shape, watch *addrWatch, key string) (*speaker, error)
 	return sp, nil
 }
 
-// mass lets the masters of 2,000 instances fall silent at once.
-func mass(g *rig) error {
-	s := &shape{instances: 2000, interval: time.Second, priority: 100, vips: 1}
-	return g.deaths(s, g.few(2, 1), func(deaths []time.Duration, frames []frame) error {
-		first := map[voice]time.Duration{}
-		base := firstIndex(frames)
-		for _, f := range frames {
-			v := voice{f.link - base, f.vrid}
-			if _, known := first[v]; f.advert() && !known {
-				first[v] = f.at
-			}
+// mass lets the masters of many instances fall silent at once.
+func mass(instances int) func(*rig) error {
+	return func(g *rig) error {
+		s := &shape{instances: instances, interval: time.Second, priority: 100, vips: 1}
+		return g.deaths(s, g.few(2, 1), func(deaths []time.Duration, frames []frame) error {
+			g.firstAdverts(s, deaths, frames)
+			rest(3 * time.Second) // what a takeover took is given back in peace
+			pss, err := g.pss("vrrp")
+			g.note(fmt.Sprintf("pss %d backup", instances), pss)
+			return err
+		})
+	}
+}
+
+// firstAdverts takes how late each router speaks up.
+func (g *rig) firstAdverts(s *shape, deaths []time.Duration, frames []frame) {
+	first := map[voice]time.Duration{}
+	base := firstIndex(frames)
+	for _, f := range frames {
+		v := voice{f.link - base, f.vrid}
+		if _, known := first[v]; f.advert() && !known {
+			first[v] = f.at
 		}
-		for i, death := range deaths {
-			if at, ok := first[voiceOf(i)]; ok && death > 0 {
-				g.note("mass", millis(at-death-s.down()))
-			}
+	}
+	for i, death := range deaths {
+		if at, ok := first[voiceOf(i)]; ok && death > 0 {
+			g.note(fmt.Sprintf("mass %d", s.instances), millis(at-death-s.down()))
 		}
-		rest(3 * time.Second) // what a takeover took is given back in peace
-		pss, err := g.pss("vrrp")
-		g.note("pss 2000 backup", pss)
-		return err
-	})
+	}
 }
