@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"runtime/debug"
@@ -41,6 +40,7 @@ type vrrpLoop struct {
 	poll   *poll
 	room   *sock.Room
 	wires  map[ha.Wire]*wire
+	speaks map[int]*wire // those of the instances that have one, by instance
 	failed chan error    // the end of the first goroutine
 	dirty  *dirtySet     // links that changed
 	losses chan ha.Event // what another hand removed
@@ -56,6 +56,7 @@ type vrrpLoop struct {
 // wire is an open socket.
 type wire struct {
 	conn     *sock.Conn
+	unicast  bool
 	silent   bool // the last send failed, and that was told
 	failures int  // to receive, in a row
 	buffer   int  // asked for, in bytes
@@ -95,11 +96,9 @@ func runVRRP(up *link[fromChild, toChild]) error {
 	if l.arp, err = garp.Open(l.announceFailed); err != nil {
 		return err
 	}
-	defer l.arp.Close()
 	if l.herald, err = newHerald(l.arp, l.log); err != nil {
 		return err
 	}
-	defer l.herald.witness.Close()
 	if l.links, err = rtnl.Open(rtnl.Options{Notify: l.kernel}); err != nil {
 		return err
 	}
@@ -477,20 +476,4 @@ func (l *vrrpLoop) report(clear bool) {
 		}
 	}
 	l.up.send(fromChild{Report: s})
-}
-
-// stop hands over and empties the interfaces, unless they are to be kept.
-func (l *vrrpLoop) stop(keep bool) error {
-	if l.node != nil && !keep {
-		l.step(ha.Event{Kind: ha.EventStop})
-	}
-	l.devices.quietIGMP(false)
-	err := errors.Join(l.links.Close(), l.filter.close(keep), l.devices.close(), l.syncer.close())
-	for _, w := range l.wires {
-		w.conn.Close()
-	}
-	if err != nil {
-		return fmt.Errorf("closing netlink: %w", err)
-	}
-	return nil
 }

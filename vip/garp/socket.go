@@ -10,9 +10,11 @@ import (
 )
 
 // socket is one packet(7) socket for every link: each frame carries its own
-// link address. A second one sends frames without link header.
+// link address. A second one sends frames without link header; it is opened for
+// the first of them, since the kernel takes some ten milliseconds to close one.
 type socket struct {
-	fds   [2]int // unix.SOCK_RAW, unix.SOCK_DGRAM
+	raw   int
+	bare  int // -1 until it is needed
 	heads [maxBatch]mmsghdr
 	iovs  [maxBatch]unix.Iovec
 	dests [maxBatch]linkAddr
@@ -46,15 +48,11 @@ type mmsghdr struct {
 // others, in microseconds.
 const sendTimeout = 100_000
 
-// newSocket opens the sockets.
+// newSocket opens the first socket.
 func newSocket() (*socket, error) {
-	s := &socket{}
+	s := &socket{bare: -1}
 	var err error
-	if s.fds[0], err = packetSocket(unix.SOCK_RAW); err != nil {
-		return nil, err
-	}
-	if s.fds[1], err = packetSocket(unix.SOCK_DGRAM); err != nil {
-		unix.Close(s.fds[0])
+	if s.raw, err = packetSocket(unix.SOCK_RAW); err != nil {
 		return nil, err
 	}
 	for i := range s.heads {
@@ -81,14 +79,30 @@ func packetSocket(kind int) (int, error) {
 	return fd, nil
 }
 
-func (s *socket) close() error { return errors.Join(unix.Close(s.fds[0]), unix.Close(s.fds[1])) }
+func (s *socket) close() error {
+	if s.bare < 0 {
+		return unix.Close(s.raw)
+	}
+	return errors.Join(unix.Close(s.raw), unix.Close(s.bare))
+}
+
+// fd is the socket for frames of a kind.
+func (s *socket) fd(bare bool) (fd int, err error) {
+	if !bare {
+		return s.raw, nil
+	}
+	if s.bare < 0 {
+		s.bare, err = packetSocket(unix.SOCK_DGRAM)
+	}
+	return s.bare, err
+}
 
 // send sends frames with sendmmsg(2): as many as go through one socket.
 func (s *socket) send(frames []*frame) (int, error) {
 	frames = frames[:min(len(frames), maxBatch)]
-	fd := s.fds[0]
-	if frames[0].bare {
-		fd = s.fds[1]
+	fd, err := s.fd(frames[0].bare)
+	if err != nil {
+		return 0, err
 	}
 	for i, f := range frames {
 		if f.bare != frames[0].bare {
