@@ -87,7 +87,7 @@ func (r Router) Step(now Time, ev Event, acts []Action) (Router, []Action) {
 	case EventStop:
 		acts = r.leave(Init, ReasonShutdown, acts)
 	case EventTick:
-		acts = r.tick(now, acts)
+		acts = r.tick(now, ev.Phase, acts)
 	case EventAdvert:
 		acts = r.hear(now, ev.Heard, acts)
 	case EventPriority:
@@ -132,26 +132,30 @@ func (r *Router) start(now Time, acts []Action) []Action {
 }
 
 // tick does what the running timer is for.
-func (r *Router) tick(now Time, acts []Action) []Action {
+func (r *Router) tick(now Time, phase time.Duration, acts []Action) []Action {
 	switch {
 	case now < r.deadline:
 		return acts
 	case r.state == Master:
-		return r.beat(now, acts)
+		return r.beat(now, phase, acts)
 	case r.state == Init:
 		return r.claim(now, ReasonOwner, acts)
 	}
 	return r.claim(now, ReasonTimeout, acts)
 }
 
-// beat is Adver_Timer of a master. The rhythm does not drift with late ticks.
-func (r *Router) beat(now Time, acts []Action) []Action {
+// beat is Adver_Timer of a master. The rhythm does not drift with late ticks; to
+// come into its phase it has one interval that is shorter.
+func (r *Router) beat(now Time, phase time.Duration, acts []Action) []Action {
 	if r.overslept(now) {
 		acts = append(acts, Action{Kind: ActReannounce, Reason: ReasonPaused, Late: now - r.deadline})
 	}
 	next := r.deadline + r.cfg.Interval
 	if next <= now {
 		next = now + r.cfg.Interval
+	}
+	if in := next - (next-phase)%r.cfg.Interval; phase > 0 && in > now {
+		next = in
 	}
 	acts = r.send(now, Action{Reason: ReasonInterval}, acts)
 	r.deadline, r.answers = next, 0

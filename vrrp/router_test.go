@@ -153,3 +153,29 @@ func TestFloodOfWorseMasters(t *testing.T) {
 		t.Errorf("%d adverts in 10 s, want no more than %d", sent, want)
 	}
 }
+
+// TestPhase: a master comes into its phase with one interval that is shorter,
+// and keeps it, late ticks or not.
+func TestPhase(t *testing.T) {
+	const phase = 300 * ms
+	r := master(t, config(3, 100))
+	spoken, took := r.Next()-sec, []Time{}
+	for i := range 6 {
+		late := Time(i%3) * ms
+		at := r.Next()
+		r, _ = r.Step(at+late, Event{Kind: EventTick, Phase: phase}, nil)
+		took = append(took, at-spoken)
+		spoken = at
+	}
+	if took[0] != sec || took[1] >= sec || took[1] <= 0 || spoken%sec != phase {
+		t.Errorf("intervals of %v, the last at %v", took, spoken)
+	}
+	for _, d := range took[2:] {
+		if d != sec {
+			t.Errorf("an interval of %v", d)
+		}
+	}
+	if r, _ = r.Step(spoken+5*sec/2, Event{Kind: EventTick, Phase: phase}, nil); r.Next() <= spoken+5*sec/2 || r.Next()%sec != phase {
+		t.Errorf("after a pause it speaks at %v", r.Next())
+	}
+}

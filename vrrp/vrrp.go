@@ -120,6 +120,7 @@ type Event struct {
 	Heard    Heard
 	Priority uint8
 	Config   Config
+	Phase    time.Duration // of a master's EventTick: where in its interval it speaks, counted from the origin of Time; 0: where it happened to begin
 }
 
 // ActionKind says what a Router wants done.

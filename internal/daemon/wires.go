@@ -13,17 +13,12 @@ import (
 
 // send sends an instance's advert to its group or to each of its peers.
 func (l *vrrpLoop) send(id int, priority uint8) {
-	in := l.node.Planned(id)
-	key, ok := l.node.Wire(id)
-	if !ok || in == nil {
-		return
-	}
-	w := l.wires[key]
-	if w == nil {
+	in, w := l.node.Planned(id), l.speaks[id]
+	if in == nil || w == nil || w.conn.FD() < 0 {
 		return
 	}
 	l.node.Compose(time.Now(), id, priority)
-	if !key.Unicast {
+	if !w.unicast {
 		l.sendTo(w, id, in.Group, priority)
 		return
 	}
@@ -78,6 +73,7 @@ func (l *vrrpLoop) rewire() {
 			l.unplug(key, w)
 		}
 	}
+	l.speaks = map[int]*wire{}
 	for key, use := range wanted {
 		if l.wires[key] == nil {
 			if err := l.plug(key, use); err != nil {
@@ -87,6 +83,9 @@ func (l *vrrpLoop) rewire() {
 		}
 		if err := l.wires[key].use(use); err != nil {
 			l.log("%v", err)
+		}
+		for _, id := range use.IDs {
+			l.speaks[id] = l.wires[key]
 		}
 	}
 }
@@ -100,7 +99,7 @@ func (l *vrrpLoop) unplug(key ha.Wire, w *wire) {
 
 // plug opens the socket of a wire, and listens.
 func (l *vrrpLoop) plug(key ha.Wire, use ha.Use) error {
-	w := &wire{buffer: use.Buffer}
+	w := &wire{unicast: key.Unicast, buffer: use.Buffer}
 	var err error
 	if w.conn, err = sock.Open(sock.Config{
 		Link: key.Link, IfIndex: key.Index, Source: key.Source, Group: key.Group, Unicast: key.Unicast, AH: key.AH,

@@ -1,12 +1,37 @@
 package ha
 
-import "keepgo/vrrp"
+import (
+	"time"
+
+	"keepgo/vrrp"
+)
+
+// choir is how many instances speak in one instant: together they cost less, but
+// hundreds that became MASTER together would fill the buffers of switches and
+// partners, and whatever held them up would make all of them late.
+const choir = 32
+
+// phase is where in its interval the i-th of n instances speaks.
+func phase(i, n int, interval time.Duration) time.Duration {
+	if n <= choir {
+		return 0
+	}
+	choirs := (n + choir - 1) / choir
+	return time.Duration(i/choir+1) * interval / time.Duration(choirs)
+}
 
 // deadlines is a binary heap of members by their router's next deadline. Each
 // member knows its place, so a changed deadline costs O(log n).
 type deadlines []*member
 
-func (h deadlines) less(i, j int) bool { return h[i].next < h[j].next }
+// less lets those of one instant, as all that began together are for ever, come
+// in the same order each time: else each would be late by another place.
+func (h deadlines) less(i, j int) bool {
+	if h[i].next == h[j].next {
+		return h[i].id < h[j].id
+	}
+	return h[i].next < h[j].next
+}
 
 func (h deadlines) swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

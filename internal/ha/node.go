@@ -127,6 +127,7 @@ type member struct {
 	drift    string // how the master's addresses differ from ours, "" while they do not
 	group    *group
 	place    int // within the group
+	phase    time.Duration
 }
 
 // script is a tracked script's damped result.
@@ -186,7 +187,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 	n.strangers = map[neighbour]stranger{}
 	n.members = n.members[:0:0]
 	n.due = nil
-	for _, p := range plan.Instances {
+	for i, p := range plan.Instances {
 		m := old[p]
 		if m == nil {
 			n.lastID++
@@ -197,6 +198,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 		m.held = slices.Contains(plan.Held, p.Name)
 		m.codec.Configure(p.Advert, p.Expect)
 		m.reserved = 0 // it may have another name now
+		m.phase = phase(i, len(plan.Instances), p.Router.Interval)
 		n.members = append(n.members, m)
 		n.due.add(m)
 	}
@@ -359,7 +361,7 @@ func (n *Node) tick(now vrrp.Time, acts []Action) []Action {
 		if m.rival.again <= now {
 			acts = n.revisit(now, m, acts)
 		}
-		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventTick}, acts)
+		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventTick, Phase: m.phase}, acts)
 		if m.next <= now { // a router must move its deadline; never spin on one that did not
 			m.next = now + 1
 			n.due.fix(m)

@@ -51,6 +51,7 @@ func (m *member) wire() (Wire, bool) {
 
 // Use is what a socket is needed for.
 type Use struct {
+	IDs    []int   // the instances that share it
 	TTL    uint8   // to send with
 	VRIDs  []uint8 // of those who listen; nil for all, so that strangers are heard
 	Buffer int     // bytes of the receive buffer; 0 leaves it to the socket
@@ -62,6 +63,7 @@ func (n *Node) Wires() map[Wire]Use {
 	for _, m := range n.members {
 		if w, ok := m.wire(); ok {
 			u := wires[w]
+			u.IDs = append(u.IDs, m.id)
 			u.TTL, u.Buffer = m.plan.TTL, u.Buffer+m.buffer
 			if !n.plan.LogStrangers {
 				u.VRIDs = append(u.VRIDs, m.plan.Key.VRID)

@@ -68,7 +68,8 @@ type run struct {
 }
 
 // Open opens the socket that announcements go through, in the network
-// namespace of the calling thread; it needs CAP_NET_RAW. failed is told of what
+// namespace of the calling thread; it needs CAP_NET_RAW. That for IPoIB follows
+// with the first of them, in the namespace of the process. failed is told of what
 // could not be sent, from the pacer's goroutine; nil means nobody is.
 func Open(failed func(Failure)) (*Pacer, error) {
 	s, err := newSocket()

@@ -150,8 +150,11 @@ func TestFramesOnTheWire(t *testing.T) {
 // the long address and puts its own header before the frame.
 func TestBareFramesOnTheWire(t *testing.T) {
 	c := newCable(t)
-	p, err := Open(func(f Failure) { t.Errorf("%+v", f) })
+	s, err := newSocket()
 	must(t, err)
+	_, err = s.fd(true) // here: the pacer's goroutine is in another namespace than this test
+	must(t, err)
+	p := newPacer(s, func(f Failure) { t.Errorf("%+v", f) })
 	defer p.Close()
 	bare, plain := infiniband("192.0.2.1"), target("192.0.2.2")
 	bare.IfIndex, plain.IfIndex = c.v0.Attrs().Index, c.v0.Attrs().Index
