@@ -197,15 +197,14 @@ func (p *play) answered(since time.Time) bool {
 	return true
 }
 
-// pings are those whose address answers once both directors have started: with
-// vrrp_strict it does not, but where its daemon was killed.
+// pings are those whose address answers once both directors have started.
 func (p *play) pings() []*netlab.Pinger {
 	if p.begins {
 		return p.answering
 	}
 	var out []*netlab.Pinger
-	for _, ping := range p.stage.pings {
-		if !ping.Last().IsZero() {
+	for v, ping := range p.stage.pings {
+		if !ping.Last().IsZero() && pingable(p.stage.net.vips[v].instance) {
 			out = append(out, ping)
 		}
 	}

@@ -264,7 +264,14 @@ func (p *play) alive(i int) bool {
 
 // unpingable says whether every instance forbids its address to answer.
 func (p *play) unpingable() bool {
-	return !slices.ContainsFunc(p.cfg.Instances, func(in *confparse.Instance) bool { return in.Accept && !in.Strict })
+	return !slices.ContainsFunc(p.cfg.Instances, pingable)
+}
+
+// pingable says whether an instance's addresses answer. Those of vrrp_strict and
+// no_accept do so all the same where the daemon was killed, and for the moment
+// until they are filtered.
+func pingable(in *confparse.Instance) bool {
+	return in.Accept && !in.Strict || in.Priority == 255 // RFC 9568 section 6.4.3: the owner's
 }
 
 // begun says whether every virtual address is with the preferred director; any

@@ -60,12 +60,25 @@ type trouble struct {
 	what string
 	do   func(*machine) error
 	sees func(*confparse.Checker) bool // whether a check notices it
+	// silent says that every attempt of a check lasts as long as it may.
+	silent bool
 }
 
 var troubles = []trouble{
-	{"dies", (*machine).close, func(*confparse.Checker) bool { return true }},
-	{"is too slow", moody(slow), waits},
-	{"answers wrongly", moody(wrong), reads},
+	{what: "dies", do: (*machine).close, sees: func(*confparse.Checker) bool { return true }},
+	{what: "is too slow", do: moody(slow), sees: waits, silent: true},
+	{what: "answers wrongly", do: moody(wrong), sees: reads},
+}
+
+// silentTime is how much longer checks take to notice a server that keeps them
+// waiting.
+func silentTime(rs *confparse.RealServer) (t time.Duration) {
+	for _, c := range rs.Checkers {
+		if notices(c, rs) && waits(c) {
+			t = max(t, time.Duration(c.Retry+1)*c.Timeout)
+		}
+	}
+	return t
 }
 
 func moody(mood int32) func(*machine) error {
@@ -82,8 +95,12 @@ func reads(c *confparse.Checker) bool { return waits(c) && (c.UDP == nil || len(
 
 // trouble plays everything that a check of the server can notice.
 func (p *play) trouble(vs *confparse.VirtualServer, rs *confparse.RealServer, name string) error {
-	m, took := p.stage.servers[rs.Addr], noticeTime(rs)
+	m := p.stage.servers[rs.Addr]
 	for _, t := range troubles {
+		took := noticeTime(rs)
+		if t.silent {
+			took += silentTime(rs)
+		}
 		if !slices.ContainsFunc(rs.Checkers, func(c *confparse.Checker) bool { return notices(c, rs) && t.sees(c) }) {
 			continue
 		}
