@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"keepgo/internal/ha"
 )
 
 // Restart delays of keepalived (semantics of its calc_restart_delay): none for
@@ -37,7 +35,7 @@ type child struct {
 	sought   bool        // a process of an earlier parent was looked for
 	cmd      *exec.Cmd
 	link     *link[toChild, fromChild]
-	plans    plans // that the process has
+	told     told // of its plan
 	started  time.Time
 	delay    time.Duration // before the next restart
 	timer    *time.Timer   // a restart is due
@@ -96,22 +94,22 @@ func (c *child) hand(plan []toChild) {
 	m := mannerOf(&c.parent.cfg.Global, c.name)
 	c.tell(toChild{Manner: &m})
 	for _, m := range plan {
-		c.plans.shorten(&m)
+		c.told.shorten(&m)
 		c.tell(m)
 	}
 }
 
-// plans are what a process was told to go on with.
-type plans struct{ ha *ha.Plan }
+// told are the fingerprints of the plan that a process has, nil before the first.
+type told []uint64
 
 // shorten tells a plan by what changed of the one that the process has.
-func (had *plans) shorten(m *toChild) {
+func (t *told) shorten(m *toChild) {
 	if m.HA == nil {
 		return
 	}
-	before := had.ha
-	if had.ha = m.HA; before != nil {
-		m.HA, m.Update = nil, m.HA.Since(before)
+	before := *t
+	if *t = m.HA.Sums(); before != nil {
+		m.HA, m.Update = nil, m.HA.Since(before, *t)
 	}
 }
 
@@ -191,7 +189,7 @@ func (c *child) spawn() error {
 		_ = cmd.Wait()
 		return err
 	}
-	c.cmd, c.started, c.ready, c.plans = cmd, time.Now(), false, plans{}
+	c.cmd, c.started, c.ready, c.told = cmd, time.Now(), false, nil
 	c.log.pid = cmd.Process.Pid
 	go c.watch(cmd, c.link)
 	return nil

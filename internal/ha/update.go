@@ -1,10 +1,7 @@
 package ha
 
 import (
-	"bytes"
-	"reflect"
-	"slices"
-
+	"keepgo/internal/sum"
 	"keepgo/vrrp"
 )
 
@@ -19,23 +16,26 @@ type Update struct {
 	Stay []int
 }
 
-// Since tells a plan to somebody who has the plan before.
-func (p *Plan) Since(before *Plan) *Update {
+// Sums are fingerprints of the instances: what Since takes to know which of them
+// stay.
+func (p *Plan) Sums() []uint64 {
+	sums := make([]uint64, len(p.Instances))
+	for i, in := range p.Instances {
+		sums[i] = in.sum()
+	}
+	return sums
+}
+
+// Since tells a plan, which has the sums now, to somebody who has the one whose
+// sums were before.
+func (p *Plan) Since(before, now []uint64) *Update {
 	told := *p
 	told.Instances = nil
-	u := &Update{Plan: &told, Stay: make([]int, len(p.Instances))}
-	left := make(map[string]int, len(before.Instances))
-	for i, was := range before.Instances {
-		left[was.Name] = i
-	}
+	u := &Update{Plan: &told, Stay: sum.Stay(before, now)}
 	for i, in := range p.Instances {
-		u.Stay[i] = -1
-		if k, ok := left[in.Name]; ok && in.same(before.Instances[k]) {
-			u.Stay[i] = k
-			delete(left, in.Name) // each goes on as one
-			continue
+		if u.Stay[i] < 0 {
+			told.Instances = append(told.Instances, in)
 		}
-		told.Instances = append(told.Instances, in)
 	}
 	return u
 }
@@ -58,40 +58,47 @@ func (u *Update) Onto(before *Plan) *Plan {
 	return &p
 }
 
-// same tells whether two plans of an instance are equal in all that is told.
-func (in *Instance) same(o *Instance) bool {
-	return in.Key == o.Key && in.Name == o.Name && in.Router == o.Router && in.Unusable == o.Unusable &&
-		sameExpect(&in.Expect, &o.Expect) && sameAdvert(&in.Advert, &o.Advert) &&
-		in.TTL == o.TTL && in.Group == o.Group && in.TrackSource == o.TrackSource &&
-		in.Buffer == o.Buffer && in.BufferMTUs == o.BufferMTUs &&
-		slices.Equal(in.Devices(), o.Devices()) && (in.Device == nil) == (o.Device == nil) &&
-		slices.Equal(in.Addresses, o.Addresses) && slices.Equal(in.Carriers, o.Carriers) && in.sameLines(o) &&
-		in.Promote == o.Promote && in.Drop == o.Drop && in.Announce == o.Announce && in.Reannounce == o.Reannounce &&
-		in.ReleaseLost == o.ReleaseLost && slices.Equal(in.Untracked, o.Untracked) &&
-		in.Deleted == o.Deleted && in.Priorities == o.Priorities && in.sameTracks(o)
+// sum is a fingerprint of all that is told of an instance.
+func (in *Instance) sum() uint64 {
+	s := sum.New()
+	sum.One(s, in.Key)
+	sum.One(s, in.Router)
+	sum.One(s, in.Announce)
+	sum.One(s, [...]string{in.Name, in.Unusable})
+	sum.One(s, [...]int{int(in.TTL), in.Buffer, in.BufferMTUs})
+	sum.One(s, in.Group)
+	sum.One(s, [...]bool{in.TrackSource, in.Promote, in.Drop, in.Reannounce, in.ReleaseLost, in.Deleted, in.Priorities, in.Device != nil})
+	sum.All(s, in.Devices())
+	sum.All(s, in.Addresses)
+	sum.All(s, in.Carriers)
+	sum.All(s, in.Untracked)
+	for _, tracks := range [...][]Track{in.Links, in.Scripts, in.Files, in.Processes, in.BFDs} {
+		sum.All(s, tracks)
+	}
+	sumExpect(s, &in.Expect)
+	sumAdvert(s, &in.Advert)
+	if len(in.Routes)+len(in.Rules) > 0 {
+		s.Deep([]any{in.Routes, in.Rules})
+	}
+	return s.Of()
 }
 
-// sameLines compares what few instances have, and what has many parts.
-func (in *Instance) sameLines(o *Instance) bool {
-	return len(in.Routes)+len(in.Rules)+len(o.Routes)+len(o.Rules) == 0 ||
-		reflect.DeepEqual(in.Routes, o.Routes) && reflect.DeepEqual(in.Rules, o.Rules)
+func sumExpect(s *sum.Sum, x *vrrp.Expect) {
+	sum.One(s, [...]uint8{x.Version, x.AuthType})
+	sum.One(s, x.Interval)
+	sum.One(s, x.Auth)
+	sum.One(s, [...]bool{x.DropOther, x.FirstOnly, x.Unicast, x.CheckSource, x.AnySum, x.NoOldChecksum})
+	sum.All(s, x.Addresses)
+	sum.All(s, x.Peers)
+	if x.HMAC != nil {
+		s.Deep(x.HMAC)
+	}
 }
 
-func (in *Instance) sameTracks(o *Instance) bool {
-	return slices.Equal(in.Links, o.Links) && slices.Equal(in.Scripts, o.Scripts) && slices.Equal(in.Files, o.Files) &&
-		slices.Equal(in.Processes, o.Processes) && slices.Equal(in.BFDs, o.BFDs)
-}
-
-func sameExpect(a, b *vrrp.Expect) bool {
-	return a.Version == b.Version && a.Interval == b.Interval && a.AuthType == b.AuthType && a.Auth == b.Auth &&
-		bytes.Equal(a.Addresses, b.Addresses) && a.DropOther == b.DropOther && a.FirstOnly == b.FirstOnly &&
-		a.Unicast == b.Unicast && slices.Equal(a.Peers, b.Peers) && a.CheckSource == b.CheckSource &&
-		a.AnySum == b.AnySum && a.NoOldChecksum == b.NoOldChecksum &&
-		(a.HMAC == b.HMAC || reflect.DeepEqual(a.HMAC, b.HMAC))
-}
-
-func sameAdvert(a, b *vrrp.Packet) bool {
-	return a.Version == b.Version && a.Type == b.Type && a.VRID == b.VRID && a.Priority == b.Priority &&
-		a.Interval == b.Interval && a.AuthType == b.AuthType && a.Auth == b.Auth && bytes.Equal(a.Addresses, b.Addresses) &&
-		a.Sum == b.Sum && a.PlainSum == b.PlainSum && a.OldSum == b.OldSum && a.TTL == b.TTL
+func sumAdvert(s *sum.Sum, p *vrrp.Packet) {
+	sum.One(s, [...]uint8{p.Version, p.Type, p.VRID, p.Priority, p.AuthType, p.TTL, uint8(p.Sum)})
+	sum.One(s, p.Interval)
+	sum.One(s, p.Auth)
+	sum.One(s, [...]bool{p.PlainSum, p.OldSum})
+	sum.All(s, p.Addresses)
 }

@@ -27,12 +27,13 @@ var pure = map[string][]string{
 	"checker":            {"checker/pcre"},
 	"checker/pcre":       nil,
 	"internal/status":    {"vrrp"},
+	"internal/sum":       nil,
 	"internal/lab/drill": nil,
 	"internal/preflight": {"internal/lab/drill", "internal/status"},
 	"internal/capture":   {"vrrp"},
 	"internal/traffic":   nil,
 	"internal/dump":      {"confparse", "internal/status", "vrrp"},
-	"internal/ha":        {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status"},
+	"internal/ha":        {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status", "internal/sum"},
 	"internal/ipvsadm":   {"ipvsctl"},
 	"internal/importer":  {"ipvsctl", "internal/ipvsadm"},
 	"internal/advice":    {"confparse", "confparse/syntax"},
@@ -41,7 +42,7 @@ var pure = map[string][]string{
 	"internal/metrics":   {"internal/status"},
 	"internal/show":      {"internal/status"},
 	"internal/sim":       {"confparse", "confparse/syntax", "internal/ha", "internal/status", "vip", "vrrp"},
-	"internal/lb":        {"confparse", "confparse/syntax", "ipvsctl", "checker", "checker/pcre", "internal/status"},
+	"internal/lb":        {"confparse", "confparse/syntax", "ipvsctl", "checker", "checker/pcre", "internal/status", "internal/sum"},
 }
 
 // doors touch one part of the world for their room, and know nothing else.

@@ -197,7 +197,7 @@ func (n *Node) Reload(text string) error {
 			n.step(ha.Event{Kind: ha.EventLink, Link: n.links[name]})
 		}
 		n.hearFrames()
-		n.step(ha.Event{Kind: ha.EventReload, Plan: n.plan.Since(n.mind.Plan()).Onto(n.mind.Plan())})
+		n.step(ha.Event{Kind: ha.EventReload, Plan: n.plan.Since(n.mind.Plan().Sums(), n.plan.Sums()).Onto(n.mind.Plan())})
 		n.know()
 		n.schedule()
 	})
