@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -99,7 +100,7 @@ func (l *lvsLoop) told(m toChild) error {
 		will{Servers: l.state()}.leave(l.log)
 	case m.Manner != nil:
 		l.rank.set(*m.Manner)
-	case m.LB != nil:
+	case m.LB != nil, m.LBUpdate != nil && l.node != nil:
 		if err := l.adopt(m); err != nil {
 			return err
 		}
@@ -157,11 +158,18 @@ func (l *lvsLoop) adopt(m toChild) error {
 		l.node, acts = lb.NewNode(m.LB, m.State)
 		l.perform(l.filesSay(m.Files, acts))
 	} else {
+		var stay []int
+		if m.LBUpdate != nil {
+			m.LB, stay = m.LBUpdate.Onto(l.node.Plan()), m.LBUpdate.Stay
+		}
+		if m.LB == nil {
+			return errors.New("the parent told what changed of a plan that is not in force") // the next process is told all of it
+		}
 		if m.LB.DataPlane != l.node.Plan().DataPlane {
 			l.log("another lvs_data_plane takes effect with the next start")
 		}
 		l.perform(l.filesSay(m.Files, nil))
-		l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB}, nil))
+		l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB, Stay: stay}, nil))
 	}
 	l.plane.configure(l.node.Plan())
 	l.confine()

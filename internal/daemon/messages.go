@@ -13,13 +13,14 @@ import (
 // toChild is what the parent tells a child: exactly one field is set, but for
 // those that come with another.
 type toChild struct {
-	Manner *manner    // run like this
-	HA     *ha.Plan   // start or go on with this plan
-	Update *ha.Update // in place of HA: go on with another plan, told by what changed of the one before
-	Resume []string   // with HA: instances that were MASTER when the last process died
+	Manner   *manner    // run like this
+	HA       *ha.Plan   // start or go on with this plan
+	HAUpdate *ha.Update // in place of HA: go on with another plan, told by what changed of the one before
+	Resume   []string   // with HA: instances that were MASTER when the last process died
 	// Sequences, with HA: where the last process may have stopped to count, by instance
 	Sequences map[string]uint32
 	LB        *lb.Plan        // the same for the LVS process
+	LBUpdate  *lb.Update      // in place of LB
 	State     *lb.State       // with LB: what the last process knew
 	Flush     bool            // with LB: empty the IPVS table first (lvs_flush)
 	States    string          // with HA: where to keep what must be put back after a crash

@@ -104,12 +104,16 @@ type told []uint64
 
 // shorten tells a plan by what changed of the one that the process has.
 func (t *told) shorten(m *toChild) {
-	if m.HA == nil {
-		return
-	}
 	before := *t
-	if *t = m.HA.Sums(); before != nil {
-		m.HA, m.Update = nil, m.HA.Since(before, *t)
+	switch {
+	case m.HA != nil:
+		if *t = m.HA.Sums(); before != nil {
+			m.HA, m.HAUpdate = nil, m.HA.Since(before, *t)
+		}
+	case m.LB != nil:
+		if *t = m.LB.Sums(); before != nil {
+			m.LB, m.LBUpdate = nil, m.LB.Since(before, *t)
+		}
 	}
 }
 

@@ -231,8 +231,8 @@ func (l *vrrpLoop) told(m toChild) {
 		l.begin(m.HA, m)
 	case m.HA != nil:
 		l.goOn(m.HA)
-	case m.Update != nil && l.node != nil:
-		l.update(m.Update)
+	case m.HAUpdate != nil && l.node != nil:
+		l.update(m.HAUpdate)
 	case m.Script != nil && l.node != nil:
 		l.step(ha.Event{Kind: ha.EventScript, Script: m.Script.Script, OK: m.Script.OK, Words: m.Script.Words})
 	case m.Files != nil && l.node != nil:

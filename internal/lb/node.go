@@ -28,6 +28,7 @@ type Event struct {
 	Kind   EventKind
 	Result checker.Result
 	Plan   *Plan
+	Stay   []int // with Plan, of an Update: which of its pools did not change; nil for none
 	Name   string
 	Number int
 	Here   map[netip.Addr]bool
@@ -90,8 +91,11 @@ type tally struct {
 // NewNode starts a plan, from nothing or from the state an older Node left. The
 // actions set every service and tell what is worth telling.
 func NewNode(plan *Plan, state *State) (*Node, []Action) {
+	if state == nil {
+		state = &State{}
+	}
 	n := &Node{plan: plan}
-	edges := n.adopt(state)
+	edges := n.adopt(state, &Node{}, nil)
 	acts := n.Forget(state)
 	for i := range plan.Services {
 		acts = append(acts, Action{Kind: ActSet, Service: i})
@@ -110,10 +114,8 @@ func (n *Node) greet(state *State, acts []Action) []Action {
 	}
 	for i := range n.pools {
 		p := &n.pools[i]
-		if state != nil {
-			if _, known := state.Pools[p.plan.Key]; known {
-				continue
-			}
+		if _, known := state.Pools[p.plan.Key]; known {
+			continue
 		}
 		acts = p.greet(acts)
 	}
@@ -163,7 +165,7 @@ func (n *Node) Step(ev Event, acts []Action) []Action {
 	case EventResult:
 		return n.hear(&ev.Result, acts)
 	case EventReload:
-		return n.reload(ev.Plan, acts)
+		return n.reload(ev.Plan, ev.Stay, acts)
 	case EventStop:
 		return n.stop(acts)
 	case EventFile:

@@ -51,6 +51,10 @@ func (n *Node) assign() {
 	}
 	for i := range n.pools {
 		p := &n.pools[i]
+		if len(orders) == 0 {
+			clear(p.orders)
+			continue
+		}
 		for j := range p.orders {
 			p.orders[j] = orders[place{p.plan.Name, p.plan.Servers[j].Name}]
 		}

@@ -2,15 +2,23 @@ package lb
 
 import (
 	"maps"
+	"slices"
 
 	"keepgo/ipvsctl"
 )
 
 // State is what a new Node needs to go on from here.
-func (n *Node) State() State {
+func (n *Node) State() State { return n.state(nil) }
+
+// state leaves out what some of the pools are, so that they are known alone.
+func (n *Node) state(without map[int]bool) State {
 	s := State{Pools: make(map[string]ipvsctl.PoolState, len(n.pools)), Checks: make(map[string][]Verdict, len(n.verdicts)), Marks: map[string]uint32{}, Slow: map[string]map[ipvsctl.DestKey]int{}}
 	for i := range n.pools {
 		p := n.pools[i].plan
+		if without[i] {
+			s.Pools[p.Key] = ipvsctl.PoolState{}
+			continue
+		}
 		s.Pools[p.Key] = n.pools[i].State()
 		if ages := n.pools[i].slowState(); ages != nil {
 			s.Slow[p.Key] = ages
@@ -27,7 +35,9 @@ func (n *Node) State() State {
 		s.Marks[p.Key] = p.Service.FWMark
 	}
 	for i, v := range n.verdicts {
-		s.Checks[n.ids[i]] = append(s.Checks[n.ids[i]], v)
+		if !without[n.plan.Owners[i].Pool] {
+			s.Checks[n.ids[i]] = append(s.Checks[n.ids[i]], v)
+		}
 	}
 	return s
 }
@@ -52,15 +62,18 @@ func (n *Node) Forget(state *State) (acts []Action) {
 
 // adopt makes the pools of the plan and hands them what state knows of them:
 // verdicts of checks that stay, servers and quorum of virtual servers that
-// stay. The edges, a list a pool, tell what that turned.
-func (n *Node) adopt(state *State) [][]ipvsctl.Edge {
-	if state == nil {
-		state = &State{}
-	}
+// stay. Those whose place in the old node stay has go on as they are. The edges, a
+// list a pool, tell what that turned.
+func (n *Node) adopt(state *State, old *Node, stay []int) [][]ipvsctl.Edge {
 	n.plan.keepMarks(state.Marks)
 	n.pools = make([]pool, len(n.plan.Pools))
 	known := make([]map[ipvsctl.DestKey]ipvsctl.ServerState, len(n.pools))
 	for i := range n.pools {
+		if k := place(stay, i); k >= 0 {
+			n.pools[i] = old.pools[k]
+			n.pools[i].plan = &n.plan.Pools[i]
+			continue
+		}
 		n.pools[i] = newPool(&n.plan.Pools[i])
 		known[i] = make(map[ipvsctl.DestKey]ipvsctl.ServerState)
 		for _, s := range state.Pools[n.plan.Pools[i].Key].Servers {
@@ -68,10 +81,13 @@ func (n *Node) adopt(state *State) [][]ipvsctl.Edge {
 		}
 	}
 	n.assign()
-	n.adoptVerdicts(state, known)
+	n.adoptVerdicts(state, known, old, stay)
 	n.adoptFollows()
 	edges := make([][]ipvsctl.Edge, len(n.pools))
 	for i := range n.pools {
+		if place(stay, i) >= 0 {
+			continue
+		}
 		var prior *ipvsctl.PoolState
 		if s, ok := state.Pools[n.plan.Pools[i].Key]; ok {
 			prior = &s
@@ -80,6 +96,14 @@ func (n *Node) adopt(state *State) [][]ipvsctl.Edge {
 		n.pools[i].resumeSlow(state.Slow[n.plan.Pools[i].Key])
 	}
 	return edges
+}
+
+// place is which of the old pools goes on as the pool, -1 if none does.
+func place(stay []int, pool int) int {
+	if stay == nil {
+		return -1
+	}
+	return stay[pool]
 }
 
 func newPool(plan *Pool) pool {
@@ -92,12 +116,21 @@ func newPool(plan *Pool) pool {
 
 // adoptVerdicts gives every check its old verdict, or the one it starts with:
 // up, or with alpha down, unless its server was judged before by other checks.
-func (n *Node) adoptVerdicts(state *State, known []map[ipvsctl.DestKey]ipvsctl.ServerState) {
+func (n *Node) adoptVerdicts(state *State, known []map[ipvsctl.DestKey]ipvsctl.ServerState, old *Node, stay []int) {
 	n.verdicts = make([]Verdict, len(n.plan.Checks))
 	n.ids = make([]string, len(n.plan.Checks))
-	used := make(map[string]int, len(n.plan.Checks))
-	for i := range n.plan.Checks {
+	used := map[string]int{}
+	var had []int // where the checks of each old pool began
+	if stay != nil {
+		had = old.plan.spans()
+	}
+	for i := 0; i < len(n.plan.Checks); i++ {
 		c, o := &n.plan.Checks[i], n.plan.Owners[i]
+		if k := place(stay, o.Pool); k >= 0 { // all of its checks at once
+			copy(n.verdicts[i:], old.verdicts[had[k]:had[k+1]])
+			i += copy(n.ids[i:], old.ids[had[k]:had[k+1]]) - 1
+			continue
+		}
 		id := c.Identity()
 		n.ids[i] = id
 		if old := state.Checks[id]; used[id] < len(old) {
@@ -128,25 +161,38 @@ func (p *pool) begin(prior *ipvsctl.PoolState) []ipvsctl.Edge {
 	return edges
 }
 
-// reload replaces the plan. Services whose entry stays equal are left alone.
-func (n *Node) reload(plan *Plan, acts []Action) []Action {
+// reload replaces the plan. Services whose entry stays equal are left alone, and
+// pools that did not change go on as they are, unless something of the whole plan
+// may have another effect on them now.
+func (n *Node) reload(plan *Plan, stay []int, acts []Action) []Action {
 	old := *n
-	state := old.State()
+	if len(plan.Follows)+len(old.plan.Follows) > 0 || !slices.Equal(plan.Orders, old.plan.Orders) {
+		stay = nil
+	}
+	goOn := make(map[int]bool, len(stay))
+	for _, k := range stay {
+		goOn[k] = true
+	}
+	delete(goOn, -1)
+	state := old.state(goOn)
 	n.plan = plan
-	edges := n.adopt(&state)
-	acts = n.change(&old, acts)
+	edges := n.adopt(&state, &old, stay)
+	acts = n.change(&old, stay, acts)
 
-	stay := make(map[string]*pool, len(old.pools))
+	left := map[string]*pool{}
 	for i := range old.pools {
-		stay[old.pools[i].plan.Key] = &old.pools[i]
+		if !goOn[i] {
+			left[old.pools[i].plan.Key] = &old.pools[i]
+		}
 	}
 	for i := range n.pools {
-		p := &n.pools[i]
-		acts = p.tell(acts, edges[i], cause{body: "=> Removing <=", was: stay[p.plan.Key]})
-		delete(stay, p.plan.Key)
+		if p := &n.pools[i]; place(stay, i) < 0 {
+			acts = p.tell(acts, edges[i], cause{body: "=> Removing <=", was: left[p.plan.Key]})
+			delete(left, p.plan.Key)
+		}
 	}
 	for i := range old.pools {
-		if p := &old.pools[i]; stay[p.plan.Key] != nil {
+		if p := &old.pools[i]; !goOn[i] && left[p.plan.Key] != nil {
 			acts = p.tell(acts, p.Stop(true), cause{quiet: !p.plan.Omega, body: "=> Removing <="})
 		}
 	}
@@ -154,13 +200,15 @@ func (n *Node) reload(plan *Plan, acts []Action) []Action {
 }
 
 // change appends what turns the old table into the new one.
-func (n *Node) change(old *Node, acts []Action) []Action {
+func (n *Node) change(old *Node, stay []int, acts []Action) []Action {
 	had := make(map[ipvsctl.ServiceKey]int, len(old.plan.Services))
 	for i, s := range old.plan.Services {
 		had[s.Key] = i
 	}
-	for i, s := range n.plan.Services {
-		if was, stands := had[s.Key]; !stands || !equal(old.Want(was), n.Want(i)) {
+	for i := range n.plan.Services {
+		s := &n.plan.Services[i]
+		was, stands := had[s.Key]
+		if !stands || !s.goesOn(&old.plan.Services[was], stay) && !equal(old.Want(was), n.Want(i)) {
 			acts = append(acts, Action{Kind: ActSet, Service: i})
 		}
 		delete(had, s.Key)
@@ -171,6 +219,13 @@ func (n *Node) change(old *Node, acts []Action) []Action {
 		}
 	}
 	return acts
+}
+
+// goesOn tells whether all that stands behind a service are pools that go on as
+// they are.
+func (s *Service) goesOn(was *Service, stay []int) bool {
+	return s.Unscheduled == was.Unscheduled &&
+		slices.EqualFunc(s.Pools, was.Pools, func(now, then int) bool { return place(stay, now) == then })
 }
 
 func equal(a, b ipvsctl.Entry) bool {
