@@ -81,9 +81,15 @@ func getURL(conn net.Conn, c *checker.Check, url *checker.URL) checker.Outcome {
 	if _, err := conn.Write(request(c.Probe.Web.Protocol, url)); err != nil {
 		return broken("Timeout WEB write", c, url, err)
 	}
+	return judge(conn, c, url)
+}
+
+// judge reads an answer and judges it. Of one with a status that is not wanted
+// it reads the header alone.
+func judge(r io.Reader, c *checker.Check, url *checker.URL) checker.Outcome {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	head, rest, err := readHead(conn, *buf)
+	head, rest, err := readHead(r, *buf)
 	if err != nil {
 		return broken("Timeout WEB read", c, url, err)
 	}
@@ -94,7 +100,7 @@ func getURL(conn net.Conn, c *checker.Check, url *checker.URL) checker.Outcome {
 		}
 		return bad("HTTP status code", "status_code "+wantedText(url.Status), c, url, err)
 	}
-	return judgeBody(&bodyReader{rest: rest, r: conn, length: contentLength(head)}, c, url, status)
+	return judgeBody(&bodyReader{rest: rest, r: r, length: contentLength(head)}, c, url, status)
 }
 
 // judgeBody reads the whole body, keeping none of it, and compares digest and

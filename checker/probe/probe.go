@@ -46,7 +46,11 @@ var kinds = [...]kind{
 // Once makes one probe, the step-th request of c (0 but for HTTP with several
 // urls). It takes a bounded time: a few times c.Timeout and c.Interval.
 func Once(ctx context.Context, c *checker.Check, step int) checker.Outcome {
-	o := kindOf(c).ask(ctx, c, step)
+	return explained(c, kindOf(c).ask(ctx, c, step))
+}
+
+// explained is an outcome with the way by which a probe was made that failed.
+func explained(c *checker.Check, o checker.Outcome) checker.Outcome {
 	if o.Answer == checker.Failed && c.Probe.Via.IsValid() {
 		o.Why += through(&c.Probe)
 	}

@@ -28,8 +28,8 @@ type Options struct {
 }
 
 // Runner repeats probes in their rhythm. Checks that ask the same in the same
-// rhythm share one probe. All wait in one heap with one timer; a goroutine
-// exists only while a probe is under way. Verdicts wait in the Runner until
+// rhythm share one probe. All wait in one heap with one timer. Plain probes are
+// led by their sockets; of others, a goroutine exists only while one is under way. Verdicts wait in the Runner until
 // they are taken, so a slow taker holds up no probe: of a check that changed
 // twice it sees the newer verdict.
 type Runner struct {
@@ -38,16 +38,18 @@ type Runner struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	origin time.Time // what checker.Time is counted from
+	origin time.Time                 // what checker.Time is counted from
+	poller *poller                   // of attempts; nil where every probe has a goroutine
+	bell   func(after time.Duration) // has wake called after a time
 
-	mu    sync.Mutex
-	tasks map[string]*task // by checker.Check.Sharing
-	due   schedule
-	timer *time.Timer
-	alarm checker.Time // when timer is to ring, -1 while it is not
-	queue []*task      // with verdicts to take
-	began bool         // the first Set is over
-	count Count
+	mu     sync.Mutex
+	tasks  map[string]*task // by checker.Check.Sharing
+	due    schedule
+	alarm  checker.Time // when timer is to ring, -1 while it is not
+	queue  []*task      // with verdicts to take
+	began  bool         // the first Set is over
+	waking bool         // probes are being begun: the timer rests
+	count  Count
 }
 
 // Count is what a Runner does, and did since its start.
@@ -74,8 +76,9 @@ func NewRunner(o Options) *Runner {
 	if o.Log == nil {
 		o.Log = func(string) {}
 	}
+	var p *poller
 	if o.Ask == nil {
-		o.Ask = Once
+		o.Ask, p = Once, newPoller()
 	}
 	if o.Spread == nil {
 		o.Spread = spread
@@ -83,11 +86,23 @@ func NewRunner(o Options) *Runner {
 	if o.Limit == 0 {
 		o.Limit = limit()
 	}
-	r := &Runner{Options: o, ready: make(chan struct{}, 1), tasks: map[string]*task{}, origin: time.Now(), alarm: -1}
+	r := &Runner{Options: o, ready: make(chan struct{}, 1), tasks: map[string]*task{}, origin: time.Now(), alarm: -1, poller: p}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.timer = time.AfterFunc(time.Hour, r.wake)
-	r.timer.Stop()
+	if r.bell = r.timer(); p != nil {
+		r.bell = p.turn.set
+		go p.serve(r)
+	}
 	return r
+}
+
+// timer is a bell without a poller.
+func (r *Runner) timer() func(time.Duration) {
+	timer := time.AfterFunc(time.Hour, func() {
+		for r.wake() {
+		}
+	})
+	timer.Stop()
+	return func(after time.Duration) { timer.Reset(after) }
 }
 
 // limit is a fourth of the files this process may open: a script has three.
@@ -145,28 +160,48 @@ func (r *Runner) Count() Count {
 func (r *Runner) Close() {
 	r.mu.Lock()
 	r.cancel()
-	r.timer.Stop()
 	for _, t := range r.tasks {
 		r.stop(t)
 	}
 	r.tasks = nil
 	r.mu.Unlock()
 	r.wg.Wait()
+	if r.poller != nil {
+		r.poller.close()
+	}
 	pingers.restore()
 }
 
 // now is the time on the clock of the tasks.
 func (r *Runner) now() checker.Time { return time.Since(r.origin) }
 
-// wake begins the probes that are due.
-func (r *Runner) wake() {
+// wake begins probes that are due, some at a time: it tells whether there are
+// more.
+func (r *Runner) wake() (more bool) {
+	var room [batch]*attempt
+	plain, more := r.start(room[:0])
+	if len(plain) > 0 {
+		r.poller.lead(plain, r)
+	}
+	return more
+}
+
+// start launches what is due, up to a batch of attempts, which the caller leads.
+func (r *Runner) start(plain []*attempt) (_ []*attempt, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.alarm = -1
+	r.waking = true
 	for now := r.now(); r.pending() && r.due[0].next <= now+slack; {
-		r.launch(heap.Pop(&r.due).(*task), now)
+		if len(plain) == cap(plain) {
+			return plain, true
+		}
+		if a := r.launch(heap.Pop(&r.due).(*task), now); a != nil {
+			plain = append(plain, a)
+		}
 	}
+	r.waking, r.alarm = false, -1
 	r.arm()
+	return plain, false
 }
 
 // pending says that a probe may begin when its time comes.
@@ -176,30 +211,46 @@ func (r *Runner) pending() bool {
 
 // arm sets the timer to the next probe that is due. The caller holds mu.
 func (r *Runner) arm() {
-	if !r.pending() || r.due[0].next == r.alarm {
+	if r.waking || !r.pending() || r.due[0].next == r.alarm {
 		return
 	}
 	r.alarm = r.due[0].next
-	r.timer.Reset(max(r.alarm-r.now(), 0))
+	r.bell(max(r.alarm-r.now(), 0))
 }
 
-// launch begins a probe of t. The caller holds mu.
-func (r *Runner) launch(t *task, now checker.Time) {
+// launch begins a probe of t: in a goroutine of its own, or as an attempt for the
+// caller to lead. The caller holds mu.
+func (r *Runner) launch(t *task, now checker.Time) *attempt {
 	r.count.Probes++
 	if now-t.next > lateness {
 		r.count.Late++
 	}
 	r.count.Busy++
 	r.wg.Add(1)
-	var ctx context.Context
+	c, step := t.checks[0], t.damper.At
+	if r.poller != nil && plain(c, step) {
+		t.attempt = &attempt{task: t, check: c, step: step, start: now, fd: -1, place: -1}
+		return t.attempt
+	}
+	go r.probe(r.callable(t), t, c, step, now)
+	return nil
+}
+
+// callable is a context of a probe of t, which ends when t is called off. The
+// caller holds mu.
+func (r *Runner) callable(t *task) (ctx context.Context) {
 	ctx, t.cancel = context.WithCancel(r.ctx)
-	go r.probe(ctx, t, t.checks[0], t.damper.At, now)
+	return ctx
 }
 
 // probe makes one probe of t, in a goroutine of its own.
 func (r *Runner) probe(ctx context.Context, t *task, c *checker.Check, step int, start checker.Time) {
+	r.finish(t, r.Ask(ctx, c, step), start)
+}
+
+// finish tells the outcome of a probe.
+func (r *Runner) finish(t *task, o checker.Outcome, start checker.Time) {
 	defer r.wg.Done()
-	o := r.Ask(ctx, c, step)
 	for _, line := range r.settle(t, o, start) {
 		r.Log(line)
 	}
@@ -215,8 +266,10 @@ func (r *Runner) settle(t *task, o checker.Outcome, start checker.Time) []string
 	if t.gone {
 		return nil
 	}
-	t.cancel()
-	t.cancel = nil
+	if t.cancel != nil {
+		t.cancel()
+	}
+	t.cancel, t.attempt = nil, nil
 	was := t.damper
 	d, report, wait := was.Step(o)
 	t.damper, t.next = d, r.now()+wait
@@ -241,4 +294,22 @@ func (r *Runner) offer(t *task) {
 	case r.ready <- struct{}{}:
 	default:
 	}
+}
+
+// attempted takes the outcome of an attempt.
+func (r *Runner) attempted(a *attempt, o checker.Outcome) {
+	a.free()
+	r.finish(a.task, explained(a.check, o), a.start)
+}
+
+// stream goes on with an attempt whose answer is too long to keep.
+func (r *Runner) stream(a *attempt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a.task.attempt = nil
+	ctx := r.callable(a.task)
+	if a.task.gone {
+		a.task.cancel()
+	}
+	go func() { r.finish(a.task, explained(a.check, a.stream(ctx)), a.start) }()
 }

@@ -41,7 +41,7 @@ func begin(p *checker.Probe, kind, protocol int) (fd int, pending bool, err erro
 		}
 	}
 	if err != nil {
-		unix.Close(fd)
+		closeRaw(fd)
 	}
 	return fd, pending, err
 }
@@ -49,7 +49,7 @@ func begin(p *checker.Probe, kind, protocol int) (fd int, pending bool, err erro
 // connect begins to connect. That a virtual address has no route here says
 // nothing of the server.
 func connect(fd int, p *checker.Probe) error {
-	call, err := "connect", unix.Connect(fd, sockaddr(p.Target, p.BindLink))
+	call, err := "connect", connectRaw(fd, p.Target, zone(p.Target, p.BindLink))
 	if p.Via.IsValid() && errors.Is(err, unix.ENETUNREACH) {
 		call = "route to the virtual address"
 	}
@@ -136,13 +136,19 @@ func sockaddr(a netip.AddrPort, link string) unix.Sockaddr {
 	if a.Addr().Is4() {
 		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
 	}
-	s := &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
-	if a.Addr().IsLinkLocalUnicast() && link != "" {
-		if l, err := net.InterfaceByName(link); err == nil {
-			s.ZoneId = uint32(l.Index)
-		}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: zone(a, link)}
+}
+
+// zone is the index of the link that a link-local address is of, 0 for others.
+func zone(a netip.AddrPort, link string) uint32 {
+	if !a.Addr().Is6() || !a.Addr().IsLinkLocalUnicast() || link == "" {
+		return 0
 	}
-	return s
+	l, err := net.InterfaceByName(link)
+	if err != nil {
+		return 0
+	}
+	return uint32(l.Index)
 }
 
 // mark sets SO_MARK and SO_BINDTODEVICE, socket(7).
@@ -194,23 +200,27 @@ func (s *socket) established(deadline time.Time) error {
 		return err
 	}
 	var failed error
-	err = raw.Write(func(fd uintptr) bool {
-		code, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
-		switch {
-		case err != nil:
-			failed = os.NewSyscallError("getsockopt", err)
-		case code != 0:
-			failed = os.NewSyscallError("connect", unix.Errno(code))
-		default:
-			_, err = unix.Getpeername(int(fd)) // ENOTCONN before the handshake is over
-			return err == nil
-		}
-		return true
+	err = raw.Write(func(fd uintptr) (over bool) {
+		over, failed = handshakeOver(int(fd))
+		return over
 	})
 	if failed != nil {
 		return failed
 	}
 	return err
+}
+
+// handshakeOver tells whether a handshake came to its end, and by which error.
+func handshakeOver(fd int) (bool, error) {
+	code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	switch {
+	case err != nil:
+		return true, os.NewSyscallError("getsockopt", err)
+	case code != 0:
+		return true, os.NewSyscallError("connect", unix.Errno(code))
+	}
+	_, err = unix.Getpeername(fd) // ENOTCONN before
+	return err == nil, nil
 }
 
 // Close ends the socket.

@@ -12,11 +12,12 @@ import (
 
 // task is one probe at work, for all checks that share it.
 type task struct {
-	checks []*checker.Check // equal but for whom they are made for
-	damper checker.Damper
-	next   checker.Time       // when the next probe is due
-	place  int                // in the schedule, -1 while it is not there
-	cancel context.CancelFunc // of the probe under way, nil none
+	checks  []*checker.Check // equal but for whom they are made for
+	damper  checker.Damper
+	next    checker.Time       // when the next probe is due
+	place   int                // in the schedule, -1 while it is not there
+	cancel  context.CancelFunc // of the probe under way, nil none
+	attempt *attempt           // that is under way, nil none
 
 	gone, queued bool
 	rescheduling bool // the last probe failed on this side: said once
@@ -153,6 +154,10 @@ func (r *Runner) stop(t *task) {
 	t.gone = true
 	if t.cancel != nil {
 		t.cancel()
+	}
+	if t.attempt != nil && r.poller.drop(t.attempt) {
+		r.count.Busy--
+		r.wg.Done()
 	}
 	if t.place >= 0 {
 		heap.Remove(&r.due, t.place)

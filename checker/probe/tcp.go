@@ -21,6 +21,11 @@ func askTCP(ctx context.Context, c *checker.Check, _ int) checker.Outcome {
 	default:
 		unix.Close(fd)
 	}
+	return tcpOutcome(c, err)
+}
+
+// tcpOutcome is what an attempt to connect says.
+func tcpOutcome(c *checker.Check, err error) checker.Outcome {
 	if err == nil {
 		return checker.Outcome{Answer: checker.Passed, Why: "connected"}
 	}

@@ -97,13 +97,15 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// TestTCPTimeout fills a listener's queue so that nobody completes the handshake.
-func TestTCPTimeout(t *testing.T) {
+// fullListener is a check of a listener whose queue is full, so that nobody
+// completes the handshake.
+func fullListener(t *testing.T) *checker.Check {
+	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer syscall.Close(fd)
+	t.Cleanup(func() { syscall.Close(fd) })
 	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -111,12 +113,16 @@ func TestTCPTimeout(t *testing.T) {
 	name, _ := syscall.Getsockname(fd)
 	c := tcpCheck(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(name.(*syscall.SockaddrInet4).Port)).String())
 	c.Timeout = 300 * time.Millisecond
-	var o checker.Outcome
 	for range 8 { // the kernel takes backlog + 1 and never more
-		if o = Once(t.Context(), c, 0); o.Answer == checker.Failed {
+		if o := Once(t.Context(), c, 0); o.Answer == checker.Failed {
 			break
 		}
 	}
+	return c
+}
+
+func TestTCPTimeout(t *testing.T) {
+	o := Once(t.Context(), fullListener(t), 0)
 	if o.Why != "no answer within 300ms" || o.Phrase != "TCP connection to [10.0.0.1]:tcp:80 timeout." {
 		t.Errorf("%+v", o)
 	}
