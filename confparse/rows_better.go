@@ -66,7 +66,7 @@ func ownWayRows() []row[Instance] {
 
 const (
 	reannounceDoc = "A master that hears a rival, by adverts or by ARP, tells of it and announces its addresses again, at growing intervals."
-	listenDoc     = "A router that was not scheduled for longer than a takeover lasts listens for one interval before it speaks."
+	listenDoc     = "A router that was not scheduled for longer than a takeover lasts gives up, and listens for one interval before it speaks."
 	lossDoc       = "What a master does when another hand removes an address, route or rule of it: put it back, or give up mastership as keepalived."
 	mismatchDoc   = "What becomes of adverts with other virtual addresses than ours: they count and the difference is told, or they are dropped as before keepalived 2.3.3."
 )

@@ -338,6 +338,9 @@ func (r *Router) wake(now Time, acts []Action) []Action {
 	if r.state != Master {
 		return acts
 	}
+	// Whoever asked meanwhile may have been told that the address is here: the
+	// goodbye has the master there is announce it again (RFC 9568 section 6.4.3).
+	acts = append(acts, Action{Kind: ActSend, Priority: 0, Reason: ReasonPaused, Late: late})
 	return r.become(Backup, Action{Reason: ReasonPaused, Late: late}, acts)
 }
 
