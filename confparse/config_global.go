@@ -208,6 +208,10 @@ type NetlinkBuffer struct {
 	Force bool // beyond the limit of the system
 }
 
+// Default tells that the size is what keepalived gives a socket that nothing is
+// said of.
+func (b NetlinkBuffer) Default() bool { return b == defaultBuffer }
+
 // ReceiveBuffer sizes the sockets of VRRP.
 type ReceiveBuffer struct {
 	MTU, Advert bool // of the interface's MTU, or the advert's length

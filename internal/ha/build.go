@@ -17,6 +17,16 @@ import (
 // keepalived moves the rest to the excluded ones: they stand, unannounced.
 const maxVIPs = 255
 
+// buffer is a receive buffer as it is configured. keepalived's default is left to
+// the door: it holds the news of a few hundred addresses, and what is lost of a
+// takeover of more takes everything to be read anew.
+func buffer(b confparse.NetlinkBuffer) Buffer {
+	if b.Default() {
+		return Buffer{}
+	}
+	return Buffer(b)
+}
+
 // Build plans the VRRP half of a configuration.
 func Build(cfg *confparse.Config) *Plan {
 	p := &Plan{
@@ -29,8 +39,8 @@ func Build(cfg *confparse.Config) *Plan {
 		},
 		Dynamic: cfg.Global.DynamicInterfaces, AllowIfChanges: cfg.Global.AllowIfChanges,
 		QuietIGMP:    cfg.Global.DisableLocalIGMP,
-		Orders:       Buffer(cfg.Global.VRRPCommandBuffer),
-		News:         Buffer(cfg.Global.VRRPMonitorBuffer),
+		Orders:       buffer(cfg.Global.VRRPCommandBuffer),
+		News:         buffer(cfg.Global.VRRPMonitorBuffer),
 		LogStrangers: cfg.Global.LogUnknownVRIDs,
 		Repeat:       cfg.Global.FIFOOnReload,
 		StartupDelay: cfg.Global.StartupDelay,
