@@ -175,6 +175,17 @@ func (h *herald) stands(id int, set vip.Set) {
 	}
 }
 
+// stand hears that some of an instance's addresses stand while others are still
+// on their way: a new master announces them meanwhile.
+func (h *herald) stand(id int, set vip.Set) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.speakers[id]; s != nil && s.due == round && s.Repeat > 0 {
+		targets, _ := h.targets(s, set)
+		h.arp.Ahead(id, targets)
+	}
+}
+
 // linkChanged hears that an interface is not as it was: neighbours must learn a
 // new MAC address at once, and whether the host is a router with the next round.
 func (h *herald) linkChanged(name string) {
@@ -188,7 +199,7 @@ func (h *herald) linkChanged(name string) {
 // speak begins a round where one is due, or where something new stands, and
 // brings the announcements that go on in line elsewhere.
 func (h *herald) speak(id int, s *speaker) {
-	targets, links := h.targets(s)
+	targets, links := h.targets(s, s.set)
 	switch {
 	case s.due == round || s.news(targets):
 		h.arp.Start(id, targets, s.schedule())
@@ -232,11 +243,11 @@ func (h *herald) restored(id int) {
 	}
 }
 
-// targets are the announcements of an instance's addresses, and the links they
+// targets are the announcements of addresses of an instance, and the links they
 // are for. A group has no station to announce.
-func (h *herald) targets(s *speaker) ([]garp.Target, map[int]rtnl.Link) {
-	targets, links := make([]garp.Target, 0, len(s.set)), map[int]rtnl.Link{}
-	for _, a := range s.set {
+func (h *herald) targets(s *speaker, set vip.Set) ([]garp.Target, map[int]rtnl.Link) {
+	targets, links := make([]garp.Target, 0, len(set)), map[int]rtnl.Link{}
+	for _, a := range set {
 		k, ok := h.links.LinkByName(a.Link)
 		if !ok || !k.ARP || a.Prefix.Addr().IsMulticast() {
 			continue

@@ -391,6 +391,8 @@ func (l *vrrpLoop) kernel(ev rtnl.Event) {
 	switch ev.Kind {
 	case rtnl.Applied:
 		l.herald.stands(ev.Owner, ev.Set)
+	case rtnl.Standing:
+		l.herald.stand(ev.Owner, ev.Set)
 	case rtnl.Restored:
 		l.restored(ev)
 	case rtnl.Failed:

@@ -50,6 +50,7 @@ type Pacer struct {
 	closed  bool
 	alarms  alarms
 	runs    map[int]*run
+	ahead   map[int][]*run // what was announced ahead of the run that is to come
 	lanes   map[laneKey]*lane
 	turn    uint64 // of the last alarm planned
 	pruneAt int    // number of lanes
@@ -60,6 +61,7 @@ type Pacer struct {
 // run is what is announced for one owner.
 type run struct {
 	items    []item
+	ahead    []*run // what of it was announced ahead, until the second burst
 	schedule Schedule
 	again    alarm // second burst
 	refresh  alarm
@@ -89,6 +91,7 @@ func newPacer(s sender, failed func(Failure)) *Pacer {
 		wake:   make(chan struct{}, 1),
 		done:   make(chan struct{}),
 		runs:   make(map[int]*run),
+		ahead:  make(map[int][]*run),
 		lanes:  make(map[laneKey]*lane),
 	}
 	go p.loop()
@@ -100,6 +103,21 @@ func newPacer(s sender, failed func(Failure)) *Pacer {
 // Targets without hardware address are passed over. It never blocks.
 func (p *Pacer) Start(owner int, targets []Target, s Schedule) {
 	p.begin(owner, targets, s, true)
+}
+
+// Ahead announces once, and at once, some of the targets that an owner is about
+// to Start with: in the first burst they count as announced once. It never
+// blocks.
+func (p *Pacer) Ahead(owner int, targets []Target) {
+	r := newRun(targets, Schedule{})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.burst(r, 1, time.Now())
+	p.ahead[owner] = append(p.ahead[owner], r)
+	p.poke()
 }
 
 // Replace gives an owner other targets and another schedule without a burst:
@@ -119,6 +137,7 @@ func (p *Pacer) begin(owner int, targets []Target, s Schedule, burst bool) {
 	}
 	first, extra := now.Add(s.Refresh), now.Add(s.Extra)
 	if old := p.runs[owner]; burst {
+		p.takeAhead(r, owner)
 		p.burst(r, s.Repeat, now)
 		p.plan(&r.again, now.Add(s.Delay), s.Delay > 0)
 		r.repeat = s.Repeat
@@ -171,6 +190,10 @@ func (p *Pacer) Stop(owner int) {
 }
 
 func (p *Pacer) stop(owner int) {
+	for _, a := range p.ahead[owner] {
+		a.silence()
+	}
+	delete(p.ahead, owner)
 	r := p.runs[owner]
 	if r == nil {
 		return
@@ -179,9 +202,7 @@ func (p *Pacer) stop(owner int) {
 	p.plan(&r.again, time.Time{}, false)
 	p.plan(&r.refresh, time.Time{}, false)
 	p.plan(&r.extra, time.Time{}, false)
-	for i := range r.items {
-		r.items[i].left = 0 // its lane passes over it
-	}
+	r.silence()
 }
 
 // Sent is the number of announcements sent, and of those that failed.

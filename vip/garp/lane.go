@@ -14,14 +14,20 @@ type laneKey struct {
 	ipv6 bool
 }
 
-// lane is a queue that is served round robin: what is to be sent several times
-// goes to the back after each time. So a burst takes every address once before
-// it takes the first again, spaced or not.
+// lane is served round robin: what is to be sent several times waits at the back
+// after each time, and behind all that is to be sent for the first time. So every
+// address is taken once before any is taken again, of however many owners, spaced
+// or not.
 type lane struct {
-	queue []*item // from head on
+	first, again queue
+	next         time.Time // not before
+	alarm        alarm     // planned while any waits
+}
+
+// queue is first in, first out.
+type queue struct {
+	items []*item // from head on
 	head  int
-	next  time.Time // not before
-	alarm alarm     // planned while the queue is not empty
 }
 
 // item is one target of a run, with how often it is still to be sent.
@@ -31,6 +37,7 @@ type item struct {
 	interval time.Duration
 	left     int
 	queued   bool
+	ahead    bool // it was announced once before the first burst
 }
 
 func newRun(targets []Target, s Schedule) *run {
@@ -54,15 +61,67 @@ func (p *Pacer) burst(r *run, repeat int, now time.Time) {
 		return
 	}
 	for i := range r.items {
-		p.raise(&r.items[i], repeat, now)
+		if it := &r.items[i]; !it.ahead || repeat > 1 {
+			p.raise(it, repeat, now)
+		}
 	}
 }
 
-// raise queues a target for at least so many announcements.
+// takeAhead makes what an owner announced ahead a part of its run.
+func (p *Pacer) takeAhead(r *run, owner int) {
+	r.ahead = p.ahead[owner]
+	delete(p.ahead, owner)
+	announced := make(map[place]bool)
+	for _, a := range r.ahead {
+		for i := range a.items {
+			announced[a.items[i].frame.target.place()] = true
+		}
+	}
+	for i := range r.items {
+		if it := &r.items[i]; announced[it.frame.target.place()] {
+			it.ahead = true
+		}
+	}
+}
+
+// all are the items of a run, and those that were announced ahead of it.
+func (r *run) all(yield func(*item) bool) {
+	for _, part := range append(r.ahead[:len(r.ahead):len(r.ahead)], r) {
+		for i := range part.items {
+			if !yield(&part.items[i]) {
+				return
+			}
+		}
+	}
+}
+
+// silence ends what of a run still waits: its lanes pass over it.
+func (r *run) silence() {
+	for it := range r.all {
+		it.left = 0
+	}
+}
+
+// forgetAhead lets go of what was announced ahead once nothing of it waits.
+func (r *run) forgetAhead() {
+	for _, a := range r.ahead {
+		if slices.ContainsFunc(a.items, func(it item) bool { return it.left > 0 }) {
+			return
+		}
+	}
+	r.ahead = nil
+}
+
+// raise queues a target for at least so many announcements, of which one may have
+// been made.
 func (p *Pacer) raise(it *item, repeat int, now time.Time) {
+	again := it.ahead
+	if it.ahead = false; again {
+		repeat--
+	}
 	it.left = max(it.left, repeat)
 	if !it.queued {
-		p.enqueue(it, now)
+		p.enqueue(it, again, now)
 	}
 }
 
@@ -90,10 +149,8 @@ func (t Target) place() place { return place{t.IfIndex, t.Addr} }
 // resume queues in r what of old still waits, for the addresses both have.
 func (p *Pacer) resume(old, r *run, now time.Time) {
 	left := make(map[place]int)
-	for i := range old.items {
-		if it := &old.items[i]; it.left > 0 {
-			left[it.frame.target.place()] = it.left
-		}
+	for it := range old.all {
+		left[it.frame.target.place()] += it.left
 	}
 	for i := range r.items {
 		it := &r.items[i]
@@ -117,7 +174,7 @@ func (p *Pacer) prune(now time.Time) {
 	p.pruneAt = 2*len(p.lanes) + 64
 }
 
-func (p *Pacer) enqueue(it *item, now time.Time) {
+func (p *Pacer) enqueue(it *item, again bool, now time.Time) {
 	l := p.lanes[it.lane]
 	if l == nil {
 		p.prune(now)
@@ -125,7 +182,7 @@ func (p *Pacer) enqueue(it *item, now time.Time) {
 		l.alarm.lane = l
 		p.lanes[it.lane] = l
 	}
-	l.push(it)
+	l.push(it, again)
 	if !l.alarm.planned() {
 		p.plan(&l.alarm, later(now, l.next), true)
 	}
@@ -138,28 +195,47 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-func (l *lane) push(it *item) {
-	it.queued = true
-	if len(l.queue) == cap(l.queue) && l.head > len(l.queue)/2 { // move up rather than grow
-		n := copy(l.queue, l.queue[l.head:])
-		clear(l.queue[n:])
-		l.queue, l.head = l.queue[:n], 0
+func (l *lane) push(it *item, again bool) {
+	if again {
+		l.again.push(it)
+	} else {
+		l.first.push(it)
 	}
-	l.queue = append(l.queue, it)
 }
 
-// pop takes the first item that is still to be sent; nil when there is none.
+// pop takes the next item that is still to be sent; nil when there is none.
 func (l *lane) pop() *item {
-	for l.head < len(l.queue) {
-		it := l.queue[l.head]
-		l.queue[l.head] = nil
-		l.head++
+	if it := l.first.pop(); it != nil {
+		return it
+	}
+	return l.again.pop()
+}
+
+func (l *lane) empty() bool { return l.first.empty() && l.again.empty() }
+
+func (q *queue) empty() bool { return q.head == len(q.items) }
+
+func (q *queue) push(it *item) {
+	it.queued = true
+	if len(q.items) == cap(q.items) && q.head > len(q.items)/2 { // move up rather than grow
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	q.items = append(q.items, it)
+}
+
+func (q *queue) pop() *item {
+	for !q.empty() {
+		it := q.items[q.head]
+		q.items[q.head] = nil
+		q.head++
 		it.queued = false
 		if it.left > 0 {
 			return it
 		}
 	}
-	l.queue, l.head = l.queue[:0], 0
+	q.items, q.head = q.items[:0], 0
 	return nil
 }
 
@@ -172,13 +248,13 @@ func (p *Pacer) fill(l *lane, batch []*frame, now time.Time) []*frame {
 		}
 		batch = append(batch, &it.frame)
 		if it.left--; it.left > 0 {
-			l.push(it)
+			l.push(it, true)
 		}
 		if it.interval > 0 {
 			l.next = now.Add(it.interval)
 		}
 	}
-	if l.head < len(l.queue) {
+	if !l.empty() {
 		p.plan(&l.alarm, later(now, l.next), true)
 	}
 	return batch
@@ -237,6 +313,7 @@ func (p *Pacer) collect(batch []*frame, now time.Time) []*frame {
 		case r == nil:
 			batch = p.fill(a.lane, batch, now)
 		case a == &r.again:
+			r.forgetAhead()
 			p.burst(r, r.repeat, now)
 		case a == &r.extra:
 			p.remind(r, now)

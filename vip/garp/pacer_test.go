@@ -139,6 +139,59 @@ func TestTwoOwnersShareALink(t *testing.T) {
 	})
 }
 
+// TestFirstGoesBeforeAgain: whoever comes while another's repetitions wait is
+// announced before them.
+func TestFirstGoesBeforeAgain(t *testing.T) {
+	stage(t, nil, func(p *Pacer, w *wire) {
+		p.Start(1, spaced(time.Second, targets("10.0.0.1", "10.0.0.2")...), Schedule{Repeat: 3})
+		expect(t, w, 2500*time.Millisecond, "0s 1, 1s 2, 2s 1")
+		p.Start(2, spaced(time.Second, targets("10.0.0.3")...), Schedule{Repeat: 2})
+		expect(t, w, 10*time.Second, "3s 3, 4s 2, 5s 1, 6s 3, 7s 2")
+	})
+}
+
+// TestAhead: what was announced ahead has one announcement less in the first
+// burst, and comes after who has had none.
+func TestAhead(t *testing.T) {
+	stage(t, nil, func(p *Pacer, w *wire) {
+		p.Ahead(1, targets("10.0.0.1"))
+		p.Ahead(1, targets("10.0.0.2"))
+		expect(t, w, 0, "0s 1, 0s 2")
+		p.Start(1, targets("10.0.0.1", "10.0.0.2", "10.0.0.3"), Schedule{Repeat: 2, Delay: time.Second})
+		expect(t, w, 0, "0s 3, 0s 1, 0s 2, 0s 3")
+		expect(t, w, time.Second, "1s 1, 1s 2, 1s 3, 1s 1, 1s 2, 1s 3")
+		if p.runs[1].ahead != nil {
+			t.Error("what was announced ahead is remembered")
+		}
+		p.Ahead(1, targets("10.0.0.1"))
+		p.Start(1, targets("10.0.0.1"), Schedule{Repeat: 1})
+		expect(t, w, 0, "1s 1")
+	})
+}
+
+// TestAheadThatWaits is stopped, and goes on, with the rest.
+func TestAheadThatWaits(t *testing.T) {
+	stage(t, nil, func(p *Pacer, w *wire) {
+		three := spaced(time.Second, targets("10.0.0.1", "10.0.0.2", "10.0.0.3")...)
+		p.Ahead(1, three)
+		p.Stop(1)
+		expect(t, w, 10*time.Second, "")
+		p.Ahead(1, three)
+		p.Start(1, three, Schedule{Repeat: 2})
+		expect(t, w, 2500*time.Millisecond, "10s 1, 11s 2, 12s 3")
+		p.Stop(1)
+		expect(t, w, 10*time.Second, "")
+		p.Ahead(1, three)
+		p.Start(1, three, Schedule{Repeat: 1})
+		p.Replace(1, three[1:], Schedule{Repeat: 1})
+		expect(t, w, 10*time.Second, "22.5s 2, 23.5s 3")
+		p.Ahead(1, three)
+		p.Start(1, three, Schedule{Repeat: 1})
+		p.Stop(1)
+		expect(t, w, 10*time.Second, "")
+	})
+}
+
 func TestStopCancelsWhatWaits(t *testing.T) {
 	stage(t, nil, func(p *Pacer, w *wire) {
 		s := Schedule{Repeat: 3, Delay: time.Second, Refresh: time.Second, RefreshRepeat: 1}

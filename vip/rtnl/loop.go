@@ -88,6 +88,7 @@ func (d *Door) want(owner int, want vip.Want) {
 	d.promote(owner, have.Promote, want.Promote)
 	addRules := d.dropRules(owner, have.Rules, want.Rules)
 	addRoutes := d.dropRoutes(owner, have.Routes, want.Routes)
+	begin := len(s.queue)
 	for _, op := range vip.Diff(have.Addresses, want.Addresses) {
 		if op.Kind == vip.Remove {
 			if e := s.release(owner, op.Address); e != nil {
@@ -99,7 +100,7 @@ func (d *Door) want(owner int, want vip.Want) {
 		}
 	}
 	s.retrack(have.Addresses, want.Addresses)
-	s.marks = append(s.marks, mark{owner, len(s.queue)})
+	s.marks = append(s.marks, mark{owner, begin, len(s.queue)})
 	d.addRoutes(owner, addRoutes)
 	d.addRules(owner, addRules)
 	s.claims[owner] = want
@@ -186,6 +187,7 @@ func (d *Door) flush() {
 		}
 		done += len(batch)
 		d.tellApplied(done)
+		d.tellStanding(batch, done)
 	}
 	d.tellApplied(len(s.queue))
 	clear(s.queue)
@@ -204,6 +206,24 @@ func (d *Door) tellApplied(done int) {
 		marks = marks[1:]
 	}
 	d.state.marks = marks
+}
+
+// tellStanding tells the owner of whose requests the last batch, which ended at
+// done, carried out a part.
+func (d *Door) tellStanding(batch []request, done int) {
+	marks := d.state.marks
+	if len(marks) == 0 || marks[0].begin >= done {
+		return
+	}
+	var set vip.Set
+	for _, r := range batch[max(0, len(batch)-(done-marks[0].begin)):] {
+		if e := r.entry; r.kind == vip.Add && e.index != 0 && !e.checking {
+			set = append(set, e.address)
+		}
+	}
+	if len(set) > 0 {
+		d.notify(Event{Kind: Standing, Owner: marks[0].owner, Set: set})
+	}
 }
 
 // answered notes the kernel's answer to one request.

@@ -23,6 +23,9 @@ const (
 	// address has passed the duplicate address detection that was asked for
 	// (RFC 4862 section 5.4): before, it is not in Set.
 	Applied EventKind = iota
+	// Standing: of a Set of Owner that takes the kernel a while the addresses in
+	// Set stand already, none of which was told before. Applied follows.
+	Standing
 	// Restored: Address, Route or Rule of Owner was gone, or could not be added
 	// before, and stands now. Port is the netlink port of who removed it, most
 	// often its process number; 0 if unknown, as for every IPv6 address, or if
@@ -49,7 +52,7 @@ const (
 type Event struct {
 	Kind    EventKind
 	Owner   int
-	Set     vip.Set     // not to be changed
+	Set     vip.Set     // of Applied or Standing; not to be changed
 	Address vip.Address // valid if Route and Rule are nil
 	Route   *vip.Route  // not to be changed
 	Rule    *vip.Rule   // not to be changed

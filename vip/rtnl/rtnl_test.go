@@ -224,10 +224,20 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// TestManyAddressesInBatches: what stands is told batch by batch, but for the
+// last, which comes with the whole set.
 func TestManyAddressesInBatches(t *testing.T) {
 	w := newWorld(t, Options{})
 	set := many("v0", 300)
-	if e := w.set(1, set); len(e.Set) != 300 {
+	w.door.Set(1, set)
+	var told vip.Set
+	for range 2 {
+		told = append(told, w.expectKind(Standing).Set...)
+	}
+	if !slices.Equal(told, set[:2*maxBatch]) {
+		t.Errorf("told %d ahead", len(told))
+	}
+	if e := w.expectKind(Applied); len(e.Set) != 300 {
 		t.Errorf("applied %d", len(e.Set))
 	}
 	if got := w.kernel("v0"); len(got) != 300 {

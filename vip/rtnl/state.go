@@ -86,8 +86,8 @@ type state struct {
 	resyncAt time.Time
 }
 
-// mark says that an owner's requests end at end in the queue.
-type mark struct{ owner, end int }
+// mark says where in the queue an owner's requests for addresses are.
+type mark struct{ owner, begin, end int }
 
 func newState() state {
 	return state{
