@@ -43,10 +43,13 @@ const snapshots = time.Second
 // all of it is the plan, which stays.
 const lvsGC = 40
 
+// reloadGC is what holds instead over a reload.
+const reloadGC = 100
+
 // runLVS is the main function of the LVS process.
 func runLVS(up *link[fromChild, toChild]) error {
 	debug.SetGCPercent(lvsGC)
-	l := &lvsLoop{up: up, log: logTo(up), rank: newRank(logTo(up))}
+	l := &lvsLoop{up: up, log: logTo(up), rank: newRank(logTo(up)), tidy: tidier{rest: lvsGC}}
 	l.probes = probe.NewRunner(probe.Options{Log: func(line string) { l.log("%s", line) }})
 	defer l.probes.Close()
 	up.send(fromChild{Waiting: true})
@@ -158,6 +161,7 @@ func (l *lvsLoop) adopt(m toChild) error {
 		l.node, acts = lb.NewNode(m.LB, m.State)
 		l.perform(l.filesSay(m.Files, acts))
 	} else {
+		l.tidy.busy(reloadGC)
 		var stay []int
 		if m.LBUpdate != nil {
 			m.LB, stay = m.LBUpdate.Onto(l.node.Plan()), m.LBUpdate.Stay

@@ -108,7 +108,7 @@ func Run(o Options) int {
 	defer signal.Stop(p.signals)
 	p.life, p.kill = context.WithCancel(context.Background())
 	defer func() { p.pids.remove() }()
-	gc := debug.SetGCPercent(readGC)
+	p.tidy.rest = debug.SetGCPercent(readGC)
 	code, err := p.prepare()
 	if err == nil {
 		code, err = exitFatal, p.start()
@@ -120,7 +120,6 @@ func Run(o Options) int {
 	p.restoreCore = p.takeCores()
 	defer p.restoreCore()
 	parentRights().confined(p.log.printf)
-	debug.SetGCPercent(gc)
 	p.run()
 	return p.code
 }
@@ -246,7 +245,7 @@ func (p *parent) reload() {
 	if p.stopping || p.leaves {
 		return
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(readGC))
+	p.tidy.busy(readGC)
 	p.log.printf("Reloading")
 	p.manager.reloading()
 	p.reading()
@@ -292,7 +291,6 @@ func (p *parent) apply() {
 	p.setUmask()
 	p.soon.set(p.cfg.Global.Reload)
 	p.save(p.cfg)
-	p.foresee()
 	p.tracked.set(trackedScripts(p.cfg))
 	p.files.Set(trackedFiles(p.cfg))
 	p.takeNumbers()
@@ -307,6 +305,7 @@ func (p *parent) apply() {
 	p.vrrp.need(vrrp)
 	p.watchdog.set(vrrp && p.cfg.Global.RestartFrozen && !p.opts.NoRespawn)
 	p.lvs.need(lvs)
+	p.foresee() // nobody waits for it
 	p.heir = false
 	if !lvs {
 		p.servers = nil

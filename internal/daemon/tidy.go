@@ -18,7 +18,17 @@ const tidyAfter = 2 * time.Second
 
 // tidier lets go of what work has left behind, once it is over. A quiet process
 // makes so little garbage that the collector would not come for hours.
-type tidier struct{ awaited atomic.Bool }
+type tidier struct {
+	awaited atomic.Bool
+	rest    int // how much the heap may grow between two collections when it is over, in percent; 0: as before
+}
+
+// busy lets the heap grow by percent until then: what the work leaves behind is
+// collected once, at its end.
+func (t *tidier) busy(percent int) {
+	debug.SetGCPercent(percent)
+	t.soon()
+}
 
 // soon has it done some time after a piece of work.
 func (t *tidier) soon() {
@@ -27,6 +37,9 @@ func (t *tidier) soon() {
 	}
 	time.AfterFunc(tidyAfter, func() {
 		t.awaited.Store(false)
+		if t.rest > 0 {
+			debug.SetGCPercent(t.rest)
+		}
 		debug.FreeOSMemory()
 		forgetProgram()
 	})

@@ -77,10 +77,11 @@ func (p *Plan) gets(pool int, of []int) bool {
 // two do not fit together.
 func (u *Update) Onto(before *Plan) *Plan {
 	p, fresh, of := *u.Plan, 0, before.spans()
-	p.Pools, p.Checks, p.Owners = make([]Pool, len(u.Stay)), nil, nil
 	if len(u.Services) != len(u.Stay) || len(u.Plan.Checks) != len(u.Plan.Owners) {
 		return nil
 	}
+	room := len(before.Checks) + len(u.Plan.Checks)
+	p.Pools, p.Checks, p.Owners = make([]Pool, len(u.Stay)), make([]checker.Check, 0, room), make([]Owner, 0, room)
 	checks, owners := u.Plan.Checks, u.Plan.Owners
 	for i, k := range u.Stay {
 		n := 0
