@@ -56,6 +56,7 @@ func inParts(t *testing.T, name string) {
 	t.Helper()
 	needsRoot(t)
 	needsCorpus(t)
+	t.Parallel()
 	these := parts
 	if !*wholeCorpus {
 		these = parts[1:2]

@@ -430,6 +430,7 @@ func TestInterfaceVRF(t *testing.T) {
 // TestGuestInterfaces boots a kernel that has every kind, and VRFs.
 func TestGuestInterfaces(t *testing.T) {
 	needsRoot(t)
+	t.Parallel()
 	if guest.Inside() {
 		t.Skip("is inside")
 	}

@@ -19,6 +19,7 @@ import (
 // TestGuest boots a kernel with IPVS and runs the tests of this file in it.
 func TestGuest(t *testing.T) {
 	needsRoot(t)
+	t.Parallel()
 	guest.Tests(t, "^TestIPVS")
 }
 
@@ -183,7 +184,7 @@ func TestIPVSBalances(t *testing.T) {
 	for _, m := range methods {
 		t.Run(m.name, func(t *testing.T) {
 			f := newFarm(t, m)
-			f.configureBoth("")
+			f.configureBoth("lvs_expire_nodest_conn") // the ports of the client come again
 			begin := time.Now()
 			f.a.start()
 			f.b.start()

@@ -95,6 +95,9 @@ func (f *course) configure(global ...string) {
 			c.global = "metrics_listen 10.0.0.1:9650\n"
 		}
 		c.instance = "virtual_ipaddress_excluded {\n        " + gateway + "/24 dev eth1\n    }"
+		if f.plane == "ipvs" { // the client's ports come again while IPVS remembers them
+			c.global += "lvs_expire_nodest_conn\n"
+		}
 		c.global += strings.Join(append(global, "lvs_data_plane "+f.plane), "\n")
 		c.after = fmt.Sprintf("virtual_server %s 80 {\n    lvs_sched wrr\n    lvs_method %s\n    protocol TCP\n    delay_loop 1\n%s}\n",
 			vip4, f.name, &servers)

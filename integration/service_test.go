@@ -18,6 +18,7 @@ import (
 // each of these groups: the time of a guest is bounded.
 func TestServiceGuest(t *testing.T) {
 	needsRoot(t)
+	t.Parallel()
 	for _, which := range []string{"Groups|Persistence|Sorry|Care", "ThroughVIP$", "ThroughVIPSix|Gone", "Transfer", "Docs"} {
 		t.Run(which, func(t *testing.T) { guest.Tests(t, "^TestService("+which+")") })
 	}

@@ -20,6 +20,7 @@ import (
 // them.
 func TestToolsGuest(t *testing.T) {
 	needsRoot(t)
+	t.Parallel()
 	guest.Tests(t, "^TestTools[A-F]")
 }
 

@@ -27,9 +27,9 @@ func (f *course) ended(p interface {
 }
 
 // TestTraffic: the drill of traffic sees the weights, the death of a server as
-// failures and as shares, and the death of all as a silence.
+// failures and as shares, and the death of all as a silence. It is alone: each
+// answer counts.
 func TestTraffic(t *testing.T) {
-	t.Parallel()
 	f := newCourse(t, "nftables", forwardings[1])
 	f.configure()
 	begin := time.Now()
