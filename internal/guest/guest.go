@@ -42,7 +42,7 @@ const (
 	requireVar = "KEEPGO_REQUIRE_GUEST"
 
 	// suiteTime bounds a suite in the guest, boot included.
-	suiteTime = 5 * time.Minute
+	suiteTime = 10 * time.Minute
 	// margin is left between the end of a guest and that of the host's test.
 	margin = 15 * time.Second
 )
