@@ -56,7 +56,6 @@ func inParts(t *testing.T, name string) {
 	t.Helper()
 	needsRoot(t)
 	needsCorpus(t)
-	t.Parallel()
 	these := parts
 	if !*wholeCorpus {
 		these = parts[1:2]
@@ -67,7 +66,10 @@ func inParts(t *testing.T, name string) {
 }
 
 // TestCorpusGuest boots a kernel with IPVS for the tests of this file.
-func TestCorpusGuest(t *testing.T) { inParts(t, "TestCorpusTables") }
+func TestCorpusGuest(t *testing.T) {
+	t.Parallel()
+	inParts(t, "TestCorpusTables")
+}
 
 // wholeCorpus asks for what takes minutes in a guest.
 var wholeCorpus = flag.Bool("corpus", false, "program the tables of all files of the collection, and lead them through deaths and reloads as well")
