@@ -19,8 +19,8 @@ import (
 type attempt struct {
 	task  *task
 	check *checker.Check
-	step  int          // index of its request
-	start checker.Time // on the clock of the tasks
+	step  int       // index of its request
+	start time.Time // when its batch had begun
 
 	fd        int
 	connected bool

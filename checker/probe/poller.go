@@ -147,11 +147,16 @@ func (p *poller) lead(all []*attempt, c crew) {
 	now := time.Now()
 	some := all[:0]
 	for _, a := range all {
+		a.start = now
 		if o, over := a.begin(now); over {
 			end(a, o, c)
 		} else {
 			some = append(some, a)
 		}
+	}
+	now = time.Now() // that the others of the batch took their time is not the server's
+	for _, a := range some {
+		a.start = now
 	}
 	for ready := true; ready && len(some) > 0; {
 		some, ready = look(some, c)

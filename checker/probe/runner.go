@@ -229,7 +229,7 @@ func (r *Runner) launch(t *task, now checker.Time) *attempt {
 	r.wg.Add(1)
 	c, step := t.checks[0], t.damper.At
 	if r.poller != nil && plain(c, step) {
-		t.attempt = &attempt{task: t, check: c, step: step, start: now, fd: -1, place: -1}
+		t.attempt = &attempt{task: t, check: c, step: step, fd: -1, place: -1}
 		return t.attempt
 	}
 	go r.probe(r.callable(t), t, c, step, now)
@@ -272,16 +272,25 @@ func (r *Runner) settle(t *task, o checker.Outcome, start checker.Time) []string
 	t.cancel, t.attempt = nil, nil
 	was := t.damper
 	d, report, wait := was.Step(o)
-	t.damper, t.next = d, r.now()+wait
-	if kindOf(t.checks[0]).fromStart {
-		t.next = max(start+wait, r.now())
-	}
+	t.damper, t.next = d, r.next(t, start, wait)
 	heap.Push(&r.due, t)
 	if report {
 		t.why = o.Why
 		r.offer(t)
 	}
 	return t.lines(was, o)
+}
+
+// next is when t is due again, wait after the probe that began at start and is
+// over now. By how much this side began too late or too early is made good, so
+// that it does not add up.
+func (r *Runner) next(t *task, start checker.Time, wait time.Duration) checker.Time {
+	now := r.now()
+	if kindOf(t.checks[0]).fromStart {
+		return max(start+wait, now)
+	}
+	lag := min(max(start-t.next, -slack), lateness)
+	return max(now-lag+wait, now)
 }
 
 // offer queues the verdict of t. The caller holds mu.
@@ -299,7 +308,7 @@ func (r *Runner) offer(t *task) {
 // attempted takes the outcome of an attempt.
 func (r *Runner) attempted(a *attempt, o checker.Outcome) {
 	a.free()
-	r.finish(a.task, explained(a.check, o), a.start)
+	r.finish(a.task, explained(a.check, o), a.start.Sub(r.origin))
 }
 
 // stream goes on with an attempt whose answer is too long to keep.
@@ -311,5 +320,5 @@ func (r *Runner) stream(a *attempt) {
 	if a.task.gone {
 		a.task.cancel()
 	}
-	go func() { r.finish(a.task, explained(a.check, a.stream(ctx)), a.start) }()
+	go func() { r.finish(a.task, explained(a.check, a.stream(ctx)), a.start.Sub(r.origin)) }()
 }
