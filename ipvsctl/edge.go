@@ -34,8 +34,8 @@ type Edge struct {
 }
 
 func (p *Pool) serverEdge(i int) Edge {
-	e := Edge{Kind: ServerDown, Server: p.servers[i].Key, Inhibit: p.given[i].Inhibit}
-	if p.servers[i].Up {
+	e := Edge{Kind: ServerDown, Server: p.config.Servers[i].Key, Inhibit: p.config.Servers[i].Inhibit}
+	if p.servers[i].up {
 		e.Kind = ServerUp
 	}
 	return e

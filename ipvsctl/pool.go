@@ -1,6 +1,10 @@
 package ipvsctl
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // Server is a real server, or the sorry server, of a Pool.
 type Server struct {
@@ -15,7 +19,7 @@ type Server struct {
 }
 
 // PoolConfig is what the configuration says about the servers behind one
-// virtual service.
+// virtual service. A Pool keeps its Servers: they must not change any more.
 type PoolConfig struct {
 	Service    Service
 	Servers    []Server // of several with the same key the first counts
@@ -45,12 +49,17 @@ type ServerState struct {
 // instead (keepalived: perform_svr_state and update_quorum_state). It is not
 // safe for concurrent use.
 type Pool struct {
-	config  PoolConfig
-	servers []ServerState
-	given   []Server // parallel to servers
-	index   map[DestKey]int
-	live    int64 // sum of the weights of the servers that are up
+	config  PoolConfig  // its Servers are distinct
+	servers []condition // parallel to config.Servers
+	order   []int32     // indices of the servers, by key
+	live    int64       // sum of the weights of the servers that are up
 	up      bool
+}
+
+// condition is how a server of the configuration is now.
+type condition struct {
+	weight int // effective
+	up     bool
 }
 
 // NewPool makes the pool the configuration asks for. Without prior state every
@@ -59,9 +68,13 @@ type Pool struct {
 // a changed configured weight moves the effective one by as much, and the
 // edges tell what the change of configuration did.
 func NewPool(config PoolConfig, prior *PoolState) (*Pool, []Edge) {
-	p := &Pool{config: config, index: make(map[DestKey]int, len(config.Servers))}
-	for _, s := range config.Servers {
-		p.add(s)
+	p := &Pool{config: config}
+	p.config.Servers, p.order = distinct(config.Servers)
+	p.servers = make([]condition, len(p.config.Servers))
+	for i := range p.servers {
+		s := &p.config.Servers[i]
+		p.servers[i] = condition{up: !s.Down, weight: int(s.Destination.Weight)}
+		p.live += p.servers[i].counts()
 	}
 	if prior == nil {
 		return p, p.start()
@@ -69,23 +82,48 @@ func NewPool(config PoolConfig, prior *PoolState) (*Pool, []Edge) {
 	return p, p.resume(*prior)
 }
 
-func (p *Pool) add(s Server) {
-	if _, twice := p.index[s.Key]; twice {
-		return
+// distinct leaves the first of several servers with the same key, and tells their
+// order by key.
+func distinct(servers []Server) ([]Server, []int32) {
+	order := make([]int32, len(servers))
+	for i := range order {
+		order[i] = int32(i)
 	}
-	w := int(s.Destination.Weight)
-	p.index[s.Key] = len(p.servers)
-	p.given = append(p.given, s)
-	p.servers = append(p.servers, ServerState{Key: s.Key, Up: !s.Down, Weight: w, Configured: w})
-	p.live += p.servers[len(p.servers)-1].counts()
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Or(servers[a].Key.Compare(servers[b].Key), cmp.Compare(a, b)) })
+	first := slices.CompactFunc(slices.Clone(order), func(a, b int32) bool { return servers[a].Key == servers[b].Key })
+	if len(first) == len(order) {
+		return servers, order
+	}
+	slices.Sort(first)
+	all := make([]Server, len(first))
+	for i, k := range first {
+		all[i] = servers[k]
+	}
+	return distinct(all)
+}
+
+// Place is the index of a server among the distinct ones of the configuration, and
+// whether the pool has it.
+func (p *Pool) Place(key DestKey) (int, bool) {
+	i, found := slices.BinarySearchFunc(p.order, key, func(i int32, key DestKey) int { return p.config.Servers[i].Key.Compare(key) })
+	if !found {
+		return 0, false
+	}
+	return int(p.order[i]), true
+}
+
+// state is the state of a server by its index.
+func (p *Pool) state(i int) ServerState {
+	c, s := &p.config.Servers[i], p.servers[i]
+	return ServerState{Key: c.Key, Up: s.up, Weight: s.weight, Configured: int(c.Destination.Weight)}
 }
 
 // counts is the share of a server in the live weight.
-func (s ServerState) counts() int64 {
-	if !s.Up {
+func (s condition) counts() int64 {
+	if !s.up {
 		return 0
 	}
-	return int64(max(s.Weight, 0))
+	return int64(max(s.weight, 0))
 }
 
 // start decides the first state of the quorum. keepalived tells of it only
@@ -106,7 +144,7 @@ func (p *Pool) resume(prior PoolState) []Edge {
 	old := make(map[DestKey]ServerState, len(prior.Servers))
 	for _, s := range prior.Servers {
 		old[s.Key] = s
-		if _, stays := p.index[s.Key]; !stays && s.Up {
+		if _, stays := p.Place(s.Key); !stays && s.Up {
 			edges = append(edges, Edge{Kind: ServerDown, Server: s.Key})
 		}
 	}
@@ -119,20 +157,19 @@ func (p *Pool) resume(prior PoolState) []Edge {
 }
 
 func (p *Pool) resumeServer(edges []Edge, i int, old map[DestKey]ServerState) []Edge {
-	s := &p.servers[i]
-	was, known := old[s.Key]
+	s, now := &p.servers[i], p.state(i)
+	was, known := old[now.Key]
 	if !known {
-		if s.Up {
+		if s.up {
 			edges = append(edges, p.serverEdge(i))
 		}
 		return edges
 	}
 	p.live -= s.counts()
-	s.Up = was.Up
-	s.Weight = was.Weight + s.Configured - was.Configured
+	*s = condition{up: was.Up, weight: was.Weight + now.Configured - was.Configured}
 	p.live += s.counts()
-	if s.Weight != was.Weight {
-		edges = append(edges, Edge{Kind: WeightChanged, Server: s.Key, From: was.Weight, To: s.Weight, Alive: s.Up})
+	if s.weight != was.Weight {
+		edges = append(edges, Edge{Kind: WeightChanged, Server: now.Key, From: was.Weight, To: s.weight, Alive: s.up})
 	}
 	return edges
 }
@@ -165,18 +202,18 @@ func (p *Pool) sorryEdge(kind EdgeKind) Edge {
 // order; none means nothing changed. A server that is not in the pool, as one
 // whose last check outlived a reload, is passed over.
 func (p *Pool) Step(key DestKey, up bool, weight int) []Edge {
-	i, ok := p.index[key]
+	i, ok := p.Place(key)
 	if !ok {
 		return nil
 	}
 	s := &p.servers[i]
 	var edges []Edge
-	if weight != s.Weight {
-		edges = append(edges, Edge{Kind: WeightChanged, Server: key, From: s.Weight, To: weight, Alive: s.Up})
+	if weight != s.weight {
+		edges = append(edges, Edge{Kind: WeightChanged, Server: key, From: s.weight, To: weight, Alive: s.up})
 	}
-	turned := up != s.Up
+	turned := up != s.up
 	p.live -= s.counts()
-	s.Up, s.Weight = up, weight
+	s.up, s.weight = up, weight
 	p.live += s.counts()
 	if turned {
 		edges = append(edges, p.serverEdge(i))
@@ -228,9 +265,9 @@ func (p *Pool) Stop(removed bool) []Edge {
 	}
 	p.config.Sorry = nil
 	for i := range p.servers {
-		if s := &p.servers[i]; s.Up {
-			s.Up = false
-			edges = append(edges, Edge{Kind: kind, Server: s.Key})
+		if s := &p.servers[i]; s.up {
+			s.up = false
+			edges = append(edges, Edge{Kind: kind, Server: p.config.Servers[i].Key})
 		}
 	}
 	p.live = 0
@@ -248,16 +285,19 @@ func (p *Pool) SorryActive() bool { return !p.up && p.config.Sorry != nil }
 
 // Server is the state of one real server, and whether the pool has it.
 func (p *Pool) Server(key DestKey) (ServerState, bool) {
-	i, ok := p.index[key]
+	i, ok := p.Place(key)
 	if !ok {
 		return ServerState{}, false
 	}
-	return p.servers[i], true
+	return p.state(i), true
 }
 
 // State is a copy of what a new pool needs to go on from here.
 func (p *Pool) State() PoolState {
-	s := PoolState{Up: p.up, Servers: append([]ServerState(nil), p.servers...)}
+	s := PoolState{Up: p.up, Servers: make([]ServerState, len(p.servers))}
+	for i := range s.Servers {
+		s.Servers[i] = p.state(i)
+	}
 	if p.SorryActive() {
 		s.Sorry = p.config.Sorry.Key
 	}
@@ -277,11 +317,12 @@ func (p *Pool) Destinations() map[DestKey]Destination {
 	dests := make(map[DestKey]Destination, len(p.servers)+1)
 	sorry := p.SorryActive()
 	for i, s := range p.servers {
+		c := &p.config.Servers[i]
 		switch {
-		case s.Up && !sorry:
-			dests[s.Key] = weighted(p.given[i].Destination, s.Weight)
-		case p.given[i].Inhibit:
-			dests[s.Key] = weighted(p.given[i].Destination, 0)
+		case s.up && !sorry:
+			dests[c.Key] = weighted(c.Destination, s.weight)
+		case c.Inhibit:
+			dests[c.Key] = weighted(c.Destination, 0)
 		}
 	}
 	p.placeSorry(dests)

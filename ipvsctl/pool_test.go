@@ -235,7 +235,7 @@ func checkPool(t *rapid.T, p *Pool) {
 			live += int64(max(s.Weight, 0))
 		}
 		d, in := dests[s.Key]
-		inhibit := p.given[i].Inhibit
+		inhibit := p.config.Servers[i].Inhibit
 		isSorry := p.config.Sorry != nil && p.config.Sorry.Key == s.Key
 		if want := s.Up && !p.SorryActive() || inhibit; in != want && !isSorry {
 			t.Fatalf("server %v in the table: %v", s, in)

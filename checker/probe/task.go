@@ -59,7 +59,7 @@ func (s *schedule) Pop() any {
 // Set replaces all checks. One that was there (by Identity) keeps its verdict,
 // and with equal timers its rhythm too; one that joins others hears their
 // verdict; what is left starts afresh. It does not wait for probes that it
-// calls off. The checks must not change any more.
+// calls off. The checks must not change any more, but for what is Known of them.
 func (r *Runner) Set(checks []checker.Check) {
 	groups := shared(checks)
 	identities.forget()

@@ -226,15 +226,16 @@ func (l *lvsLoop) hereAre(here map[netip.Addr]bool) {
 // check has the checks made that are not at rest, but for those that need IPVS
 // where there is none: they would ask this very machine.
 func (l *lvsLoop) check() {
-	checks := l.node.Checks()
-	if l.plane.ipvs == nil {
-		all := len(checks)
-		checks = slices.DeleteFunc(checks, func(c checker.Check) bool { return c.Probe.Via.IsValid() })
-		if left := all - len(checks); left > 0 && left != l.undone {
-			l.log("through_vip needs IPVS: %d checks with it are not made, and their servers count as if they had none", left)
-		}
-		l.undone = all - len(checks)
+	checks, undone := l.node.Checks(), 0
+	through := func(c checker.Check) bool { return c.Probe.Via.IsValid() }
+	if l.plane.ipvs == nil && slices.ContainsFunc(checks, through) {
+		made := slices.DeleteFunc(slices.Clone(checks), through)
+		checks, undone = made, len(checks)-len(made)
 	}
+	if undone > 0 && undone != l.undone {
+		l.log("through_vip needs IPVS: %d checks with it are not made, and their servers count as if they had none", undone)
+	}
+	l.undone = undone
 	l.probes.Set(checks)
 }
 

@@ -107,11 +107,11 @@ func (p *pool) edge(e ipvsctl.Edge, c cause) (edge Edge, ok bool) {
 
 // server is what is known of a server, perhaps from before a reload.
 func (p *pool) server(key ipvsctl.DestKey, was *pool) Server {
-	if i, ok := p.index[key]; ok {
+	if i, ok := p.Place(key); ok {
 		return p.plan.Servers[i]
 	}
 	if was != nil {
-		if i, ok := was.index[key]; ok {
+		if i, ok := was.Place(key); ok {
 			return was.plan.Servers[i]
 		}
 	}

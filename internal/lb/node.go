@@ -72,9 +72,8 @@ type Node struct {
 type pool struct {
 	*ipvsctl.Pool
 	plan    *Pool
-	orders  []*Order                // parallel to plan.Servers, nil for none
-	servers []tally                 // parallel to plan.Servers
-	index   map[ipvsctl.DestKey]int // into plan.Servers
+	orders  []*Order // parallel to plan.Servers, nil for none
+	servers []tally  // parallel to plan.Servers
 
 	slowOnes int // servers in their slow start
 }

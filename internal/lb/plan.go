@@ -39,6 +39,14 @@ type Plan struct {
 	FlushAtStop bool              // the whole table is emptied, others' services too
 }
 
+// share has the checks call servers and services by the very names that these
+// have: a plan that crossed a process boundary has a copy in each.
+func (p *Plan) share() {
+	for i, o := range p.Owners {
+		p.Checks[i].Name, p.Checks[i].Service = p.Pools[o.Pool].Servers[o.Server].Name, p.Pools[o.Pool].Name
+	}
+}
+
 // Service is one service of the kernel. Those of a virtual_server_group share a
 // pool, and virtual servers that name the same service share it: the first says
 // how it is scheduled, and the servers of all stand in it.

@@ -163,7 +163,7 @@ func (h hearer) unflapped(t *rapid.T, old, now *Node, pool, server int, name str
 // find is where a server is in the plan; -1 for nowhere.
 func (n *Node) find(service string, key ipvsctl.DestKey) Owner {
 	for i := range n.pools {
-		if j, ok := n.pools[i].index[key]; ok && n.pools[i].plan.Name == service {
+		if j, ok := n.pools[i].Place(key); ok && n.pools[i].plan.Name == service {
 			return Owner{i, j}
 		}
 	}

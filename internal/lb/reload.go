@@ -66,6 +66,7 @@ func (n *Node) Forget(state *State) (acts []Action) {
 // list a pool, tell what that turned.
 func (n *Node) adopt(state *State, old *Node, stay []int) [][]ipvsctl.Edge {
 	n.plan.keepMarks(state.Marks)
+	n.plan.share()
 	n.pools = make([]pool, len(n.plan.Pools))
 	known := make([]map[ipvsctl.DestKey]ipvsctl.ServerState, len(n.pools))
 	for i := range n.pools {
@@ -107,11 +108,7 @@ func place(stay []int, pool int) int {
 }
 
 func newPool(plan *Pool) pool {
-	p := pool{plan: plan, orders: make([]*Order, len(plan.Servers)), servers: make([]tally, len(plan.Servers)), index: make(map[ipvsctl.DestKey]int, len(plan.Servers))}
-	for i, s := range plan.Config.Servers {
-		p.index[s.Key] = i
-	}
-	return p
+	return pool{plan: plan, orders: make([]*Order, len(plan.Servers)), servers: make([]tally, len(plan.Servers))}
 }
 
 // adoptVerdicts gives every check its old verdict, or the one it starts with:
@@ -147,10 +144,14 @@ func (n *Node) adoptVerdicts(state *State, known []map[ipvsctl.DestKey]ipvsctl.S
 // begin makes the pool itself once the verdicts on its servers are counted.
 func (p *pool) begin(prior *ipvsctl.PoolState) []ipvsctl.Edge {
 	config := p.plan.Config
-	config.Servers = append([]ipvsctl.Server(nil), config.Servers...)
 	for i := range config.Servers {
-		up, _ := p.verdict(i)
-		config.Servers[i].Down = !up
+		if up, _ := p.verdict(i); up {
+			continue
+		}
+		if &config.Servers[0] == &p.plan.Config.Servers[0] { // the plan's are shared
+			config.Servers = slices.Clone(config.Servers)
+		}
+		config.Servers[i].Down = true
 	}
 	var edges []ipvsctl.Edge
 	p.Pool, edges = ipvsctl.NewPool(config, prior)

@@ -9,7 +9,7 @@ import "keepgo/ipvsctl"
 // slow begins or ends slow starts as servers come and go.
 func (p *pool) slow(edges []ipvsctl.Edge) []ipvsctl.Edge {
 	for _, e := range edges {
-		i, ok := p.index[e.Server]
+		i, ok := p.Place(e.Server)
 		if !ok {
 			continue
 		}
@@ -87,7 +87,7 @@ func (p *pool) slowState() map[ipvsctl.DestKey]int {
 func (p *pool) resumeSlow(ages map[ipvsctl.DestKey]int) {
 	for key, age := range ages {
 		state, _ := p.Server(key)
-		if i, ok := p.index[key]; ok && state.Up && age < p.plan.Servers[i].SlowStart {
+		if i, ok := p.Place(key); ok && state.Up && age < p.plan.Servers[i].SlowStart {
 			p.servers[i].age = age
 			p.setSlow(i, true)
 		}
