@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -224,6 +225,39 @@ func TestDrillNobodyTakesOver(t *testing.T) {
 		if a.Priority == 0 {
 			t.Error("it said goodbye with nobody there")
 		}
+	}
+}
+
+// TestDrillWithoutRawSockets: who may not ask by ARP pings, and who may not ping
+// either is told so, and of no gap of 0 ms.
+func TestDrillWithoutRawSockets(t *testing.T) {
+	w := drillable(t, ours)
+	argv := []string{"setpriv", "--bounding-set=-net_raw", keepgo, "drill", "--control", w.a.socket, "--calm", "1ms", "--rest", "1ms", "VI_1", "--accept", "peer,recent,flaps,measure", "--yes", "--return", "--hold", "1s", "--json"}
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		t.Skipf("needs setpriv: %v", err)
+	}
+	play := func() (r drill.Report) {
+		p := must(w.a.Start(argv...))(t)
+		if err := json.Unmarshal([]byte(w.ends(p, true)), &r); err != nil || len(r.Scenes) != 3 {
+			t.Fatalf("%v:\n%s", err, p.Log())
+		}
+		w.isBack()
+		return r
+	}
+	for _, s := range play().Scenes {
+		if s.GapMS != drill.Unseen || s.TwoMS != drill.Unseen {
+			t.Errorf("blind, %s is measured: %+v", s.Name, s)
+		}
+	}
+	w.do(w.a.Sysctl("net/ipv4/ping_group_range", "0 2147483647"))
+	r := play()
+	for _, s := range r.Scenes {
+		if s.GapMS < 0 || s.TwoMS != drill.Unseen {
+			t.Errorf("by pings, %s is measured as %+v", s.Name, s)
+		}
+	}
+	if spans := r.Scenes[1].Spans; !slices.ContainsFunc(spans, func(s drill.Span) bool { return s.Who == "lb2" }) {
+		t.Errorf("who had it in %q: %+v", r.Scenes[1].Name, spans)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ import (
 	"keepgo/internal/control"
 	"keepgo/internal/ha"
 	"keepgo/internal/lab/drill"
+	"keepgo/internal/observe"
+	"keepgo/internal/ping"
 	"keepgo/internal/preflight"
 	"keepgo/internal/status"
 )
@@ -117,6 +120,7 @@ func (d *run) look(ctx context.Context) error {
 		f.Refused = err.Error()
 	}
 	f.Instances = d.order.Instances
+	f.Raw, f.Ping, f.Observers = observe.Raw(), pings(here, f.Instances), len(d.Observers)
 	d.now = here
 	host, _ := os.Hostname()
 	d.report.File = fmt.Sprintf("%s of %s on %s", d.Name, here.Config, host)
@@ -125,6 +129,24 @@ func (d *run) look(ctx context.Context) error {
 	for i := range d.report.Findings {
 		if x := &d.report.Findings[i]; x.Verdict == drill.Stops && slices.Contains(d.Accept, x.Key) {
 			x.Verdict = drill.Accepted
+		}
+	}
+	return nil
+}
+
+// pings says why the first address of the instances cannot be pinged from here.
+func pings(here *status.Status, instances []string) error {
+	for i := range here.Instances {
+		if in := &here.Instances[i]; slices.Contains(instances, in.Name) && len(in.Places) > 0 {
+			prefix, err := netip.ParsePrefix(in.Places[0].Address)
+			if err != nil {
+				continue
+			}
+			conn, err := ping.Dial(prefix.Addr())
+			if err == nil {
+				conn.Close()
+			}
+			return err
 		}
 	}
 	return nil

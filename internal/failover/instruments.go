@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -49,6 +50,9 @@ type instruments struct {
 type vip struct {
 	addr     netip.Addr
 	observer *observe.Observer
+	// pinged says that nobody may be asked by ARP: it is pinged, which tells
+	// whether anybody has it, and not who.
+	pinged bool
 }
 
 // newInstruments begins to watch the first address of each instance.
@@ -88,7 +92,7 @@ func (w *instruments) add(in *status.Instance) {
 		w.notes = append(w.notes, fmt.Sprintf("%s is not watched: %d addresses are", v.addr, asked))
 		return
 	default:
-		v.observer, err = observe.Start(observe.Options{VIP: v.addr, Every: askEvery, Link: link, Silent: true})
+		err = v.watch(link)
 	}
 	if err != nil {
 		w.notes = append(w.notes, fmt.Sprintf("who has %s is not seen from here: %v", v.addr, err))
@@ -100,6 +104,33 @@ func (w *instruments) add(in *status.Instance) {
 			w.notes = append(w.notes, err.Error())
 		}
 	}
+}
+
+// answerTime is how long an address that stands here may take to answer a ping.
+const answerTime = time.Second
+
+// watch begins to ask for an address: by ARP, or where that is forbidden by ping,
+// if it answers.
+func (v *vip) watch(link string) (err error) {
+	o := observe.Options{VIP: v.addr, Every: askEvery, Link: link, Silent: true}
+	if v.observer, err = observe.Start(o); err == nil {
+		return nil
+	}
+	o.Silent = false
+	ob, failed := observe.Start(o)
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	for end := time.Now().Add(answerTime); ob.Seen().Series[0].Answered == 0; <-tick.C {
+		if time.Now().After(end) {
+			ob.Close()
+			return fmt.Errorf("%w; and it answers no ping", err)
+		}
+	}
+	v.observer, v.pinged = ob, true
+	return nil
 }
 
 // moved notes that an address came or went here.
@@ -146,7 +177,11 @@ func (w *instruments) all() []drill.Hold {
 	list := slices.Clone(w.holds)
 	w.mu.Unlock()
 	for i, v := range w.vips {
-		for _, o := range v.observer.Seen().Owners {
+		seen := v.observer.Seen()
+		if v.pinged {
+			list = append(list, others(list, i, answered(&seen, w.began))...)
+		}
+		for _, o := range seen.Owners {
 			list = append(list, drill.Hold{At: o.From.Sub(w.began), Director: other, Address: i, Has: true})
 			if o.Gone {
 				list = append(list, drill.Hold{At: w.lapsed(i, o.Missed.Sub(w.began)), Director: other, Address: i})
@@ -154,6 +189,43 @@ func (w *instruments) all() []drill.Hold {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b drill.Hold) int { return int(a.At - b.At) })
+	return list
+}
+
+// answered are the times from and to which pings were answered.
+func answered(o *drill.Observation, began time.Time) (list []drill.Hold) {
+	note := func(at time.Time, has bool) { list = append(list, drill.Hold{At: at.Sub(began), Has: has}) }
+	note(o.Began, true)
+	for _, x := range o.Series[0].Outages {
+		note(x.From, false)
+		note(x.To, !x.To.Equal(o.Now)) // one that lasts ends nowhere
+	}
+	return list
+}
+
+// others are the holds of the other director, of an address that is pinged: what
+// answers while it does not stand here.
+func others(holds []drill.Hold, address int, answers []drill.Hold) (list []drill.Hold) {
+	var all []drill.Hold
+	for _, h := range holds {
+		if h.Address == address && h.Director == this {
+			all = append(all, h)
+		}
+	}
+	for _, h := range answers {
+		h.Director = other
+		all = append(all, h)
+	}
+	slices.SortStableFunc(all, func(a, b drill.Hold) int { return int(a.At - b.At) })
+	var is [2]bool // here, and answered
+	has := false
+	for _, h := range all {
+		is[h.Director] = h.Has
+		if now := is[other] && !is[this]; now != has {
+			has = now
+			list = append(list, drill.Hold{At: h.At, Director: other, Address: address, Has: has})
+		}
+	}
 	return list
 }
 
@@ -189,6 +261,10 @@ func (w *instruments) held(by int) bool {
 
 // measure puts down how the addresses were held in a scene.
 func (w *instruments) measure(s *drill.Scene, begin, end time.Time) {
+	if len(w.vips) == 0 {
+		s.GapMS, s.TwoMS, s.NoneMS = drill.Unseen, drill.Unseen, drill.Unseen
+		return
+	}
 	holds := w.all()
 	from, to := begin.Sub(w.began), end.Sub(w.began)
 	for i := range w.vips {
@@ -201,6 +277,9 @@ func (w *instruments) measure(s *drill.Scene, begin, end time.Time) {
 		}
 	}
 	s.GapMS = s.NoneMS
+	if slices.ContainsFunc(w.vips, func(v *vip) bool { return v.pinged }) {
+		s.TwoMS = drill.Unseen
+	}
 }
 
 // gained is when a director first had the first address in a scene, in

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,5 +46,39 @@ func TestSort(t *testing.T) {
 	want := [2]moments{this: {advert: at(6)}, other: {advert: at(4), announced: at(9)}}
 	if x.first != want {
 		t.Errorf("%+v, want %+v", x.first, want)
+	}
+}
+
+// TestOthers: an address that is pinged answers here, then nowhere, then at the
+// other director, which a ping is lost to, and here again.
+func TestOthers(t *testing.T) {
+	const s = time.Second
+	began := time.Unix(0, 0)
+	at := func(d time.Duration) time.Time { return began.Add(d) }
+	o := drill.Observation{Began: began, Now: at(60 * s), Series: []drill.Series{{Outages: []drill.Outage{
+		{From: at(10 * s), To: at(13 * s)}, {From: at(20 * s), To: at(21 * s)}, {From: at(50 * s), To: at(60 * s)}}}}}
+	own := []drill.Hold{{Has: true}, {At: 11 * s}, {At: 30 * s, Has: true}, {At: 40 * s}, {At: 12 * s, Address: 1, Has: true}}
+	var got []time.Duration
+	for i, h := range others(own, 0, answered(&o, began)) {
+		if got = append(got, h.At); h.Director != other || h.Has != (i%2 == 0) {
+			t.Errorf("hold %d is %+v", i, h)
+		}
+	}
+	if want := []time.Duration{13 * s, 20 * s, 21 * s, 30 * s, 40 * s, 50 * s}; !slices.Equal(got, want) {
+		t.Errorf("it changes at %v, want %v", got, want)
+	}
+}
+
+// TestNothingSeen: what nobody could measure is no time of 0 ms.
+func TestNothingSeen(t *testing.T) {
+	s := drill.Scene{OK: true}
+	new(instruments).measure(&s, time.Now(), time.Now())
+	gap := time.Duration(0)
+	drill.Judge(&s, drill.Limit{Gap: &gap})
+	if s.GapMS != drill.Unseen || s.TwoMS != drill.Unseen || s.NoneMS != drill.Unseen || !s.OK {
+		t.Errorf("%+v", s)
+	}
+	if text := lasted("both", s.TwoMS); text != "how long both was not seen" {
+		t.Errorf("%q", text)
 	}
 }

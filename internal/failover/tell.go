@@ -71,11 +71,20 @@ func (d *run) clock() string {
 
 // tellScene says how a scene went.
 func (d *run) tellScene(s *drill.Scene) {
-	text := fmt.Sprintf("%s  %-6s %s: took %d ms, nobody had it for %d ms, both for %d ms", d.clock(), s.Verdict(), s.Name, s.TookMS, s.NoneMS, s.TwoMS)
+	text := fmt.Sprintf("%s  %-6s %s: took %d ms, %s, %s", d.clock(), s.Verdict(), s.Name, s.TookMS,
+		lasted("nobody had it", s.NoneMS), lasted("both", s.TwoMS))
 	if s.Why != "" {
 		text += ": " + s.Why
 	}
 	d.out.say("%s", text)
+}
+
+// lasted says how long something was so, if anybody could see it.
+func lasted(what string, ms int64) string {
+	if ms == drill.Unseen {
+		return "how long " + what + " was not seen"
+	}
+	return fmt.Sprintf("%s for %d ms", what, ms)
 }
 
 // Write writes a report in every form that the options ask for.

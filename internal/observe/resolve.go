@@ -35,6 +35,16 @@ func onLink(a netip.Addr) (string, error) {
 	return link.Attrs().Name, nil
 }
 
+// Raw says why nobody can be asked here by ARP, nil if that is allowed
+// (packet(7): CAP_NET_RAW).
+func Raw() error {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("a socket for ARP: %w (CAP_NET_RAW)", err)
+	}
+	return unix.Close(fd)
+}
+
 // arpAsker asks by ARP on one link.
 type arpAsker struct {
 	file     *os.File

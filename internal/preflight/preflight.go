@@ -29,6 +29,9 @@ type Facts struct {
 	// Rest is how long ago the last drill, and Calm how long ago the last change
 	// of state must be.
 	Rest, Calm time.Duration
+
+	Raw, Ping error // why who has an address cannot be asked by ARP, and why it cannot be pinged; nil if it can
+	Observers int   // that tell what they see
 }
 
 // Keys of the findings, in their order. Those of Master cannot be accepted.
@@ -44,12 +47,13 @@ const (
 	Maintenance = "maintenance"
 	Recent      = "recent"
 	Flaps       = "flaps"
+	Measure     = "measure"
 	Return      = "return"
 )
 
 // Keys lists them all.
 func Keys() []string {
-	return []string{Master, Peer, Config, Takeover, Addresses, Split, Servers, Sync, Maintenance, Recent, Flaps, Return}
+	return []string{Master, Peer, Config, Takeover, Addresses, Split, Servers, Sync, Maintenance, Recent, Flaps, Measure, Return}
 }
 
 // Bounds of what a look may be made of.
@@ -79,6 +83,7 @@ func Check(f *Facts) []drill.Finding {
 	c.maintenance()
 	c.recent()
 	c.flaps()
+	c.measure()
 	c.comeBack()
 	return c.list
 }
@@ -269,4 +274,19 @@ func (c *check) flaps() {
 		}
 	}
 	c.say(Flaps, wrong, fmt.Sprintf("no change of state in the last %s", c.Calm), "see keepgo events; let it come to rest, or say another --calm")
+}
+
+// measure: what a handover costs can be seen.
+func (c *check) measure() {
+	const do = "run it as root, or with CAP_NET_RAW; or name an --observer elsewhere"
+	switch {
+	case c.Raw == nil:
+		c.add(Measure, drill.Good, "who has the addresses is asked by ARP from here", "")
+	case c.Ping == nil:
+		c.add(Measure, drill.Unknown, fmt.Sprintf("%v: pings from here tell for how long nobody has an address, and nothing tells whether both have", c.Raw), do)
+	case c.Observers > 0:
+		c.add(Measure, drill.Unknown, fmt.Sprintf("%v: only observers measure", c.Raw), do)
+	default:
+		c.add(Measure, drill.Stops, fmt.Sprintf("nothing can be measured from here, and no limit holds: %v; %v", c.Raw, c.Ping), do)
+	}
 }

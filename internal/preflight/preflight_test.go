@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -47,6 +48,8 @@ func TestAllIsWell(t *testing.T) {
 	}
 }
 
+var errNot = errors.New("operation not permitted")
+
 // TestPlanted: each fault is found, where it is, and by itself.
 func TestPlanted(t *testing.T) {
 	ended := before(time.Minute)
@@ -57,6 +60,9 @@ func TestPlanted(t *testing.T) {
 		says  string
 	}{
 		"not master":       {func(f *Facts) { f.Refused = "VI_1 is BACKUP here already" }, Master, drill.Stops, "BACKUP here already"},
+		"only pings":       {func(f *Facts) { f.Raw = errNot }, Measure, drill.Unknown, "nothing tells whether both have"},
+		"only observers":   {func(f *Facts) { f.Raw, f.Ping, f.Observers = errNot, errNot, 1 }, Measure, drill.Unknown, "only observers measure"},
+		"nothing measures": {func(f *Facts) { f.Raw, f.Ping = errNot, errNot }, Measure, drill.Stops, "nothing can be measured from here"},
 		"peer faulty":      {func(f *Facts) { f.There.Instances[0].State = "FAULT" }, Peer, drill.Stops, "VI_1 is FAULT there"},
 		"peer deaf":        {func(f *Facts) { f.There.Instances[0].Master = "" }, Peer, drill.Stops, "hears no master"},
 		"peer misled":      {func(f *Facts) { f.There.Instances[0].Master = "10.0.0.66" }, Peer, drill.Stops, "hears 10.0.0.66 as the master"},

@@ -100,7 +100,7 @@ func junitOf(s *Scene, class string) junitCase {
 	case !s.OK:
 		c.Failure = &junitMessage{s.Why}
 	}
-	c.Out = fmt.Sprintf("gap %d ms, lost %d of %d, two masters %d ms", s.GapMS, s.Lost, s.Asked, s.TwoMS)
+	c.Out = fmt.Sprintf("gap %s, lost %d of %d, two masters %s", milliseconds(s.GapMS), s.Lost, s.Asked, milliseconds(s.TwoMS))
 	if s.Stages != nil {
 		c.Out += ", " + s.Stages.String()
 	}

@@ -81,6 +81,11 @@ func overlap(from, to, begin, end time.Time) time.Duration {
 	return max(0, to.Sub(from))
 }
 
+// answered tells whether anybody ever answered.
+func (o *Observation) answered() bool {
+	return slices.ContainsFunc(o.Series, func(s Series) bool { return s.Answered > 0 })
+}
+
 // Longest is the longest outage that touches a stretch of time. A series that
 // never got an answer says nothing.
 func (o *Observation) Longest(begin, end time.Time) (longest Outage) {
@@ -177,9 +182,17 @@ func (s *Scene) merge(o *Observation, begin time.Time) {
 	end := begin.Add(time.Duration(s.TookMS) * time.Millisecond)
 	asked, lost := o.Lost(begin, end)
 	s.Asked, s.Lost = s.Asked+asked, s.Lost+lost
-	s.TwoMS = max(s.TwoMS, o.Two(begin, end).Milliseconds())
+	if len(o.Owners) > 0 {
+		s.TwoMS = max(s.TwoMS, o.Two(begin, end).Milliseconds())
+	}
 	x := o.Longest(begin, end)
 	gap := x.To.Sub(x.From).Milliseconds()
+	if gap == 0 && o.answered() {
+		s.GapMS = max(s.GapMS, 0)
+	}
+	if gap == 0 {
+		return
+	}
 	if gap <= s.GapMS {
 		return
 	}

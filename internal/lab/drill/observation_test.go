@@ -80,3 +80,27 @@ func TestFindingsInReports(t *testing.T) {
 		t.Errorf("stopped by %q", got)
 	}
 }
+
+// TestMergeUnseen: an observer that got answers measures what was not seen from
+// here, also that nothing was lost; one that got none does not.
+func TestMergeUnseen(t *testing.T) {
+	began := time.Unix(1000, 0)
+	for name, c := range map[string]struct {
+		seen     Observation
+		gap, two int64
+	}{
+		"answers": {Observation{Series: []Series{{Answered: 9}}, Owners: []Owner{{MAC: "a"}}}, 0, 0},
+		"pings":   {Observation{Series: []Series{{Answered: 9}}}, 0, Unseen},
+		"silence": {Observation{Series: []Series{{Asked: 9}}}, Unseen, Unseen},
+	} {
+		r := Report{Began: began, Scenes: []Scene{{TookMS: 1000, GapMS: Unseen, TwoMS: Unseen, NoneMS: Unseen}}}
+		c.seen.Began, c.seen.Now, c.seen.EveryMS = began, began.Add(time.Minute), 100
+		r.Merge([]Observation{c.seen})
+		if s := r.Scenes[0]; s.GapMS != c.gap || s.TwoMS != c.two || len(s.Spans) > 0 {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	if milliseconds(Unseen) != "-" {
+		t.Errorf("told as %s", milliseconds(Unseen))
+	}
+}

@@ -75,7 +75,7 @@ type Scene struct {
 	OK      bool   `json:"ok"`
 	Skipped bool   `json:"skipped,omitempty"`      // it was not played; Why says why
 	AtMS    int64  `json:"at_ms"`                  // from the beginning to the deed
-	GapMS   int64  `json:"gap_ms"`                 // longest time the client went without an answer to a ping
+	GapMS   int64  `json:"gap_ms"`                 // longest time the client went without an answer to a ping; Unseen where nobody could see
 	Silent  int64  `json:"service_gap_ms"`         // longest time any service gave no answer; -1 where none ever did
 	Master  string `json:"took_over_by,omitempty"` // who held the address in the end
 	TookMS  int64  `json:"took_ms"`                // from the deed to the settled end
@@ -83,14 +83,17 @@ type Scene struct {
 
 	Asked  int     `json:"asked"`            // pings to the virtual addresses
 	Lost   int     `json:"lost"`             // of them, those without an answer
-	TwoMS  int64   `json:"two_masters_ms"`   // for which both directors had an address
-	NoneMS int64   `json:"no_master_ms"`     // for which neither had
+	TwoMS  int64   `json:"two_masters_ms"`   // for which both directors had an address, or Unseen
+	NoneMS int64   `json:"no_master_ms"`     // for which neither had, or Unseen
 	Stages *Stages `json:"stages,omitempty"` // of a takeover
 	Kept   *Kept   `json:"connections,omitempty"`
 	Spans  []Span  `json:"spans,omitempty"`
 	// HTTP is what the client got meanwhile through the virtual addresses.
 	HTTP []*Answers `json:"http,omitempty"`
 }
+
+// Unseen is a time that nobody could measure. No limit holds for it.
+const Unseen = -1
 
 // Stages are the moments of a takeover, in milliseconds after the deed; -1 for
 // one that was not seen.

@@ -98,7 +98,13 @@ func cellsOf(s *Scene) []string {
 	return []string{s.Verdict(), milliseconds(s.GapMS), fmt.Sprintf("%d/%d", s.Lost, s.Asked), milliseconds(s.TwoMS), milliseconds(s.TookMS)}
 }
 
-func milliseconds(ms int64) string { return fmt.Sprintf("%d ms", ms) }
+// milliseconds is a time, or a dash for one that nobody could measure.
+func milliseconds(ms int64) string {
+	if ms == Unseen {
+		return "-"
+	}
+	return fmt.Sprintf("%d ms", ms)
+}
 
 func details(s *Scene) []string {
 	kept, stages := "", ""
