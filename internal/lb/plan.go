@@ -107,8 +107,8 @@ type Server struct {
 // State is what a new Node needs to go on from an older one: after a reload, a
 // crash or an upgrade. It is plain data.
 type State struct {
-	Pools  map[string]ipvsctl.PoolState // by Pool.Key
-	Checks map[string][]Verdict         // by checker.Check.Identity; equal checks in their order
+	Pools  poolStates
+	Checks verdicts
 
 	Slow  map[string]map[ipvsctl.DestKey]int // seconds that slow starts have lasted, by Pool.Key
 	Marks map[string]uint32                  // that groups and paths were given, by Pool.Key and Path.Key
