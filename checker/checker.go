@@ -160,12 +160,16 @@ type Check struct {
 // service and probe. IDs and timers do not count. It is a digest of 16 bytes.
 func (c *Check) Identity() string {
 	var room [keyRoom]byte
-	return digest(c.Probe.appendKey(appendText(appendText(room[:0], c.Name), c.Service)))
+	k := digest(c.Probe.appendKey(appendText(appendText(room[:0], c.Name), c.Service)))
+	return string(k[:])
 }
+
+// Key is a fingerprint.
+type Key [16]byte
 
 // Sharing tells which checks one probe answers: they ask the same in the same
 // rhythm, of whatever service. A private check shares with none.
-func (c *Check) Sharing() string {
+func (c *Check) Sharing() Key {
 	var room [keyRoom]byte
 	b := c.Probe.appendKey(appendText(room[:0], c.Name))
 	for _, n := range []int64{int64(c.Timeout), int64(c.Interval), int64(c.Retry), int64(c.RetryDelay), int64(c.Rise), int64(c.Warmup)} {
@@ -213,10 +217,9 @@ func bit(on bool) byte {
 	return 0
 }
 
-// digest is a fingerprint of 16 bytes.
-func digest(key []byte) string {
+func digest(key []byte) Key {
 	sum := sha256.Sum256(key)
-	return string(sum[:16])
+	return Key(sum[:16])
 }
 
 // Steps is how many requests one full pass of the check asks.

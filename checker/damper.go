@@ -37,7 +37,6 @@ type Damper struct {
 	again   bool // a request failed: once it passes, all are asked again
 	dynamic bool
 	weight  int
-	rhythm  rhythm
 }
 
 // leastInterval keeps a check without an interval from spinning.
@@ -54,16 +53,10 @@ type rhythm struct {
 // daemon one failure decides, so that dead servers are out at once; a check
 // that a reload brings, or that a process before made, gets all its retries.
 func NewDamper(c *Check, start bool) Damper {
-	d := Damper{Up: !c.Alpha && !c.Down, Rising: c.Rising, rhythm: rhythmOf(c)}
+	d := Damper{Up: !c.Alpha && !c.Down, Rising: c.Rising}
 	if start && !c.Known {
 		d.Failures = c.Retry
 	}
-	return d
-}
-
-// Retimed is the same state under the timers of c, which asks the same probe.
-func (d Damper) Retimed(c *Check) Damper {
-	d.rhythm = rhythmOf(c)
 	return d
 }
 
@@ -79,67 +72,68 @@ func rhythmOf(c *Check) rhythm {
 	return r
 }
 
-// Step takes the outcome of one probe. report says that the verdict is the first
+// Step takes the outcome of one probe of c. report says that the verdict is the first
 // one, or other than before, or nearer to it; wait is the time until the next
 // probe.
-func (d Damper) Step(o Outcome) (next Damper, report bool, wait time.Duration) {
+func (d Damper) Step(c *Check, o Outcome) (next Damper, report bool, wait time.Duration) {
+	r := rhythmOf(c)
 	switch o.Answer {
 	case Local:
-		return d, false, d.rhythm.interval
+		return d, false, r.interval
 	case Passed:
-		return d.pass(o)
+		return d.pass(r, o)
 	}
-	return d.fail()
+	return d.fail(r)
 }
 
 // fail counts a failure: the verdict falls with the one after the last retry.
-func (d Damper) fail() (Damper, bool, time.Duration) {
-	if d.Up && d.Failures < d.rhythm.retry {
+func (d Damper) fail(r rhythm) (Damper, bool, time.Duration) {
+	if d.Up && d.Failures < r.retry {
 		d.Failures++
-		return d, false, d.rhythm.retryDelay
+		return d, false, r.retryDelay
 	}
 	report := d.Up || !d.Decided
 	report = report || d.Rising > 0
 	d.Up, d.Decided, d.Failures, d.Rising, d.again = false, true, 0, 0, true
 	d.dynamic, d.weight = false, 0
-	return d, report, d.rhythm.poll
+	return d, report, r.poll
 }
 
 // pass goes on to the next request, and lifts the verdict after the last one.
-func (d Damper) pass(o Outcome) (Damper, bool, time.Duration) {
+func (d Damper) pass(r rhythm, o Outcome) (Damper, bool, time.Duration) {
 	d.Failures = 0
 	open := !d.Up || !d.Decided
-	restart := d.again && d.rhythm.steps > 1
+	restart := d.again && r.steps > 1
 	d.again = false
 	if restart {
 		d.At = 0
-	} else if d.At++; d.At >= d.rhythm.steps {
-		return d.complete(o, open)
+	} else if d.At++; d.At >= r.steps {
+		return d.complete(r, o, open)
 	}
-	if open && d.rhythm.fast {
+	if open && r.fast {
 		return d, false, 0
 	}
-	return d, false, d.rhythm.interval
+	return d, false, r.interval
 }
 
 // complete ends a pass of all requests with success. One that is down comes up
 // with the last of as many as it takes.
-func (d Damper) complete(o Outcome, open bool) (Damper, bool, time.Duration) {
-	if d.Rising++; !d.Up && d.Rising < d.rhythm.rise {
+func (d Damper) complete(r rhythm, o Outcome, open bool) (Damper, bool, time.Duration) {
+	if d.Rising++; !d.Up && d.Rising < r.rise {
 		d.At, d.Decided = 0, true
-		return d, true, d.rhythm.interval
+		return d, true, r.interval
 	}
 	d.Rising = 0
 	report := open || d.dynamic != o.Dynamic || d.weight != o.Weight
 	d.At, d.Up, d.Decided = 0, true, true
 	d.dynamic, d.weight = o.Dynamic, o.Weight
-	return d, report, d.rhythm.interval
+	return d, report, r.interval
 }
 
-// Result is the standing verdict on the check called id, for the given reason.
-func (d Damper) Result(id ID, why string) Result {
+// Result is the standing verdict on c, for the given reason.
+func (d Damper) Result(c *Check, why string) Result {
 	if d.Rising > 0 {
-		why = fmt.Sprintf("%d of %d successes in a row: %s", d.Rising, d.rhythm.rise, why)
+		why = fmt.Sprintf("%d of %d successes in a row: %s", d.Rising, c.Rise, why)
 	}
-	return Result{ID: id, Up: d.Up, Dynamic: d.dynamic, Weight: d.weight, Rising: d.Rising, Why: why}
+	return Result{ID: c.ID, Up: d.Up, Dynamic: d.dynamic, Weight: d.weight, Rising: d.Rising, Why: why}
 }

@@ -12,11 +12,11 @@ import (
 // play steps d through outcomes, a letter each (P passed, F failed, L local),
 // and writes what came of each: verdict (^ up, v down), ! where reported, and
 // the wait by its name (i interval, r retry delay, 0 none).
-func play(d Damper, outcomes string) string {
+func play(c *Check, d Damper, outcomes string) string {
 	var b strings.Builder
 	for _, o := range outcomes {
 		answer := map[rune]Answer{'P': Passed, 'F': Failed, 'L': Local}[o]
-		next, report, wait := d.Step(Outcome{Answer: answer})
+		next, report, wait := d.Step(c, Outcome{Answer: answer})
 		d = next
 		b.WriteString(map[bool]string{true: "^", false: "v"}[d.Up])
 		if report {
@@ -73,7 +73,7 @@ func TestDamper(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := play(NewDamper(tt.check, tt.start), tt.outcomes); got != tt.want {
+			if got := play(tt.check, NewDamper(tt.check, tt.start), tt.outcomes); got != tt.want {
 				t.Errorf("%s:\n got %s\nwant %s", tt.outcomes, got, tt.want)
 			}
 		})
@@ -85,14 +85,15 @@ func TestDamperFailsAtTheSameURL(t *testing.T) {
 	d := NewDamper(c, true)
 	want := []int{1, 1, 1, 0, 1, 2, 0}
 	for i, a := range []Answer{Passed, Failed, Failed, Passed, Passed, Passed, Passed} {
-		if d, _, _ = d.Step(Outcome{Answer: a}); d.At != want[i] {
+		if d, _, _ = d.Step(c, Outcome{Answer: a}); d.At != want[i] {
 			t.Fatalf("after outcome %d: asks url %d, want %d", i, d.At, want[i])
 		}
 	}
 }
 
 func TestDamperReportsWeight(t *testing.T) {
-	d := NewDamper(&Check{}, true)
+	c := &Check{ID: 7}
+	d := NewDamper(c, true)
 	steps := []struct {
 		o      Outcome
 		report bool
@@ -106,9 +107,9 @@ func TestDamperReportsWeight(t *testing.T) {
 		{Outcome{Answer: Passed}, true, Result{ID: 7, Up: true}},
 	}
 	for i, s := range steps {
-		next, report, _ := d.Step(s.o)
+		next, report, _ := d.Step(c, s.o)
 		d = next
-		if got := d.Result(7, ""); got != s.want || report != s.report {
+		if got := d.Result(c, ""); got != s.want || report != s.report {
 			t.Errorf("step %d: %+v reported %v, want %+v reported %v", i, got, report, s.want, s.report)
 		}
 	}
@@ -142,13 +143,13 @@ func TestDamperRule(t *testing.T) {
 					up, told1 = false, true
 				}
 			}
-			next, report, wait := d.Step(Outcome{Answer: a})
+			next, report, wait := d.Step(c, Outcome{Answer: a})
 			d = next
 			if want := up != was || told1 && !told || successes != rose; report != want {
 				t.Fatalf("%v: reported %v, want %v", a, report, want)
 			}
 			told = told1
-			if r := d.Result(0, "so"); r.Rising != successes || (successes > 0) != (r.Why != "so") {
+			if r := d.Result(c, "so"); r.Rising != successes || (successes > 0) != (r.Why != "so") {
 				t.Fatalf("%v: %+v after %d successes", a, r, successes)
 			}
 			if d.Up != up || d.Decided != told || wait <= 0 {
@@ -167,13 +168,13 @@ func TestRisingIsCarriedOver(t *testing.T) {
 	c := &Check{Rise: 3, Known: true, Down: true, Rising: 1}
 	d := NewDamper(c, true)
 	for i, want := range []Result{{Rising: 2, Why: "2 of 3 successes in a row: so"}, {Up: true, Why: "so"}} {
-		if d, _, _ = d.Step(Outcome{Answer: Passed}); d.Result(0, "so") != want {
-			t.Errorf("success %d: %+v, want %+v", i, d.Result(0, "so"), want)
+		if d, _, _ = d.Step(c, Outcome{Answer: Passed}); d.Result(c, "so") != want {
+			t.Errorf("success %d: %+v, want %+v", i, d.Result(c, "so"), want)
 		}
 	}
-	d, _, _ = NewDamper(c, true).Step(Outcome{Answer: Passed})
+	d, _, _ = NewDamper(c, true).Step(c, Outcome{Answer: Passed})
 	c.Rise = 1
-	if d, _, _ = d.Retimed(c).Step(Outcome{Answer: Passed}); !d.Up {
+	if d, _, _ = d.Step(c, Outcome{Answer: Passed}); !d.Up {
 		t.Error("a smaller rise is not enough")
 	}
 	known := *c
@@ -185,17 +186,17 @@ func TestRisingIsCarriedOver(t *testing.T) {
 
 // TestKnownHasItsRetries: what was up before is not given up for one failure.
 func TestKnownHasItsRetries(t *testing.T) {
-	if got := play(NewDamper(&Check{Interval: 60 * time.Second, RetryDelay: time.Second, Retry: 1, Known: true}, true), "FF"); got != "^r v!i" {
+	c := &Check{Interval: 60 * time.Second, RetryDelay: time.Second, Retry: 1, Known: true}
+	if got := play(c, NewDamper(c, true), "FF"); got != "^r v!i" {
 		t.Error(got)
 	}
 }
 
 func TestRetimedKeepsTheVerdict(t *testing.T) {
 	c := &Check{Interval: time.Minute}
-	d, _, _ := NewDamper(c, true).Step(Outcome{Answer: Failed})
+	d, _, _ := NewDamper(c, true).Step(c, Outcome{Answer: Failed})
 	c.Interval = time.Hour
-	d = d.Retimed(c)
-	if _, _, wait := d.Step(Outcome{Answer: Passed}); d.Up || !d.Decided || wait != time.Hour {
+	if _, _, wait := d.Step(c, Outcome{Answer: Passed}); d.Up || !d.Decided || wait != time.Hour {
 		t.Errorf("retimed to %+v, wait %v", d, wait)
 	}
 }

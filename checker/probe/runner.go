@@ -43,7 +43,7 @@ type Runner struct {
 	bell   func(after time.Duration) // has wake called after a time
 
 	mu     sync.Mutex
-	tasks  map[string]*task // by checker.Check.Sharing
+	tasks  []*task
 	due    schedule
 	alarm  checker.Time // when timer is to ring, -1 while it is not
 	queue  []*task      // with verdicts to take
@@ -86,7 +86,7 @@ func NewRunner(o Options) *Runner {
 	if o.Limit == 0 {
 		o.Limit = limit()
 	}
-	r := &Runner{Options: o, ready: make(chan struct{}, 1), tasks: map[string]*task{}, origin: time.Now(), alarm: -1, poller: p}
+	r := &Runner{Options: o, ready: make(chan struct{}, 1), origin: time.Now(), alarm: -1, poller: p}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	if r.bell = r.timer(); p != nil {
 		r.bell = p.turn.set
@@ -135,7 +135,7 @@ func (r *Runner) Take(dst []checker.Result) []checker.Result {
 			continue
 		}
 		for _, c := range t.checks {
-			dst = append(dst, t.damper.Result(c.ID, t.why))
+			dst = append(dst, t.damper.Result(c, t.why))
 		}
 	}
 	clear(r.queue)
@@ -271,7 +271,7 @@ func (r *Runner) settle(t *task, o checker.Outcome, start checker.Time) []string
 	}
 	t.cancel, t.attempt = nil, nil
 	was := t.damper
-	d, report, wait := was.Step(o)
+	d, report, wait := was.Step(t.checks[0], o)
 	t.damper, t.next = d, r.next(t, start, wait)
 	heap.Push(&r.due, t)
 	if report {

@@ -394,3 +394,22 @@ func TestSpread(t *testing.T) {
 		t.Error("spread without a limit")
 	}
 }
+
+// TestRunnerOfPrivateOnes: equal private checks have probes of their own, which
+// each finds again, however many there are.
+func TestRunnerOfPrivateOnes(t *testing.T) {
+	checks := make([]checker.Check, 5000)
+	for i := range checks {
+		checks[i] = fakeCheck(checker.ID(i), 80)
+		checks[i].Private, checks[i].Warmup = true, time.Hour
+	}
+	if groups := shared(checks); len(groups) != len(checks) {
+		t.Fatalf("%d of %d have a probe", len(groups), len(checks))
+	}
+	again := shared(slices.Clone(checks))
+	for key, group := range shared(checks) {
+		if len(again[key]) != 1 || again[key][0].ID != group[0].ID {
+			t.Fatalf("check %d is taken for another", group[0].ID)
+		}
+	}
+}

@@ -3,7 +3,7 @@ package probe
 import (
 	"container/heap"
 	"context"
-	"fmt"
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -12,6 +12,7 @@ import (
 
 // task is one probe at work, for all checks that share it.
 type task struct {
+	key     checker.Key      // of what they share
 	checks  []*checker.Check // equal but for whom they are made for
 	damper  checker.Damper
 	next    checker.Time       // when the next probe is due
@@ -69,20 +70,19 @@ func (r *Runner) Set(checks []checker.Check) {
 	if r.ctx.Err() != nil {
 		return
 	}
-	old := r.tasks
-	r.tasks = make(map[string]*task, len(groups))
+	old := byKey(r.tasks)
+	r.tasks = make([]*task, 0, len(groups))
 	for key, group := range groups {
 		if t := old[key]; t != nil {
 			delete(old, key)
-			r.tasks[key] = t
+			delete(groups, key)
+			r.tasks = append(r.tasks, t)
 			r.hand(t, t.checks, group)
 		}
 	}
 	known := byIdentity(old)
 	for key, group := range groups {
-		if r.tasks[key] == nil {
-			r.tasks[key] = r.begin(group, known)
-		}
+		r.tasks = append(r.tasks, r.begin(key, group, known))
 	}
 	for _, t := range old {
 		r.stop(t)
@@ -91,22 +91,34 @@ func (r *Runner) Set(checks []checker.Check) {
 	r.arm()
 }
 
-// shared are the checks that one probe answers, by what they share.
-func shared(checks []checker.Check) map[string][]*checker.Check {
-	groups := make(map[string][]*checker.Check, len(checks))
+// shared are the checks that one probe answers, by what they share. Of equal
+// private ones each shares with itself alone.
+func shared(checks []checker.Check) map[checker.Key][]*checker.Check {
+	groups := make(map[checker.Key][]*checker.Check, len(checks))
+	alike := map[checker.Key]uint64{}
 	for i := range checks {
 		c := &checks[i]
 		key := c.Sharing()
-		for n := 0; c.Private && groups[key] != nil; n++ {
-			key = fmt.Sprintf("%s#%d", c.Sharing(), n)
+		if c.Private {
+			alike[key]++
+			binary.NativeEndian.PutUint64(key[8:], binary.NativeEndian.Uint64(key[8:])+alike[key])
 		}
 		groups[key] = append(groups[key], c)
 	}
 	return groups
 }
 
+// byKey finds the task of what checks share.
+func byKey(tasks []*task) map[checker.Key]*task {
+	all := make(map[checker.Key]*task, len(tasks))
+	for _, t := range tasks {
+		all[t.key] = t
+	}
+	return all
+}
+
 // byIdentity finds the task that knows of a check.
-func byIdentity(tasks map[string]*task) map[string]*task {
+func byIdentity(tasks map[checker.Key]*task) map[string]*task {
 	known := make(map[string]*task, len(tasks))
 	for _, t := range tasks {
 		for _, c := range t.checks {
@@ -118,12 +130,12 @@ func byIdentity(tasks map[string]*task) map[string]*task {
 
 // begin starts a probe that is new, with what is known of one of its checks
 // under other timers. The caller holds mu.
-func (r *Runner) begin(group []*checker.Check, known map[string]*task) *task {
+func (r *Runner) begin(key checker.Key, group []*checker.Check, known map[string]*task) *task {
 	c := group[0]
-	t := &task{checks: group, damper: checker.NewDamper(c, !r.began), next: r.now() + firstDelay + r.Spread(c.Warmup)}
+	t := &task{key: key, checks: group, damper: checker.NewDamper(c, !r.began), next: r.now() + firstDelay + r.Spread(c.Warmup)}
 	for i := 0; i < len(group) && len(known) > 0; i++ {
 		if was := known[group[i].Identity()]; was != nil {
-			t.damper, t.why = was.damper.Retimed(c), was.why
+			t.damper, t.why = was.damper, was.why
 			r.hand(t, was.checks, group)
 			if was.queued {
 				r.offer(t)

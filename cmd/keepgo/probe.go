@@ -130,7 +130,7 @@ type words struct {
 
 // questions are what the checks ask. Checks that share a probe are one.
 func questions(plan *lb.Plan, ids []checker.ID) (list []*question) {
-	shared := map[string][]*question{}
+	shared := map[checker.Key][]*question{}
 	for _, id := range ids {
 		c := &plan.Checks[id]
 		key := c.Sharing()

@@ -49,8 +49,8 @@ func TestRiseInTheTable(t *testing.T) {
 			}
 			if a, asked := answer[what]; asked {
 				var report bool
-				if d, report, _ = d.Step(checker.Outcome{Answer: a, Why: "so"}); report {
-					n.Step(Event{Result: d.Result(0, "so")}, nil)
+				if d, report, _ = d.Step(&check, checker.Outcome{Answer: a, Why: "so"}); report {
+					n.Step(Event{Result: d.Result(&check, "so")}, nil)
 				}
 			}
 			want := map[bool]string{true: "r1=1 r2=1", false: "r2=1"}[up]
