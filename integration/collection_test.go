@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,6 +45,13 @@ func rehearsals() int {
 // not run in the crowd of the other tests.
 func TestCollectionRehearsed(t *testing.T) {
 	room := make(chan struct{}, rehearsals())
+	t.Run("hung beside keepalived", func(t *testing.T) {
+		t.Parallel()
+		needsRoot(t)
+		room <- struct{}{}
+		defer func() { <-room }()
+		hungBeside(t)
+	})
 	for _, r := range rehearsed {
 		t.Run(r.file, func(t *testing.T) {
 			t.Parallel()
@@ -61,6 +70,25 @@ func TestCollectionRehearsed(t *testing.T) {
 				t.Errorf("%v; balanced by %q, want %q", err, report.DataPlane, want)
 			}
 		})
+	}
+}
+
+// hungBeside has the VRRP process hang with both daemons: with one of them both
+// directors have the address for as long as it lasts.
+func hungBeside(t *testing.T) {
+	if _, err := exec.LookPath("keepalived"); err != nil {
+		t.Skipf("needs keepalived: %v", err)
+	}
+	book := filepath.Join(t.TempDir(), "drill")
+	must(0, os.WriteFile(book, []byte(patientLimits+"hang\n"), 0o644))(t)
+	cmd, out, errs, _ := labCommand(t, "--drills", "--json", "--daemon", "keepalived", "--limits", book, example)
+	err := cmd.Run()
+	var reports []drill.Report
+	if json.Unmarshal(out.Bytes(), &reports) != nil || len(reports) != 2 || err != nil {
+		t.Fatalf("%v\n%s%s", err, out, errs)
+	}
+	if a, b := sceneOf(reports[0], "hang"), sceneOf(reports[1], "hang"); !a.OK || !b.OK || a.TwoMS >= b.TwoMS || a.Master != "lb1" {
+		t.Errorf("two masters for %d ms, with keepalived for %d ms; %+v", a.TwoMS, b.TwoMS, a)
 	}
 }
 

@@ -11,20 +11,24 @@ import (
 // with the rehearsal itself.
 const Tolerance = 250 * time.Millisecond
 
-// Against tells how our gaps compare with another daemon's: one line for each
-// pair of reports, then one for each scene in which they are not alike.
+// Against tells how our gaps compare with another daemon's, and the times with two
+// masters: for each pair of reports two lines, and below each one for every scene
+// in which they are not alike.
 func Against(reports []Report) (lines []string) {
 	for i := range reports {
 		for j := range reports {
 			if !reports[i].Foreign && reports[j].Foreign {
-				lines = append(lines, against(reports, i, j)...)
+				lines = append(lines, against(reports, i, j, "gaps", gapsBeside)...)
+				lines = append(lines, against(reports, i, j, "times with two masters", twoBeside)...)
 			}
 		}
 	}
 	return lines
 }
 
-func against(reports []Report, own, other int) []string {
+// against compares scenes by what beside tells of two: by how much ours is longer
+// at most and at least, and both in words.
+func against(reports []Report, own, other int, what string, beside func(a, b *Scene) (most, least int64, words string)) []string {
 	var shorter, longer []string
 	played := 0
 	for _, row := range Rows(reports) {
@@ -33,21 +37,32 @@ func against(reports []Report, own, other int) []string {
 			continue
 		}
 		played++
-		ping, service := a.GapMS-b.GapMS, a.Silent-b.Silent
-		if a.Silent < 0 || b.Silent < 0 {
-			service = 0
-		}
-		line := fmt.Sprintf("%s: %s to %s", row.Name, gaps(a), gaps(b))
+		most, least, words := beside(a, b)
 		switch limit := Tolerance.Milliseconds(); {
-		case ping > limit || service > limit:
-			longer = append(longer, "  longer   "+line)
-		case ping < -limit || service < -limit:
-			shorter = append(shorter, "  shorter  "+line)
+		case most > limit:
+			longer = append(longer, fmt.Sprintf("  longer   %s: %s", row.Name, words))
+		case least < -limit:
+			shorter = append(shorter, fmt.Sprintf("  shorter  %s: %s", row.Name, words))
 		}
 	}
-	head := fmt.Sprintf("gaps of %s beside those of %s, %d scenes played with both: longer in %d, shorter in %d, alike (within %v) in the others",
-		reports[own].Daemon, reports[other].Daemon, played, len(longer), len(shorter), Tolerance)
+	head := fmt.Sprintf("%s of %s beside those of %s, %d scenes played with both: longer in %d, shorter in %d, alike (within %v) in the others",
+		what, reports[own].Daemon, reports[other].Daemon, played, len(longer), len(shorter), Tolerance)
 	return append(append([]string{head}, longer...), shorter...)
+}
+
+// gapsBeside compares gaps, to pings and of services.
+func gapsBeside(a, b *Scene) (most, least int64, words string) {
+	ping, service := a.GapMS-b.GapMS, a.Silent-b.Silent
+	if a.Silent < 0 || b.Silent < 0 {
+		service = 0
+	}
+	return max(ping, service), min(ping, service), gaps(a) + " to " + gaps(b)
+}
+
+// twoBeside compares the times with two masters.
+func twoBeside(a, b *Scene) (most, least int64, words string) {
+	two := a.TwoMS - b.TwoMS
+	return two, two, milliseconds(a.TwoMS) + " to " + milliseconds(b.TwoMS)
 }
 
 // gaps are the longest silences of a scene, to pings and of services.

@@ -17,11 +17,14 @@ func TestAgainst(t *testing.T) {
 		{Daemon: "ours", Scenes: scenes(250, -1, 10, 30, 10, 700, 9000, 9000)},
 		{Daemon: "theirs", Foreign: true, Scenes: scenes(0, 5, 261, 30, 10, 10, 0, 0)},
 	}
+	reports[0].Scenes[0].TwoMS, reports[1].Scenes[0].TwoMS = 5, 1400
 	lines := Against(reports)
 	want := []string{
 		"gaps of ours beside those of theirs, 3 scenes played with both: longer in 1, shorter in 1, alike (within 250ms) in the others",
 		"  longer   table: 10 ms services 700 ms to 10 ms services 10 ms",
 		"  shorter  address: 10 ms services 30 ms to 261 ms services 30 ms",
+		"times with two masters of ours beside those of theirs, 3 scenes played with both: longer in 0, shorter in 1, alike (within 250ms) in the others",
+		"  shorter  kill: 5 ms to 1400 ms",
 	}
 	if strings.Join(lines, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%s", strings.Join(lines, "\n"))
