@@ -102,12 +102,12 @@ type trackers struct{ scripts, files, processes, bfds map[string]int }
 func (p *Plan) lateness() {
 	quickest := time.Duration(0)
 	for _, in := range p.Instances {
-		if in.late > 0 && (quickest == 0 || in.late < quickest) {
-			quickest = in.late
+		if late := in.Router.BackupWhenLate; late > 0 && (quickest == 0 || late < quickest) {
+			quickest = late
 		}
 	}
 	for _, in := range p.Instances {
-		if in.late > 0 {
+		if in.Router.BackupWhenLate > 0 {
 			in.Router.BackupWhenLate = quickest
 		}
 	}
@@ -150,7 +150,7 @@ func build(c *confparse.Instance, g *confparse.Global, known trackers) *Instance
 	in.size(c, &g.ReceiveBuffer)
 	in.sign(c.HMAC)
 	if c.TimerExpiredBackup {
-		in.late = vrrp.TakeOver(c.Version, c.HighestOther, c.AdvertInt)
+		in.Router.BackupWhenLate = vrrp.TakeOver(c.Version, c.HighestOther, c.AdvertInt)
 	}
 	in.track(c, known)
 	return in

@@ -88,12 +88,29 @@ type Instance struct {
 
 	Expect vrrp.Expect // of the adverts it hears; its Peers are the unicast destinations
 	Advert vrrp.Packet // its own adverts, but for the priority
-	TTL    uint8       // or hop limit; 0 is the kernel's for IPv6 unicast, and else 255
 	Group  netip.Addr  // multicast destination
+	TTL    uint8       // or hop limit; 0 is the kernel's for IPv6 unicast, and else 255
 
 	// TrackSource faults the instance while Router.Source does not stand
 	// (track_src_ip).
 	TrackSource bool
+	Promote     bool // promote_secondaries on the instance's interface
+	// Drop keeps packets to and from the addresses away: no_accept, and strict
+	// mode's default for all but the owner.
+	Drop bool
+	// Reannounce tells of a rival and answers it, at growing intervals;
+	// otherwise only its adverts are answered, each of them, as in keepalived.
+	Reannounce bool
+	// ReleaseLost gives mastership up when another hand removes an address,
+	// route or rule; it is put back in any case. Untracked are the addresses
+	// with no_track, which do not count.
+	ReleaseLost bool
+	// Deleted: its removal by a reload is told as DELETED instead of FAULT.
+	Deleted bool
+	// Priorities: changes of the effective priority are told.
+	Priorities bool
+
+	Untracked []netip.Prefix
 	// Buffer and BufferMTUs are its part of the receive buffer: bytes, and how
 	// many times the interface's MTU is added (vrrp_rx_bufs_policy).
 	Buffer, BufferMTUs int
@@ -111,25 +128,7 @@ type Instance struct {
 	Carriers []int
 	Routes   []vip.Route
 	Rules    []vip.Rule
-	Promote  bool // promote_secondaries on the instance's interface
-	// Drop keeps packets to and from the addresses away: no_accept, and strict
-	// mode's default for all but the owner.
-	Drop     bool
 	Announce Announce
-	// Reannounce tells of a rival and answers it, at growing intervals;
-	// otherwise only its adverts are answered, each of them, as in keepalived.
-	Reannounce bool
-	// ReleaseLost gives mastership up when another hand removes an address,
-	// route or rule; it is put back in any case. Untracked are the addresses
-	// with no_track, which do not count.
-	ReleaseLost bool
-	Untracked   []netip.Prefix
-	// Deleted: its removal by a reload is told as DELETED instead of FAULT.
-	Deleted bool
-	// Priorities: changes of the effective priority are told.
-	Priorities bool
-
-	late time.Duration // timer_expired_backup: what of this instance counts
 
 	Links     []Track // weight 0: FAULT while down
 	Scripts   []Track
