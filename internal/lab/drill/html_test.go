@@ -2,12 +2,17 @@ package drill
 
 import (
 	"bytes"
+	"context"
+	"image"
+	"image/color"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 )
@@ -24,26 +29,115 @@ func TestHTMLAsParsed(t *testing.T) {
 	}
 }
 
-// TestHTMLInBrowser has a browser read it, where there is one.
+// browsers are those that a page can be looked at with, and how they are asked for
+// a picture of it.
+var browsers = []struct {
+	names   []string
+	picture func(dir string) []string
+	tree    []string // asks for the tree; nil where it cannot be had
+}{
+	{[]string{"chromium", "chromium-browser", "google-chrome", "chromium-headless-shell"}, func(dir string) []string {
+		return []string{"--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,1400", "--screenshot=" + dir + "/page.png"}
+	}, []string{"--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"}},
+	{[]string{"firefox-esr", "firefox"}, func(dir string) []string {
+		return []string{"--headless", "--no-remote", "--profile", dir, "--window-size=1000,1400", "--screenshot", dir + "/page.png"}
+	}, nil},
+}
+
+// browserTime is how long a browser may take to start on a busy machine.
+const browserTime = 2 * time.Minute
+
+// TestHTMLInBrowser looks at the page in every kind of browser that is installed:
+// at the picture, where the time lines are drawn, and at the tree where one tells
+// it.
 func TestHTMLInBrowser(t *testing.T) {
-	var browser string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			browser = path
+	seen := false
+	for _, b := range browsers {
+		for _, name := range b.names {
+			path, err := exec.LookPath(name)
+			if err != nil {
+				continue
+			}
+			seen = true
+			t.Run(name, func(t *testing.T) {
+				dir := t.TempDir()
+				t.Setenv("HOME", dir)
+				page := filepath.Join(dir, "page.html")
+				if err := os.WriteFile(page, []byte(text(t, WriteHTML, sample())), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				browse(t, path, append(b.picture(dir), "file://"+page)...)
+				checkPicture(t, dir+"/page.png")
+				if b.tree != nil {
+					checkPage(t, browse(t, path, append(b.tree, "file://"+page)...), sample())
+				}
+			})
+			break
 		}
 	}
-	if browser == "" {
-		t.Skip("no browser is installed: TestHTMLAsParsed reads the page as one does")
+	if !seen {
+		t.Skip("no browser is installed (apt-get install firefox-esr, or chromium): TestHTMLAsParsed reads the page as one does")
 	}
-	page := filepath.Join(t.TempDir(), "page.html")
-	if err := os.WriteFile(page, []byte(text(t, WriteHTML, sample())), 0o644); err != nil {
+}
+
+// browse runs a browser and returns what it prints.
+func browse(t *testing.T, path string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), browserTime)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, path, args...).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return string(out)
+}
+
+// stripe is what a row of pixels has of a colour.
+type stripe struct{ y, left, right int }
+
+// widest is the first of the rows in which pixels of a colour are farthest apart.
+func widest(m image.Image, want color.RGBA) (w stripe) {
+	near := func(a uint32, b uint8) bool { return max(int(a>>8), int(b))-min(int(a>>8), int(b)) <= 4 }
+	for y := m.Bounds().Min.Y; y < m.Bounds().Max.Y; y++ {
+		row := stripe{y: y, left: -1}
+		for x := m.Bounds().Min.X; x < m.Bounds().Max.X; x++ {
+			if r, g, b, _ := m.At(x, y).RGBA(); !near(r, want.R) || !near(g, want.G) || !near(b, want.B) {
+				continue
+			}
+			if row.left < 0 {
+				row.left = x
+			}
+			row.right = x
+		}
+		if row.left >= 0 && row.right-row.left > w.right-w.left {
+			w = row
+		}
+	}
+	return w
+}
+
+// checkPicture looks at the time line of the first scene of the sample: lb2 has
+// the address at the end of it, and the client gets no answer for most of it.
+func checkPicture(t *testing.T, file string) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "file://"+page).Output()
+	defer f.Close()
+	m, err := png.Decode(f)
 	if err != nil {
-		t.Fatalf("%s: %v", browser, err)
+		t.Fatal(err)
 	}
-	checkPage(t, string(out), sample())
+	lb2, silence := widest(m, color.RGBA{0xe8, 0x91, 0x2d, 0}), widest(m, color.RGBA{0xd1, 0x34, 0x3e, 0})
+	width := lb2.right - silence.left // of the whole scene, which took 3200 ms
+	is := func(x, ms int) bool {
+		at := silence.left + ms*width/3200
+		return max(x, at)-min(x, at) <= 4
+	}
+	if width < 500 || !is(lb2.left, 3002) || !is(silence.right, 3050) || lb2.y >= silence.y {
+		t.Errorf("lb2 is drawn at %+v, the silence at %+v", lb2, silence)
+	}
 }
 
 // checkPage looks at a page's tree: every scene has its row and its time line,
