@@ -15,6 +15,8 @@ type group struct {
 	busy    bool       // members are being switched: the group speaks when all are
 	begun   int        // so many of the first members are known to have started
 	faults  int        // members with a cause of FAULT
+	looked  int        // the step of the Node in which its members were last looked at for hindered
+	hinders bool       // what was found then
 }
 
 // adoptGroups builds the groups of the plan around its members. A group of the

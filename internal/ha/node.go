@@ -141,6 +141,7 @@ type script struct {
 type Node struct {
 	plan      *Plan
 	members   []*member // parallel to plan.Instances
+	steps     int       // taken so far
 	byID      map[int]*member
 	byWire    map[wireKey][]*member
 	byLink    map[string][]*member // who depends on an interface
@@ -291,8 +292,12 @@ func (n *Node) Drop(id int) vip.Set {
 // moment ago: their addresses stand, nobody else has been elected yet, and they
 // go on speaking. It comes before EventStart.
 func (n *Node) Resume(names []string) {
+	masters := make(map[string]bool, len(names))
+	for _, name := range names {
+		masters[name] = true
+	}
 	for _, m := range n.members {
-		m.resumed = slices.Contains(names, m.plan.Name)
+		m.resumed = masters[m.plan.Name]
 	}
 }
 
@@ -317,6 +322,7 @@ func (n *Node) Planned(id int) *Instance {
 
 // Step lets the node hear an event and appends what is to be done to acts.
 func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
+	n.steps++
 	switch ev.Kind {
 	case EventStart:
 		return n.start(now, acts)

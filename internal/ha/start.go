@@ -86,9 +86,14 @@ func (n *Node) hindered(m *member) bool {
 	if m.group == nil {
 		return n.judge(m).cause != ""
 	}
-	return slices.ContainsFunc(m.group.members, func(o *member) bool {
-		return n.judge(o).cause != "" || !o.resumed && o.router.State() != vrrp.Master
-	})
+	g := m.group
+	if g.looked != n.steps { // nothing that counts changes within a step, and each member asks
+		g.looked = n.steps
+		g.hinders = slices.ContainsFunc(g.members, func(o *member) bool {
+			return n.judge(o).cause != "" || !o.resumed && o.router.State() != vrrp.Master
+		})
+	}
+	return g.hinders
 }
 
 // wake starts a member's router, in FAULT if something is wrong.

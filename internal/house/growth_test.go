@@ -2,11 +2,13 @@ package house
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"keepgo/checker"
+	"keepgo/checker/probe"
 	"keepgo/confparse"
 	"keepgo/confparse/syntax"
 	"keepgo/internal/advice"
@@ -56,7 +59,7 @@ func sum(counts map[string]int) (n int) {
 const work = "KEEPGO_WORK"
 
 // counted are the rooms whose statements are counted.
-var counted = []string{"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "checker", "internal/ha", "internal/lb", "internal/advice"}
+var counted = []string{"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "checker", "checker/probe", "internal/ha", "internal/lb", "internal/advice"}
 
 // count has TestWork work at a size, and tells how often each statement was
 // carried out, by place.
@@ -93,12 +96,11 @@ func TestWork(t *testing.T) {
 	cfg := read(t, n, 0)
 	advice.Foresee(&advice.File{Label: "k.conf", Config: cfg})
 	d := &director{now: 1000 * time.Second, node: ha.New(ha.Build(cfg))}
-	for i := range n/200 + 1 {
-		d.step(ha.Event{Kind: ha.EventLink, Link: ha.Link{Name: link(i), Index: i + 1, Exists: true, Up: true, MTU: 1500,
-			Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 200, byte(i), 1})}}})
-	}
-	d.step(ha.Event{Kind: ha.EventStart})
+	d.start(n)
 	d.until(t, n)
+	heir := ha.New(ha.Build(cfg))
+	heir.Resume(d.node.Masters())
+	(&director{now: d.now, node: heir}).start(n)
 	for range 3 { // all speak
 		d.tick()
 	}
@@ -160,6 +162,15 @@ type director struct {
 
 func (d *director) step(ev ha.Event) { d.acts = d.node.Step(d.now, ev, d.acts[:0]) }
 
+// start lets the node know its links and begin.
+func (d *director) start(n int) {
+	for i := range n/200 + 1 {
+		d.step(ha.Event{Kind: ha.EventLink, Link: ha.Link{Name: link(i), Index: i + 1, Exists: true, Up: true, MTU: 1500,
+			Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 200, byte(i), 1})}}})
+	}
+	d.step(ha.Event{Kind: ha.EventStart})
+}
+
 // tick lets the next deadline come.
 func (d *director) tick() {
 	d.now = max(d.now, d.node.Next())
@@ -202,6 +213,20 @@ func balance(t *testing.T, before, after *confparse.Config) {
 	}
 	node.State()
 	node.Status()
+	probes := probe.NewRunner(probe.Options{Ask: func(context.Context, *checker.Check, int) checker.Outcome { return checker.Outcome{} }})
+	defer probes.Close()
+	probes.Set(node.Checks())
+	probes.Set(private(node.Checks()))
+	probes.Set(private(node.Checks()))
+}
+
+// private are as many checks that ask the same, each by a probe of its own.
+func private(checks []checker.Check) []checker.Check {
+	all := slices.Repeat(checks[:1], len(checks))
+	for i := range all {
+		all[i].Private = true
+	}
+	return all
 }
 
 // table is all that should stand.
