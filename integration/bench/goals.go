@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -31,6 +32,9 @@ func scaled(value, keepalived, bare float64) goal {
 	return g
 }
 
+// shown is without a goal.
+func shown() goal { return goal{} }
+
 // noWorse is to be as good as keepalived.
 func noWorse() goal { return goal{keepalived: 1} }
 
@@ -56,7 +60,7 @@ func (t goal) widest(their, loop float64) (limit float64, words string) {
 			limit, words = l, t.words(r.part, l, r.name)
 		}
 	}
-	return limit, words
+	return limit, cmp.Or(words, "–")
 }
 
 func (t goal) words(part, limit float64, name string) string {

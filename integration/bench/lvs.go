@@ -23,8 +23,8 @@ import (
 
 // farm is a configuration of many virtual servers.
 type farm struct {
-	services, servers int // servers of each service
-	checker           string
+	services, servers int    // servers of each service
+	checker           string // none if empty: a server is up
 	every             int    // seconds between two checks
 	victims           int    // services whose servers listen at port 81
 	more              int    // servers more in the first service
@@ -36,17 +36,21 @@ func largeFarm(services int) farm {
 	return farm{services: services, servers: 4, checker: "TCP_CHECK", every: 6}
 }
 
-// checksAlone leaves the kernel's tables alone where it has no IPVS: what is
-// measured are the checks.
-const checksAlone = " lvs_data_plane ipvs\n"
+// plane leaves the kernel's tables alone where it has no IPVS: what is measured
+// are the checks.
+func (g *rig) plane() string {
+	if g.inside {
+		return ""
+	}
+	return " lvs_data_plane ipvs\n"
+}
 
 // String is the text of it.
 func (f farm) String() string {
 	var b strings.Builder
 	b.WriteString("global_defs {\n router_id bench\n" + f.plane + "}\n")
 	for i := range f.services {
-		fmt.Fprintf(&b, "virtual_server 10.%d.%d.%d 80 {\n delay_loop %d\n lb_algo rr\n lb_kind NAT\n protocol TCP\n",
-			160+i/62500, i/250%250, i%250+1, f.every)
+		fmt.Fprintf(&b, "virtual_server %s 80 {\n delay_loop %d\n lb_algo rr\n lb_kind NAT\n protocol TCP\n", serviceAddr(i), f.every)
 		n := f.servers
 		if i == 0 {
 			n += f.more
@@ -56,19 +60,28 @@ func (f farm) String() string {
 			if i < f.victims {
 				port = 81
 			}
-			fmt.Fprintf(&b, " real_server %s %d {\n  weight 1\n  %s {\n%s   connect_timeout 2\n   retry 0\n  }\n }\n",
-				serverAddr(i*f.servers+k), port, f.checker, f.url())
+			fmt.Fprintf(&b, " real_server %s %d {\n  weight 1\n%s }\n", serverAddr(i*f.servers+k), port, f.check())
 		}
 		b.WriteString("}\n")
 	}
 	return b.String()
 }
 
-func (f farm) url() string {
-	if f.checker == "TCP_CHECK" {
+// check is the block of a real server's check.
+func (f farm) check() string {
+	url := "   url {\n    path /\n    status_code 200\n   }\n"
+	switch f.checker {
+	case "":
 		return ""
+	case "TCP_CHECK":
+		url = ""
 	}
-	return "   url {\n    path /\n    status_code 200\n   }\n"
+	return "  " + f.checker + " {\n" + url + "   connect_timeout 2\n   retry 0\n  }\n"
+}
+
+// serviceAddr is the n-th virtual server's address.
+func serviceAddr(n int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(160 + n/62500), byte(n / 250 % 250), byte(n%250 + 1)})
 }
 
 // serverAddr is the n-th real server's address: all of them are the bench's
@@ -150,9 +163,9 @@ func answer(ln net.Listener, kind string) {
 }
 
 // checks takes the processor time of one check.
-func checks(kind string) func(*rig) error {
+func checks(kind string, servers int) func(*rig) error {
 	return func(g *rig) error {
-		stop, err := g.begin(farm{services: 500, servers: 1, checker: kind, every: 1}, kind)
+		stop, err := g.begin(farm{services: servers, servers: 1, checker: kind, every: 1}, kind)
 		if err != nil {
 			return err
 		}
@@ -173,7 +186,7 @@ func (g *rig) begin(f farm, kind string) (stop func(), err error) {
 		return nil, err
 	}
 	n := served.Load()
-	f.plane = checksAlone
+	f.plane = g.plane()
 	if err := g.startHalf("-C", f.String()); err != nil {
 		return stop, err
 	}
@@ -271,9 +284,11 @@ func adds(services int) func(*rig) error {
 			return err
 		}
 		defer stop()
-		rest(3 * time.Second)
-		f.plane = checksAlone
-		for range g.few(4, 3) {
+		if _, err := g.settled(); err != nil {
+			return err
+		}
+		f.plane = g.plane()
+		for range g.few(4, 2) {
 			f.more++
 			if err := g.add(f); err != nil {
 				return err
@@ -294,10 +309,25 @@ func (g *rig) add(f farm) error {
 	if err := g.proc.Signal(syscall.SIGHUP); err != nil {
 		return err
 	}
-	rest(2 * time.Second)
-	after, err := g.cpus("keepalived", "checkers")
+	after, err := g.settled()
 	g.note(fmt.Sprintf("reload %d services", f.services), millis(after-before))
 	return err
+}
+
+// settled waits until the daemon has no more to do than in peace, and tells the
+// processor time it has used.
+func (g *rig) settled() (used time.Duration, err error) {
+	rest(time.Second)
+	settles := g.until("the daemon settles", func() bool {
+		var before time.Duration
+		if before, err = g.cpus("keepalived", "checkers"); err != nil {
+			return true
+		}
+		rest(time.Second)
+		used, err = g.cpus("keepalived", "checkers")
+		return used-before < 200*time.Millisecond
+	})
+	return used, errors.Join(err, settles)
 }
 
 func (g *rig) cpus(names ...string) (sum time.Duration, err error) {

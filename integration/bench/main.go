@@ -26,9 +26,11 @@ func main() {
 	}
 	var o options
 	flag.BoolVar(&o.quick, "quick", false, "one turn of each daemon and short times: under six minutes")
-	flag.IntVar(&o.turns, "turns", 3, "how many times each daemon runs each scene")
+	flag.IntVar(&o.turns, "turns", 2, "how many times each daemon runs each scene")
 	flag.StringVar(&o.json, "json", "", "file for every figure")
 	flag.StringVar(&o.into, "into", "", "document whose table is replaced, such as docs/performance.md")
+	flag.BoolVar(&o.guest, "guest", false, "the scenes on an emulated machine too, with --quick")
+	flag.BoolVar(&o.inside, "inside", false, "play those alone, on this machine, and write their figures: how the bench runs itself there")
 	flag.StringVar(&o.keepgo, "keepgo", "", "binary to measure; it is built if none is named")
 	flag.StringVar(&o.only, "only", ".", "regular expression: scenes to run")
 	flag.StringVar(&o.daemons, "daemons", "keepalived,keepgo", "which daemons take turns")
@@ -54,11 +56,14 @@ type options struct {
 	keepgo  string
 	only    string
 	daemons string
+	guest   bool
+	inside  bool
 }
 
-// few chooses between the number for a whole run and the one for a quick run.
+// few chooses between the number for a whole run and the one for a quick run, or
+// for the emulated machine, where everything takes long.
 func (o *options) few(whole, quick int) int {
-	if o.quick {
+	if o.quick || o.inside {
 		return quick
 	}
 	return whole
@@ -75,25 +80,54 @@ func run(o *options) error {
 	if o.quick {
 		o.turns = 1
 	}
-	if o.keepgo == "" {
-		dir, err := os.MkdirTemp("", "keepgo-bench-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		o.keepgo = filepath.Join(dir, "keepgo")
-		build := exec.Command("go", "build", "-o", o.keepgo, "keepgo/cmd/keepgo")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("building keepgo: %w\n%s", err, out)
-		}
+	clean, err := o.build()
+	if err != nil {
+		return err
 	}
+	defer clean()
 	r := &report{begin: time.Now(), load: loadAverage(), figures: map[string]map[daemon]*figures{}}
+	elsewhere := false
 	for _, s := range scenes {
-		if only.MatchString(s.name) && !(s.whole && o.quick) {
+		if !only.MatchString(s.name) || s.whole && o.quick {
+			continue
+		}
+		if s.guest == o.inside {
 			o.play(s, r)
 		}
+		elsewhere = elsewhere || s.guest && !o.inside
 	}
+	if o.inside {
+		return r.handBack()
+	}
+	if elsewhere && (o.guest || !o.quick) {
+		if err := o.emulated(r); err != nil {
+			r.troubles = append(r.troubles, fmt.Sprintf("on the emulated machine: %v", err))
+		}
+	}
+	return o.tell(r)
+}
+
+// build builds what is measured, unless it was named.
+func (o *options) build() (clean func(), err error) {
+	if o.keepgo != "" {
+		return func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "keepgo-bench-")
+	if err != nil {
+		return nil, err
+	}
+	o.keepgo = filepath.Join(dir, "keepgo")
+	build := exec.Command("go", "build", "-o", o.keepgo, "keepgo/cmd/keepgo")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
+	if out, err := build.CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("building keepgo: %w\n%s", err, out)
+	}
+	return func() { os.RemoveAll(dir) }, nil
+}
+
+// tell prints and writes what was asked for.
+func (o *options) tell(r *report) error {
 	r.ended, r.loadEnd = time.Now(), loadAverage()
 	r.print(os.Stdout)
 	if o.into != "" {
@@ -127,7 +161,8 @@ func (o *options) play(s scene, r *report) {
 type scene struct {
 	name  string
 	links int    // interfaces of the director
-	whole bool   // not with --quick
+	whole bool   // not with --quick, and short without
+	guest bool   // on an emulated machine, which has IPVS
 	alone string // why keepalived does not play
 	play  func(*rig) error
 	bare  func(*rig) error // the same without a daemon: what the machine itself takes
@@ -148,7 +183,9 @@ func (s *scene) players(o *options) (all []daemon) {
 
 // turn plays the scene once in a lab of its own.
 func (s *scene) turn(o *options, r *report, d daemon) error {
-	g, err := newRig(o, r, d, s.links)
+	short := *o
+	short.quick = o.quick || s.whole
+	g, err := newRig(&short, r, d, s.links)
 	if err != nil {
 		return err
 	}

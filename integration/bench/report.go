@@ -83,6 +83,7 @@ func (r *report) print(w io.Writer) {
 	for _, t := range r.troubles {
 		fmt.Fprintf(w, "\nnot measured: %s\n", t)
 	}
+	r.printGrowth(w)
 }
 
 // The table of a document stands between these lines.

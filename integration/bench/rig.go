@@ -27,7 +27,7 @@ const (
 )
 
 // patience is how long a scene waits for what must happen.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // rig is a director and the bench's own machine on as many cables as the scene
 // wants.
@@ -177,7 +177,12 @@ func (g *rig) until(what string, ok func() bool) error {
 func rest(d time.Duration) { wait(monotonic() + d) }
 
 // note adds a figure.
-func (g *rig) note(key string, value float64) { g.report.note(key, g.daemon, value) }
+func (g *rig) note(key string, value float64) {
+	if g.inside {
+		key = "emulated " + key
+	}
+	g.report.note(key, g.daemon, value)
+}
 
 // millis is a duration as a figure.
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

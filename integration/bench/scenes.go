@@ -19,9 +19,9 @@ var scenes = []scene{
 	{name: "mass 2000", links: 8, play: mass(2000)},
 	{name: "reload 2000", links: 8, play: reload(2000)},
 	{name: "test", play: tests, bare: bareWords},
-	{name: "TCP_CHECK", links: 1, alone: noIPVS, play: checks("TCP_CHECK"), bare: bareChecks("TCP_CHECK")},
-	{name: "HTTP_GET", links: 1, alone: noIPVS, play: checks("HTTP_GET"), bare: bareChecks("HTTP_GET")},
-	{name: "SSL_GET", links: 1, alone: noIPVS, play: checks("SSL_GET"), bare: bareChecks("SSL_GET")},
+	{name: "TCP_CHECK", links: 1, alone: noIPVS, play: checks("TCP_CHECK", 500), bare: bareChecks("TCP_CHECK")},
+	{name: "HTTP_GET", links: 1, alone: noIPVS, play: checks("HTTP_GET", 500), bare: bareChecks("HTTP_GET")},
+	{name: "SSL_GET", links: 1, alone: noIPVS, play: checks("SSL_GET", 500), bare: bareChecks("SSL_GET")},
 	{name: "5000 servers", links: 1, alone: noIPVS, play: crowd},
 	{name: "memory 10000", links: 1, alone: noIPVS, play: memory(10000)},
 	{name: "memory 60000", links: 1, alone: noIPVS, play: memory(60000)},
@@ -35,6 +35,13 @@ var scenes = []scene{
 	{name: "reload 200", links: 1, whole: true, play: reload(200)},
 	{name: "memory 1000", links: 1, whole: true, alone: noIPVS, play: memory(1000)},
 	{name: "reload 100 services", links: 1, whole: true, alone: noIPVS, play: adds(100)},
+
+	{name: "ipvs 10000", guest: true, play: program(10000), bare: bareProgram(10000)},
+	{name: "emulated TCP_CHECK", links: 1, guest: true, whole: true, play: checks("TCP_CHECK", 100)},
+	{name: "emulated HTTP_GET", links: 1, guest: true, whole: true, play: checks("HTTP_GET", 100)},
+	{name: "emulated SSL_GET", links: 1, guest: true, whole: true, play: checks("SSL_GET", 100)},
+	{name: "emulated reload 1000 services", links: 1, guest: true, whole: true, play: adds(1000)},
+	{name: "ipvs 1000", guest: true, whole: true, play: program(1000), bare: bareProgram(1000)},
 }
 
 // noIPVS is why keepalived does not play: its checker ends at once on a kernel
@@ -82,4 +89,12 @@ var rows = []row{
 	{"memory 10000", "memory of a real server, of 10,000", "KiB", 0.5, atMost(2), ""},
 	{"memory 60000", "memory of a real server, of 60,000", "KiB", 0.5, atMost(2), ""},
 	{"reload 1000 services", "processor time of a reload, 1,000 virtual servers with 4 real servers, one added", "ms", 0.5, scaled(20, 386, 0), ""},
+	{"emulated ipvs 10000", "emulated machine: 10,000 virtual servers with 4 real servers put into IPVS, from the first to the last", "ms", 0.5, goal{keepalived: 0.5}, ""},
+	{"emulated ipvs 10000 removed", "emulated machine: SIGTERM to the last of them removed, or the daemon's end", "ms", 0.5, goal{keepalived: 0.5}, ""},
+	{"emulated ipvs 10000 left", "emulated machine: services that are left then", "", 0.5, noWorse(), ""},
+	{"emulated ipvs 10000 start", "emulated machine: start of the program until all stand", "ms", 0.5, noWorse(), ""},
+	{"emulated cpu TCP_CHECK", "emulated machine: processor time of one TCP_CHECK", "µs", 0.5, shown(), ""},
+	{"emulated cpu HTTP_GET", "emulated machine: processor time of one HTTP_GET", "µs", 0.5, shown(), ""},
+	{"emulated cpu SSL_GET", "emulated machine: processor time of one SSL_GET", "µs", 0.5, shown(), ""},
+	{"emulated reload 1000 services", "emulated machine: processor time of a reload, 1,000 virtual servers with 4 real servers, one added", "ms", 0.5, scaled(20, 386, 0), ""},
 }

@@ -81,6 +81,22 @@ func Run(t testing.TB, args, env []string, timeout time.Duration) (output []byte
 	return mustRun(t, args, env, timeout)
 }
 
+// Command is Run for a program that is no test. The wait for another guest is
+// at most as long as the guest may run.
+func Command(args []string, timeout time.Duration) (output []byte, code int, err error) {
+	release, err := lock(time.Now().Add(timeout))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer release()
+	dir, err := os.MkdirTemp("", "keepgo-guest-")
+	if err != nil {
+		return nil, 0, err
+	}
+	defer os.RemoveAll(dir)
+	return run(dir, args, nil, timeout)
+}
+
 // Tests runs the tests of this very test binary whose names match pattern in
 // a guest, and reports each of them as a subtest of t, with its log.
 func Tests(t *testing.T, pattern string) {
