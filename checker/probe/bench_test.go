@@ -3,9 +3,11 @@ package probe
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -39,6 +41,12 @@ func serveBenchmarks() {
 		return
 	}
 	fmt.Println(l.Addr())
+	if os.Getenv(serverVar) == "TLS" {
+		pair := httptest.NewUnstartedServer(nil)
+		pair.StartTLS() // for its certificate
+		pair.Close()
+		l = tls.NewListener(l, pair.TLS)
+	}
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -57,10 +65,10 @@ func serveBenchmarks() {
 }
 
 // benchServer starts a server in a process of its own.
-func benchServer(b *testing.B) netip.AddrPort {
+func benchServer(b *testing.B, over string) netip.AddrPort {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), serverVar+"=1")
+	cmd.Env = append(os.Environ(), serverVar+"="+over)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -109,10 +117,17 @@ func benchProbe(b *testing.B, c *checker.Check) {
 	b.ReportMetric(float64((cpu()-begin).Microseconds())/float64(b.N), "cpu-µs/op")
 }
 
-func BenchmarkTCP(b *testing.B) { benchProbe(b, tcpCheck(benchServer(b).String())) }
+func BenchmarkTCP(b *testing.B) { benchProbe(b, tcpCheck(benchServer(b, "TCP").String())) }
 
 func BenchmarkHTTP(b *testing.B) {
-	benchProbe(b, webCheck(benchServer(b).String(), checker.URL{Path: "/", Host: "www.example", Digest: sum("hello")}))
+	benchProbe(b, webCheck(benchServer(b, "TCP").String(), checker.URL{Path: "/", Host: "www.example", Digest: sum("hello")}))
+}
+
+// BenchmarkSSL resumes a session.
+func BenchmarkSSL(b *testing.B) {
+	c := webCheck(benchServer(b, "TLS").String(), checker.URL{Path: "/", Host: "www.example", Digest: sum("hello")})
+	c.Probe.Web.TLS = &checker.TLS{}
+	benchProbe(b, c)
 }
 
 // BenchmarkRunnerMemory tells what a check costs while it waits, and the CPU

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -42,5 +43,17 @@ func TestForgetProgram(t *testing.T) {
 	forgetProgram()
 	if after := programPages(t); after >= before {
 		t.Errorf("%d KiB of the program are in memory, and were %d", after, before)
+	}
+}
+
+func TestGrowth(t *testing.T) {
+	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 4 << 20: 100, 8 << 20: 50, 100 << 20: 40} {
+		if got := growth(40, live); got != want {
+			t.Errorf("a heap of %d bytes may grow by %d %%, want %d", live, got, want)
+		}
+	}
+	runtime.GC()
+	if now := live(); now == 0 || now > 1<<40 {
+		t.Errorf("the heap has %d bytes", now)
 	}
 }
