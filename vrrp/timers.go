@@ -33,6 +33,9 @@ func skew(version, priority uint8, interval time.Duration) time.Duration {
 	return steps * centiseconds * 625 / 16 * time.Microsecond
 }
 
+// Skew is Skew_Time of a router that is as it was configured.
+func (c *Config) Skew() time.Duration { return skew(c.Version, c.Priority, c.Interval) }
+
 // skew is the router's Skew_Time now. A configured owner keeps the owner's.
 func (r *Router) skew() time.Duration {
 	p := r.priority

@@ -64,13 +64,12 @@ func TestAdvertPathAllocatesNothing(t *testing.T) {
 	}
 	limit := time.Now().Add(30 * time.Second)
 	adverts := 0
-	round := func(ep uintptr) { backup.poll.round(ep) }
 	once := func() {
 		master.acts = master.node.Step(master.node.Next(), ha.Event{Kind: ha.EventTick}, master.acts[:0])
 		master.perform(master.acts)
 		for before := backup.node.Next(); backup.node.Next() == before; {
-			if err := backup.poll.raw.Control(round); err != nil || time.Now().After(limit) {
-				t.Fatalf("an advert does not arrive: %v", err)
+			if backup.poll.round(); time.Now().After(limit) {
+				t.Fatal("an advert does not arrive")
 			}
 		}
 		backup.rearm()
@@ -106,15 +105,14 @@ func TestLateTick(t *testing.T) {
 			l.node.Step(l.node.Next(), ha.Event{Kind: ha.EventTick}, nil)
 		}
 		now := l.clock.now()
-		l.woke, l.clock.armed = now-c.late, woken
-		off := l.late()
+		off := l.late(now - c.late)
 		if off != (c.max > 0) {
 			t.Errorf("%+v: put off: %t", c, off)
 		}
 		if wait := l.clock.armed - now; off && (wait < c.min || wait > c.max+time.Second/10) {
 			t.Errorf("%+v: put off for %v", c, wait)
 		}
-		if off && l.late() {
+		if off && l.late(now-c.late) {
 			t.Errorf("%+v: put off twice", c)
 		}
 	}

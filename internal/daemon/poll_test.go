@@ -13,8 +13,8 @@ func serving(t *testing.T, p *poll, rearm func()) {
 	t.Helper()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- p.serve(func(ep uintptr) bool {
-			more := p.round(ep)
+		ended <- p.serve(func() bool {
+			more := p.round()
 			rearm()
 			return more
 		})
@@ -52,7 +52,7 @@ func TestClockWakesOnceAndRearms(t *testing.T) {
 		t.Fatal(err)
 	}
 	woke, next := make(chan vrrp.Time), make(chan vrrp.Time)
-	if err := p.add(c.fd, func() bool { c.armed = woken; return false }); err != nil {
+	if err := p.rouse(c.fd); err != nil {
 		t.Fatal(err)
 	}
 	at := c.now() + 20*time.Millisecond
@@ -62,7 +62,7 @@ func TestClockWakesOnceAndRearms(t *testing.T) {
 		}
 	}
 	serving(t, p, func() {
-		if c.armed == woken {
+		if _, come := c.come(); come {
 			woke <- c.now()
 			if err := c.arm(<-next); err != nil {
 				t.Error(err)

@@ -48,8 +48,8 @@ type vrrpLoop struct {
 	acts   []ha.Action
 	packet []byte
 	event  ha.Packet
-	woke   vrrp.Time // what the clock was armed to when it woke
-	graced bool      // the tick that comes was put off
+	lull   lull
+	graced bool // the tick that comes was put off
 	tidy   tidier
 }
 
@@ -90,7 +90,7 @@ func runVRRP(up *link[fromChild, toChild]) error {
 		return err
 	}
 	defer l.poll.close()
-	if err = l.poll.add(l.clock.fd, l.wake); err != nil {
+	if err = l.poll.rouse(l.clock.fd); err != nil {
 		return err
 	}
 	if l.arp, err = garp.Open(l.announceFailed); err != nil {
@@ -147,22 +147,17 @@ func (l *vrrpLoop) turn(do func()) {
 // attend hears the network, and then the clock: a backup must hear its master
 // before it believes that it was silent.
 func (l *vrrpLoop) attend() {
-	l.failed <- l.poll.serve(func(ep uintptr) (more bool) {
+	l.failed <- l.poll.serve(func() (more bool) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		more = l.poll.round(ep)
-		if l.clock.armed == woken && !l.late() {
+		more = l.poll.round()
+		if at, come := l.clock.come(); come && !l.late(at) {
 			l.step(ha.Event{Kind: ha.EventTick})
 		}
+		l.lull.next(l)
 		l.rearm()
 		return more
 	})
-}
-
-// wake notes that the armed instant has come.
-func (l *vrrpLoop) wake() (more bool) {
-	l.woke, l.clock.armed = l.clock.armed, woken
-	return false
 }
 
 // lateness is how late a tick may be before the loop takes it that the process
@@ -176,10 +171,10 @@ const (
 	maxGrace = time.Second
 )
 
-// late tells that the tick is put off once for the sake of what is on its way.
-func (l *vrrpLoop) late() bool {
+// late tells that the tick of an instant is put off once for the sake of what is on its way.
+func (l *vrrpLoop) late(at vrrp.Time) bool {
 	now := l.clock.now()
-	late := now - l.woke
+	late := now - at
 	l.rank.late(late)
 	if l.graced || late < lateness {
 		l.graced = false
@@ -201,7 +196,7 @@ func (l *vrrpLoop) grace(late time.Duration) time.Duration {
 // rearm sets the clock to the node's next deadline.
 func (l *vrrpLoop) rearm() {
 	if l.node != nil && !l.graced {
-		l.arm(l.node.Next())
+		l.arm(min(l.node.Next(), l.lull.end()))
 	}
 }
 
@@ -297,8 +292,11 @@ func (l *vrrpLoop) sessionsAre(up map[string]bool) {
 
 // step lets the node hear an event and does what it wants. What more than
 // adverts takes is let go: it comes seldom, and may be much.
-func (l *vrrpLoop) step(ev ha.Event) {
-	l.acts = l.node.Step(l.clock.now(), ev, l.acts[:0])
+func (l *vrrpLoop) step(ev ha.Event) { l.stepAt(l.clock.now(), ev) }
+
+// stepAt does it as of an instant a little while ago.
+func (l *vrrpLoop) stepAt(at vrrp.Time, ev ha.Event) {
+	l.acts = l.node.Step(at, ev, l.acts[:0])
 	l.perform(l.acts)
 	if slices.ContainsFunc(l.acts, func(a ha.Action) bool { return a.Kind != ha.ActSend }) {
 		l.acts = nil

@@ -58,10 +58,12 @@ func (l *vrrpLoop) drain(key ha.Wire, w *wire) (more bool) {
 
 // receive lets the node hear a packet.
 func (l *vrrpLoop) receive(key ha.Wire, r *sock.Received) {
-	l.event = ha.Packet{Wire: key, At: time.Now(), Arrival: vrrp.Arrival{
+	now := time.Now()
+	l.event = ha.Packet{Wire: key, At: now, Arrival: vrrp.Arrival{
 		Src: r.Src, Dst: r.Dst, TTL: r.TTL, Header: r.Header(), Data: r.Data(),
 	}}
-	l.step(ha.Event{Kind: ha.EventPacket, Packet: &l.event})
+	l.lull.heard++
+	l.stepAt(l.clock.at(now)-waited(now, r.At), ha.Event{Kind: ha.EventPacket, Packet: &l.event})
 }
 
 // rewire opens the sockets the node needs and closes those it does not. One

@@ -21,16 +21,18 @@ func phase(i, n int, interval time.Duration) time.Duration {
 }
 
 // deadlines is a binary heap of members by their router's next deadline. Each
-// member knows its place, so a changed deadline costs O(log n).
+// member knows its place, so a changed deadline costs O(log n), and one that has
+// only moved away, as with each advert that a backup hears, nothing: it stays
+// where it was filed until it comes first.
 type deadlines []*member
 
 // less lets those of one instant, as all that began together are for ever, come
 // in the same order each time: else each would be late by another place.
 func (h deadlines) less(i, j int) bool {
-	if h[i].next == h[j].next {
+	if h[i].filed == h[j].filed {
 		return h[i].id < h[j].id
 	}
-	return h[i].next < h[j].next
+	return h[i].filed < h[j].filed
 }
 
 func (h deadlines) swap(i, j int) {
@@ -43,17 +45,29 @@ func (h deadlines) first() vrrp.Time {
 	if len(h) == 0 {
 		return vrrp.Never
 	}
+	for h[0].filed < h[0].next {
+		h[0].filed = h[0].next
+		h.fix(h[0])
+	}
 	return h[0].next
+}
+
+// file puts a member where its deadline belongs.
+func (h deadlines) file(m *member) {
+	if m.next < m.filed {
+		m.filed = m.next
+		h.fix(m)
+	}
 }
 
 // add puts a member in.
 func (h *deadlines) add(m *member) {
-	m.slot = len(*h)
+	m.slot, m.filed = len(*h), m.next
 	*h = append(*h, m)
 	h.fix(m)
 }
 
-// fix restores the order after m's deadline changed.
+// fix restores the order after m was filed elsewhere.
 func (h deadlines) fix(m *member) {
 	i := m.slot
 	for i > 0 && h.less(i, (i-1)/2) {

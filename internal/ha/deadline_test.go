@@ -47,3 +47,23 @@ func TestFewSpeakAsTheyBegan(t *testing.T) {
 		t.Errorf("the phase of one of few is %v", p)
 	}
 }
+
+// TestPatience: a backup may hear late by its skew, a master by no more than what
+// two may be MASTER for.
+func TestPatience(t *testing.T) {
+	d := newDesk(t, &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 1), instance("VI_2", 2)}}, "eth0")
+	const skew = 609375 * time.Microsecond // of priority 100
+	d.step(Event{Kind: EventStart})
+	if got := d.node.Patience(); got != skew {
+		t.Errorf("as backup %v", got)
+	}
+	if d.until(4 * time.Second); d.node.Patience() != dispute {
+		t.Errorf("as master %v", d.node.Patience())
+	}
+	if d.hear(200); d.node.Patience() != dispute {
+		t.Errorf("with one master left %v", d.node.Patience())
+	}
+	if d.step(Event{Kind: EventStop}); d.node.Patience() != skew {
+		t.Errorf("at the end %v", d.node.Patience())
+	}
+}

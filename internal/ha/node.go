@@ -96,6 +96,7 @@ type member struct {
 	plan   *Instance
 	router vrrp.Router
 	next   vrrp.Time // router.Next(), kept here for the heap
+	filed  vrrp.Time // what it stands in the heap for, no later than next
 	slot   int       // place in the heap
 
 	device stands
@@ -143,7 +144,8 @@ type Node struct {
 	members   []*member // parallel to plan.Instances
 	steps     int       // taken so far
 	byID      map[int]*member
-	byWire    map[wireKey][]*member
+	byWire    map[Wire]audience
+	last      lookup
 	byLink    map[string][]*member // who depends on an interface
 	roaming   []*member            // who depends on addresses of any interface
 	byTracker map[tracker][]*member
@@ -161,6 +163,8 @@ type Node struct {
 	bfds      map[string]bool
 	groups    []*group
 	due       deadlines
+	leading   int           // members that are MASTER
+	skew      time.Duration // the least Skew_Time
 	lastID    int
 	running   bool
 	began     vrrp.Time
@@ -188,6 +192,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 	n.strangers = map[neighbour]stranger{}
 	n.members = n.members[:0:0]
 	n.due = nil
+	n.skew = time.Hour
 	for i, p := range plan.Instances {
 		m := old[p]
 		if m == nil {
@@ -202,6 +207,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 		m.phase = phase(i, len(plan.Instances), p.Router.Interval)
 		n.members = append(n.members, m)
 		n.due.add(m)
+		n.skew = min(n.skew, p.Router.Skew())
 	}
 	n.adoptGroups(plan.Groups)
 	n.indexTrackers()
@@ -236,6 +242,18 @@ func (n *Node) Plan() *Plan { return n.plan }
 
 // Next is the instant of the next EventTick.
 func (n *Node) Next() vrrp.Time { return min(n.due.first(), n.lasting()) }
+
+// dispute is how long two may be MASTER because one has not looked yet.
+const dispute = time.Millisecond
+
+// Patience is how long an advert may wait to be heard. What a backup does about
+// one comes a Skew_Time later anyway; a master may have to give way at once.
+func (n *Node) Patience() time.Duration {
+	if n.leading > 0 {
+		return min(n.skew, dispute)
+	}
+	return n.skew
+}
 
 // Want is what should stand for an instance now. ID 0 is what is static.
 func (n *Node) Want(id int) vip.Want {
@@ -370,7 +388,6 @@ func (n *Node) tick(now vrrp.Time, acts []Action) []Action {
 		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventTick, Phase: m.phase}, acts)
 		if m.next <= now { // a router must move its deadline; never spin on one that did not
 			m.next = now + 1
-			n.due.fix(m)
 		}
 	}
 	return n.settled(now, acts)

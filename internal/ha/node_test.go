@@ -500,13 +500,12 @@ func TestDeadlinesComeInOrder(t *testing.T) {
 	}
 	for i, m := range members {
 		m.next = vrrp.Time((i * 104729) % 1000)
-		h.fix(m)
+		h.file(m)
 	}
 	var got []vrrp.Time
 	for range members {
 		got = append(got, h.first())
 		h[0].next = vrrp.Never
-		h.fix(h[0])
 	}
 	if !slices.IsSorted(got) {
 		t.Errorf("deadlines came as %v", got)

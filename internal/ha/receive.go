@@ -26,10 +26,14 @@ type Packet struct {
 	vrrp.Arrival
 }
 
-// wireKey finds the instances a packet may be for.
-type wireKey struct {
+// audience are the instances a packet of a wire may be for, by its VRID.
+type audience map[uint8][]*member
+
+// lookup is the wire that was heard last, and its audience: what comes next most
+// often comes on the same.
+type lookup struct {
 	wire Wire
-	vrid uint8
+	audience
 }
 
 // Wire is the socket an instance speaks on; ok is false while it has no
@@ -76,13 +80,19 @@ func (n *Node) Wires() map[Wire]Use {
 
 // indexWires notes who listens where.
 func (n *Node) indexWires() {
-	n.byWire, n.routers = map[wireKey][]*member{}, map[neighbour]bool{}
+	n.byWire, n.routers = map[Wire]audience{}, map[neighbour]bool{}
+	n.last = lookup{}
 	for _, m := range n.members {
-		if w, ok := m.wire(); ok {
-			k := wireKey{w, m.plan.Key.VRID}
-			n.byWire[k] = append(n.byWire[k], m)
-			n.routers[neighbour{w.Link, w.IPv6, k.vrid}] = true
+		w, ok := m.wire()
+		if !ok {
+			continue
 		}
+		if n.byWire[w] == nil {
+			n.byWire[w] = audience{}
+		}
+		vrid := m.plan.Key.VRID
+		n.byWire[w][vrid] = append(n.byWire[w][vrid], m)
+		n.routers[neighbour{w.Link, w.IPv6, vrid}] = true
 	}
 }
 
@@ -130,7 +140,10 @@ func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
 // addressee is the instance a packet is for. Unicast instances may share a
 // VRID; the one that knows the sender is meant.
 func (n *Node) addressee(p *Packet, vrid uint8) *member {
-	candidates := n.byWire[wireKey{p.Wire, vrid}]
+	if n.last.wire != p.Wire {
+		n.last = lookup{p.Wire, n.byWire[p.Wire]}
+	}
+	candidates := n.last.audience[vrid]
 	if len(candidates) == 0 {
 		return nil
 	}

@@ -64,7 +64,7 @@ func (p *pace) may(now vrrp.Time) bool {
 // arm files when a member is to be looked at again.
 func (n *Node) arm(m *member) {
 	m.next = min(m.router.Next(), m.rival.again)
-	n.due.fix(m)
+	n.due.file(m)
 }
 
 // reannounce follows the wish of a router to announce again. keepalived's way

@@ -73,6 +73,7 @@ func (n *Node) resume(now vrrp.Time, m *member, v verdict, acts []Action) []Acti
 	m.resumed, m.started = false, true
 	m.reason = "goes on after its process was replaced"
 	priority := m.priority(v.sum)
+	n.lead(m.router.State(), vrrp.Master)
 	m.router = vrrp.Resume(now, n.config(m), vrrp.Master, priority)
 	acts = m.log(acts, "%s", m.reason)
 	acts = append(acts, Action{Kind: ActSettle, ID: m.id}, Action{Kind: ActAnnounce, ID: m.id})

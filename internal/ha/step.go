@@ -14,6 +14,7 @@ func (n *Node) step(now vrrp.Time, m *member, ev vrrp.Event, acts []Action) []Ac
 	was := m.router.State()
 	var out []vrrp.Action
 	m.router, out = m.router.Step(now, ev, room[:0])
+	n.lead(was, m.router.State())
 	n.arm(m)
 	m.stats.CountActions(was, out)
 	var orders []vrrp.Order
@@ -27,6 +28,16 @@ func (n *Node) step(now vrrp.Time, m *member, ev vrrp.Event, acts []Action) []Ac
 		return n.perform(now, m.group, orders, acts)
 	}
 	return acts
+}
+
+// lead counts the members that are MASTER.
+func (n *Node) lead(was, is vrrp.State) {
+	if was == vrrp.Master {
+		n.leading--
+	}
+	if is == vrrp.Master {
+		n.leading++
+	}
 }
 
 // translate turns one action of a router into actions of the node.

@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepgo/internal/ha"
+)
+
+// roused tells whether the loop would wake.
+func roused(t *testing.T, l *vrrpLoop) bool {
+	t.Helper()
+	n := 0
+	if err := l.poll.raw.Control(func(fd uintptr) {
+		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n > 0
+}
+
+// TestLull: while adverts come fast the loop is not woken by one, hears it when it
+// looks, and is woken again once they come slower.
+func TestLull(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: raw sockets on the loopback interface")
+	}
+	master, backup := advertiser(t, 1, 2), advertiser(t, 2, 1)
+	for i := 0; len(master.node.Masters()) == 0 && i < 10; i++ {
+		master.node.Step(master.node.Next(), ha.Event{Kind: ha.EventTick}, nil)
+	}
+	speak := func() {
+		master.acts = master.node.Step(master.node.Next(), ha.Event{Kind: ha.EventTick}, master.acts[:0])
+		master.perform(master.acts) // over lo it has arrived when the call returns
+	}
+	u := &backup.lull
+	look := func() { // as soon as the lull is over
+		u.until = min(u.until, backup.clock.now())
+		backup.poll.round()
+		u.next(backup)
+	}
+	speak()
+	if !roused(t, backup) {
+		t.Fatal("an advert does not wake")
+	}
+	backup.poll.round()
+	u.last = backup.clock.now() // the one before had come a moment ago
+	u.next(backup)
+	if pause := u.until - u.last; u.until == 0 || pause > maxPause {
+		t.Fatalf("a lull of %v", pause)
+	}
+	speak()
+	speak()
+	if roused(t, backup) {
+		t.Error("an advert wakes in a lull")
+	}
+	if look(); u.until == 0 {
+		t.Error("two adverts end the lull")
+	}
+	speak()
+	if look(); u.until != 0 {
+		t.Error("one does not")
+	}
+	speak()
+	if !roused(t, backup) {
+		t.Error("after a lull an advert does not wake")
+	}
+	backup.poll.round()
+	if got := backup.node.Report(backup.clock.now(), backup.clock.origin).Instances[0].Counters.AdvertRcvd; got != 5 {
+		t.Errorf("of 5 adverts %d were heard", got)
+	}
+	u.last, backup.graced = backup.clock.now(), true
+	if u.next(backup); u.until != 0 {
+		t.Error("a lull while a tick is put off")
+	}
+}
+
+// TestWaited: what the wall clock says of an advert's age is believed within a lull.
+func TestWaited(t *testing.T) {
+	now := time.Now()
+	for age, want := range map[time.Duration]time.Duration{
+		-time.Hour: 0, 0: 0, time.Millisecond: time.Millisecond, time.Hour: maxPause,
+	} {
+		if got := waited(now, now.Add(-age).Round(0)); got != want {
+			t.Errorf("%v ago is taken for %v", age, got)
+		}
+	}
+	if got := waited(now, time.Time{}); got != 0 {
+		t.Errorf("an unknown instant is taken for %v ago", got)
+	}
+}
