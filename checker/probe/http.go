@@ -63,7 +63,9 @@ func exchange(conn *pacedConn, c *checker.Check, url *checker.URL) checker.Outco
 	if err != nil {
 		return broken("TLS handshake", c, url, err)
 	}
-	conn.trace.note(handshake(s))
+	if conn.trace != nil {
+		conn.trace.note(handshake(s))
+	}
 	o := getURL(conn.trace.over(s), c, url)
 	if url.Polite && o.Answer == checker.Passed {
 		if err := part(s); err != nil {
