@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
 	"unsafe"
 
@@ -36,12 +37,11 @@ func (g *rig) masterLoop(s *shape, during time.Duration) (time.Duration, error) 
 		return 0, err
 	}
 	defer a.close()
-	socks, err := g.vrrpSockets(s.links())
+	socks, err := vrrpSockets(s.links())
 	if err != nil {
 		return 0, err
 	}
 	defer closeAll(socks)
-	group := &unix.SockaddrInet4{Addr: vrrp.GroupIPv4.As4()}
 	packets := make([][]byte, s.instances)
 	for i := range packets {
 		packets[i] = s.advert(voiceOf(i))
@@ -52,12 +52,52 @@ func (g *rig) masterLoop(s *shape, during time.Duration) (time.Duration, error) 
 			return 0, err
 		}
 		for i, p := range packets {
-			if err := unix.Sendto(socks[voiceOf(i).link], p, 0, group); err != nil {
+			if err := unix.Sendto(socks[voiceOf(i).link], p, 0, vrrpGroup); err != nil {
 				return 0, err
 			}
 		}
 	}
 	return threadTime() - before, nil
+}
+
+// vrrpGroup is whom adverts are for.
+var vrrpGroup = &unix.SockaddrInet4{Addr: vrrp.GroupIPv4.As4()}
+
+// speaking, as the first argument, has the program say one advert and end.
+const speaking = "speak"
+
+func speakOnce() error {
+	socks, err := vrrpSockets(1)
+	if err != nil {
+		return err
+	}
+	s := shape{instances: 1, interval: time.Second, priority: 255}
+	return unix.Sendto(socks[0], s.advert(voiceOf(0)), 0, vrrpGroup)
+}
+
+// bareLives starts a program that does no more, again and again.
+func bareLives(g *rig) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for range 10 {
+		g.ring.forget()
+		begin := wall()
+		p, err := g.dir.Start(self, speaking)
+		if err != nil {
+			return err
+		}
+		if err := p.Err(); err != nil {
+			return fmt.Errorf("%w: %s", err, p.Log())
+		}
+		at, err := g.advertAt(func(*frame) bool { return true })
+		if err != nil {
+			return err
+		}
+		g.note("first advert", millis(at-begin))
+	}
+	return nil
 }
 
 // advert is what the director says, without its IP header.
@@ -69,7 +109,7 @@ func (s *shape) advert(v voice) []byte {
 
 // vrrpSockets are one for each link, in the namespace of the calling thread: RFC
 // 9568 section 5.1.
-func (g *rig) vrrpSockets(links int) (socks []int, err error) {
+func vrrpSockets(links int) (socks []int, err error) {
 	for i := range links {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, vrrp.Protocol)
 		if err != nil {
@@ -124,7 +164,7 @@ func bareHear(instances int) func(*rig) error {
 
 // backupLoop waits for adverts at all sockets at once, and reads one at a time.
 func (g *rig) backupLoop(key string, links int, during time.Duration) error {
-	socks, err := g.vrrpSockets(links)
+	socks, err := vrrpSockets(links)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (r *report) growthLine(w io.Writer, g *growth) {
 	loop, verdict := r.tenfold(g, bare), "yes"
 	switch {
 	case our > most && loop > most:
-		verdict = "no, nor does the bare loop"
+		verdict = "no, as the bare loop"
 	case our > most:
 		verdict = "no"
 	}

@@ -21,8 +21,11 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 2 && os.Args[1] == weighing {
+	switch {
+	case len(os.Args) > 2 && os.Args[1] == weighing:
 		end(weigh(os.Args[2:]))
+	case len(os.Args) == 2 && os.Args[1] == speaking:
+		end(speakOnce())
 	}
 	var o options
 	flag.BoolVar(&o.quick, "quick", false, "one turn of each daemon and short times: under six minutes")

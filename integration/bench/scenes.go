@@ -9,7 +9,7 @@ var scenes = []scene{
 	{name: "failover 100ms", links: 1, play: failover(100*time.Millisecond, 20, 10, 4)},
 	{name: "failover 10ms", links: 1, play: failover(10*time.Millisecond, 1, 60, 20)},
 	{name: "answers", links: 1, play: answers},
-	{name: "lives", links: 1, play: lives},
+	{name: "lives", links: 1, play: lives, bare: bareLives},
 	{name: "1000 addresses", links: 1, play: many("1000 addresses", wide(1000)), bare: bareAddresses(1000)},
 	{name: "sync group", links: 1, play: many("sync group", shape{instances: 100, interval: 100 * time.Millisecond, priority: 100, vips: 10, group: true})},
 	{name: "100 at 10ms", links: 1, play: steady(100, 10*time.Millisecond, 10, 5), bare: bareSpeak(100, 10*time.Millisecond, 10, 3)},
