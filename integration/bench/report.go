@@ -17,13 +17,17 @@ import (
 // figures are what was measured of one thing.
 type figures []float64
 
-// at is a quantile, 0 the least and 1 the greatest.
+// at is a quantile, 1 the greatest; the median of an even number lies between two.
 func (f figures) at(q float64) float64 {
 	if len(f) == 0 {
 		return math.NaN()
 	}
 	sorted := slices.Sorted(slices.Values(f))
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+	n := len(sorted)
+	if q == 0.5 {
+		return (sorted[(n-1)/2] + sorted[n/2]) / 2
+	}
+	return sorted[min(n-1, int(q*float64(n)))]
 }
 
 // report holds every figure.

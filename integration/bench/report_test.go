@@ -38,6 +38,13 @@ func TestGoals(t *testing.T) {
 	}
 }
 
+func TestQuantiles(t *testing.T) {
+	even, odd := figures{4, 1, 3, 2}, figures{9, 1, 5}
+	if even.at(0.5) != 2.5 || odd.at(0.5) != 5 || even.at(0.99) != 4 || even.at(1) != 4 || !math.IsNaN(figures(nil).at(0.5)) {
+		t.Errorf("medians %v and %v, p99 %v, max %v", even.at(0.5), odd.at(0.5), even.at(0.99), even.at(1))
+	}
+}
+
 func TestTenfold(t *testing.T) {
 	r := &report{figures: map[string]map[daemon]*figures{}}
 	for key, value := range map[string]float64{"a": 3, "b": 30, "c": 300, "each a": 2, "each c": 2.4} {
