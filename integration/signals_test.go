@@ -35,6 +35,17 @@ func TestStopIsBounded(t *testing.T) {
 	w.a.stop()
 }
 
+// TestStopInMidSentence: a director that speaks without pause ends as any other,
+// and need not be killed.
+func TestStopInMidSentence(t *testing.T) {
+	w := newWorld(t, ours, ours)
+	w.a.configure(patient(3600) + "vrrp_instance VI_2 {\n interface eth0\n version 3\n state MASTER\n priority 255\n" +
+		" advert_int 0.01\n virtual_router_id 52\n virtual_ipaddress {\n 10.0.0.101\n }\n}\n")
+	w.a.start()
+	w.eventually("it speaks", func() bool { return strings.Contains(w.a.proc.Log(), "(VI_2) Entering MASTER STATE") })
+	w.a.stop()
+}
+
 // TestSecondTerm: told to stop twice, the daemon does not wait for a child that
 // hangs.
 func TestSecondTerm(t *testing.T) {

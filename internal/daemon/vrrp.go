@@ -89,7 +89,8 @@ func runVRRP(up *link[fromChild, toChild]) error {
 	if l.poll, err = newPoll(); err != nil {
 		return err
 	}
-	defer l.poll.close()
+	// It is closed by the end of the process: who attends to it may be waiting for
+	// the turn that never comes, and a close would wait for that.
 	if err = l.poll.rouse(l.clock.fd); err != nil {
 		return err
 	}
