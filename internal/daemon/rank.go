@@ -57,23 +57,32 @@ func newRank(log func(format string, args ...any)) *rank {
 }
 
 // set puts the process where it is to be. What the kernel refuses is told; the
-// process goes on without it.
+// process goes on without it. What nothing is or was said of stays as it is: to
+// look for all threads takes time that a start has not.
 func (r *rank) set(m manner) {
+	was := r.manner
 	r.manner = m
 	setName(m.Name)
-	r.try("cpu_affinity", eachThread(func(tid int) error {
-		set := r.cpus
-		if len(m.CPUs) > 0 {
-			set.Zero()
-			for _, cpu := range m.CPUs {
-				set.Set(cpu)
-			}
-		}
-		return unix.SchedSetaffinity(tid, &set)
-	}))
+	if len(m.CPUs)+len(was.CPUs) > 0 {
+		r.try("cpu_affinity", r.settle())
+	}
 	r.try("rlimit_rttime", r.bound())
-	r.try("priority", r.schedule())
+	if r.priority() > 0 || was.RTPriority > 0 || m.Nice != nil || was.Nice != nil {
+		r.try("priority", r.schedule())
+	}
 	r.try("no_swap", r.lock())
+}
+
+// settle gives every thread the processors to run on.
+func (r *rank) settle() error {
+	set := r.cpus
+	if len(r.manner.CPUs) > 0 {
+		set.Zero()
+		for _, cpu := range r.manner.CPUs {
+			set.Set(cpu)
+		}
+	}
+	return eachThread(func(tid int) error { return unix.SchedSetaffinity(tid, &set) })
 }
 
 func (r *rank) try(what string, err error) {

@@ -110,6 +110,12 @@ func (r rights) bind() error {
 			return fmt.Errorf("capability %d: %w", c, err)
 		}
 	}
+	return denyNews()
+}
+
+// denyNews keeps all that this process executes from getting privileges that it
+// does not have itself.
+func denyNews() error {
 	if err := everywhereDo(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
@@ -153,6 +159,19 @@ func everywhereDo(trap, a, b, c uintptr) error {
 func noNewPrivileges() bool {
 	is, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 	return err == nil && is == 1
+}
+
+// hurried is confined as far as two calls do it, and that is far: nothing comes
+// back. The rest is a call on every thread for each capability, and takes some
+// milliseconds; it is left to the function that is returned.
+func (r rights) hurried(log func(format string, args ...any)) (rest func()) {
+	if os.Geteuid() == 0 {
+		first := rights{keep: append(slices.Clone(r.keep), unix.CAP_SETPCAP)} // the rest takes it
+		if err := errors.Join(denyNews(), first.reduce()); err != nil {
+			log("privileges are not reduced: %v", err)
+		}
+	}
+	return func() { r.confined(log) }
 }
 
 // confined confines this process, and tells it where that fails: it goes on.

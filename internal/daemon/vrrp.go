@@ -23,6 +23,7 @@ import (
 // all others. Every door keeps its own pace.
 type vrrpLoop struct {
 	mu      sync.Mutex // held for a turn
+	confine func()     // gives away what is left to give away
 	up      *link[fromChild, toChild]
 	log     func(format string, args ...any)
 	monitor monitor
@@ -64,11 +65,12 @@ type wire struct {
 
 // runVRRP is the main function of the VRRP process.
 func runVRRP(up *link[fromChild, toChild]) error {
-	vrrpRights().confined(logTo(up))
+	confine := vrrpRights().hurried(logTo(up))
 	// A quiet process: what little garbage state changes make can wait.
 	debug.SetGCPercent(400)
 	l := &vrrpLoop{
-		up: up, log: logTo(up), monitor: monitor{log: logTo(up)}, rank: newRank(logTo(up)),
+		confine: confine,
+		up:      up, log: logTo(up), monitor: monitor{log: logTo(up)}, rank: newRank(logTo(up)),
 		room:    sock.NewRoom(),
 		wires:   map[ha.Wire]*wire{},
 		failed:  make(chan error, 1),
@@ -225,6 +227,7 @@ func (l *vrrpLoop) told(m toChild) {
 		l.rank.set(*m.Manner)
 	case m.HA != nil && l.node == nil:
 		l.begin(m.HA, m)
+		go l.confine() // the first adverts have left
 	case m.HA != nil:
 		l.goOn(m.HA)
 	case m.HAUpdate != nil && l.node != nil:
