@@ -88,7 +88,7 @@ func run(o *options) error {
 		return err
 	}
 	defer clean()
-	r := &report{begin: time.Now(), load: loadAverage(), figures: map[string]map[daemon]*figures{}}
+	r := &report{turns: o.turns, begin: time.Now(), load: loadAverage(), figures: map[string]map[daemon]*figures{}}
 	elsewhere := false
 	for _, s := range scenes {
 		if !only.MatchString(s.name) || s.whole && o.quick {

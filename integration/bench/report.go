@@ -32,6 +32,7 @@ func (f figures) at(q float64) float64 {
 
 // report holds every figure.
 type report struct {
+	turns         int
 	begin, ended  time.Time
 	load, loadEnd string
 	figures       map[string]map[daemon]*figures
@@ -77,7 +78,8 @@ func version(argv ...string) string {
 }
 
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "%s, %s, %d processors, load %s at the beginning and %s at the end, %s\n\n", r.begin.UTC().Format("2006-01-02"),
+	fmt.Fprintf(w, "%s, turns of each daemon: %d, in %.0f minutes, %s, %d processors, load %s at the beginning and %s at the end, %s\n\n",
+		r.begin.UTC().Format("2006-01-02"), r.turns, r.ended.Sub(r.begin).Minutes(),
 		version("uname", "-sr"), runtime.NumCPU(), r.load, r.loadEnd, version("keepalived", "-v"))
 	fmt.Fprintln(w, "| measure | unit | keepalived median / p99 / max | keepgo median / p99 / max | ratio | bare loop | goal | met |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")
