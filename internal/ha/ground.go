@@ -46,7 +46,7 @@ func (n *Node) land(m *member) (touched []*member) {
 
 // landAll does it for everyone anew.
 func (n *Node) landAll() {
-	n.grounds = map[ground][]*member{}
+	n.grounds = make(map[ground][]*member, len(n.members))
 	for _, m := range n.members {
 		m.ground = ground{}
 		n.land(m)

@@ -185,7 +185,8 @@ func New(plan *Plan) *Node {
 	return n
 }
 
-// adopt puts a plan in force. Members of old that the plan has too are kept.
+// adopt puts a plan in force. Members of old that the plan has too are kept. Who
+// listens where is known once what they speak from is.
 func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 	n.adoptScripts(plan.Scripts)
 	n.plan = plan
@@ -214,7 +215,6 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 	n.indexSources()
 	n.indexLinks()
 	n.landAll()
-	n.indexWires()
 }
 
 // adopt gives a member its plan. Of its further devices those stay known that

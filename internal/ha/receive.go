@@ -80,7 +80,7 @@ func (n *Node) Wires() map[Wire]Use {
 
 // indexWires notes who listens where.
 func (n *Node) indexWires() {
-	n.byWire, n.routers = map[Wire]audience{}, map[neighbour]bool{}
+	n.byWire, n.routers = map[Wire]audience{}, make(map[neighbour]bool, len(n.members))
 	n.last = lookup{}
 	for _, m := range n.members {
 		w, ok := m.wire()

@@ -83,7 +83,7 @@ func family(ipv6 bool) string {
 
 // indexSources notes which addresses are virtual.
 func (n *Node) indexSources() {
-	n.vips = map[netip.Addr]bool{}
+	n.vips = make(map[netip.Addr]bool, len(n.plan.Instances))
 	for _, p := range n.plan.Instances {
 		for _, a := range p.Addresses {
 			n.vips[a.Prefix.Addr()] = true
