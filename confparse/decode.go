@@ -138,9 +138,9 @@ func (b *block[T]) statement(s *stmt, obj *T, sc *scope) {
 	if first := sc.seen[i]; first != nil && !rw.repeats {
 		s.again(first)
 	}
-	sc.seen[i] = s.n
+	sc.saw(rw.Name, i, s.n)
 	if preferred, ok := sc.index[rw.Alias]; ok { // it counts under its preferred name too
-		sc.seen[preferred] = s.n
+		sc.saw(rw.Alias, preferred, s.n)
 	}
 	s.status()
 	if rw.read == nil {

@@ -145,6 +145,7 @@ type scope struct {
 	node   *syntax.Node
 	parent *scope         // of the block around it
 	seen   []*syntax.Node // by the index of the row
+	sieve  uint64         // of the keywords that it has
 	index  map[string]int
 	next   *scope
 }
@@ -152,11 +153,29 @@ type scope struct {
 // at is the statement of a keyword in an object's text, or nil.
 func (sc *scope) at(name string) *syntax.Node {
 	for ; sc != nil; sc = sc.next {
+		if sc.sieve&sieve(name) == 0 {
+			continue
+		}
 		if i, ok := sc.index[name]; ok && sc.seen[i] != nil {
 			return sc.seen[i]
 		}
 	}
 	return nil
+}
+
+// saw notes the statement of a keyword, which has the row i.
+func (sc *scope) saw(name string, i int, n *syntax.Node) {
+	sc.seen[i] = n
+	sc.sieve |= sieve(name)
+}
+
+// sieve is one of 64 bits for a keyword. What most objects are asked for they do
+// not have, and most of that falls through the sieve.
+func sieve(name string) uint64 {
+	if name == "" {
+		return 0
+	}
+	return 1 << ((5*len(name) + 3*int(name[0]) + int(name[len(name)-1])) % 64)
 }
 
 // path names the blocks that the object stands in, with its own.
