@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -179,7 +180,7 @@ func TestAttemptOfTCP(t *testing.T) {
 	t.Parallel()
 	closed := listen(t)
 	closed.Close()
-	full := fullListener(t)
+	full, _ := fullListener(t)
 	bound := tcpCheck(closed.Addr().String())
 	bound.Probe.Bind = netip.MustParseAddrPort("192.0.2.1:0")
 	for name, c := range map[string]*checker.Check{
@@ -194,6 +195,25 @@ func TestAttemptOfTCP(t *testing.T) {
 				t.Errorf("the poller says %+v\nwant %+v", o, want)
 			}
 		})
+	}
+}
+
+// TestAttemptWaitsForTheHandshake: it comes to an end with a SYN that is sent
+// again.
+func TestAttemptWaitsForTheHandshake(t *testing.T) {
+	t.Parallel()
+	c, listener := fullListener(t)
+	c.Timeout = time.Minute
+	if err := syscall.SetNonblock(listener, true); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { // make room
+		for fd, _, err := syscall.Accept(listener); err == nil; fd, _, err = syscall.Accept(listener) {
+			syscall.Close(fd)
+		}
+	})
+	if o := led(t, c); o.Answer != checker.Passed {
+		t.Errorf("%+v", o)
 	}
 }
 

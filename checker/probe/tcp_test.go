@@ -98,8 +98,8 @@ func TestMark(t *testing.T) {
 }
 
 // fullListener is a check of a listener whose queue is full, so that nobody
-// completes the handshake.
-func fullListener(t *testing.T) *checker.Check {
+// completes the handshake before one is accepted.
+func fullListener(t *testing.T) (c *checker.Check, listener int) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
@@ -111,18 +111,19 @@ func fullListener(t *testing.T) *checker.Check {
 	}
 	syscall.Listen(fd, 0)
 	name, _ := syscall.Getsockname(fd)
-	c := tcpCheck(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(name.(*syscall.SockaddrInet4).Port)).String())
+	c = tcpCheck(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(name.(*syscall.SockaddrInet4).Port)).String())
 	c.Timeout = 300 * time.Millisecond
 	for range 8 { // the kernel takes backlog + 1 and never more
 		if o := Once(t.Context(), c, 0); o.Answer == checker.Failed {
 			break
 		}
 	}
-	return c
+	return c, fd
 }
 
 func TestTCPTimeout(t *testing.T) {
-	o := Once(t.Context(), fullListener(t), 0)
+	c, _ := fullListener(t)
+	o := Once(t.Context(), c, 0)
 	if o.Why != "no answer within 300ms" || o.Phrase != "TCP connection to [10.0.0.1]:tcp:80 timeout." {
 		t.Errorf("%+v", o)
 	}
