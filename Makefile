@@ -25,8 +25,8 @@ deb:
 test: tools vet
 	$(GO) test -timeout 23m ./...
 
-# How fast it is, beside keepalived; as root. BENCH="--quick" takes six minutes,
-# BENCH="--help" says what else there is, docs/performance.md what it means.
+# How fast it is, beside keepalived; as root. It takes 25 minutes, BENCH="--quick"
+# less than six; BENCH="--help" says what else there is, docs/performance.md what it means.
 bench: tools
 	$(GO) run ./integration/bench $(BENCH)
 

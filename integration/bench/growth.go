@@ -28,6 +28,8 @@ var growths = []growth{
 		"as N: a message and a packet for each address; the kernel looks through those of the interface for each"},
 	{"release of N addresses", "ms", false, []size{{100, "100 addresses release"}, {1000, "1000 addresses release"}, {10000, "10000 addresses release"}},
 		"as N: a message for each address; the kernel as above"},
+	{"N masters silent at once: first advert beyond Master_Down_Interval", "ms", false, []size{{200, "mass 200"}, {2000, "mass 2000"}},
+		"hardly: they come due one after the other, and each takes as long as alone"},
 	{"reload of N instances, one address changed", "ms", false, []size{{200, "reload 200"}, {2000, "reload 2000"}},
 		"as N: each is read, planned and compared once"},
 	{"processor time of 1,000 adverts sent, by N instances", "ms", true, []size{{100, "cpu 100 at 10ms"}, {1020, "cpu 1020 at 100ms"}},

@@ -113,7 +113,8 @@ func run(o *options) error {
 // build builds what is measured, unless it was named.
 func (o *options) build() (clean func(), err error) {
 	if o.keepgo != "" {
-		return func() {}, nil
+		o.keepgo, err = filepath.Abs(o.keepgo) // it is run from other directories
+		return func() {}, err
 	}
 	dir, err := os.MkdirTemp("", "keepgo-bench-")
 	if err != nil {
