@@ -147,7 +147,11 @@ func (o *options) tell(r *report) error {
 
 // play lets the daemons take turns: A B A B.
 func (o *options) play(s scene, r *report) {
-	for range o.turns {
+	turns := o.turns
+	if s.whole {
+		turns = 1
+	}
+	for range turns {
 		for _, d := range s.players(o) {
 			begin := time.Now()
 			err := s.turn(o, r, d)
@@ -165,7 +169,7 @@ func (o *options) play(s scene, r *report) {
 type scene struct {
 	name  string
 	links int    // interfaces of the director
-	whole bool   // not with --quick, and short without
+	whole bool   // not with --quick, and without in one short turn
 	guest bool   // on an emulated machine, which has IPVS
 	alone string // why keepalived does not play
 	play  func(*rig) error

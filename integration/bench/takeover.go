@@ -256,7 +256,7 @@ func (g *rig) takeBack(s *shape, watch *addrWatch, key string) (*speaker, error)
 func mass(instances int) func(*rig) error {
 	return func(g *rig) error {
 		s := &shape{instances: instances, interval: time.Second, priority: 100, vips: 1}
-		return g.deaths(s, g.few(2, 1), func(deaths []time.Duration, frames []frame) error {
+		return g.deaths(s, 1, func(deaths []time.Duration, frames []frame) error {
 			g.firstAdverts(s, deaths, frames)
 			rest(3 * time.Second) // what a takeover took is given back in peace
 			pss, err := g.pss("vrrp")
