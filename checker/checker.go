@@ -50,10 +50,10 @@ func (p *Probe) Keyword() string {
 // beyond the connection stands behind a pointer that is nil for other kinds.
 type Probe struct {
 	Kind     Kind
+	Mark     uint32 // SO_MARK, 0 none
 	Target   netip.AddrPort
 	Bind     netip.AddrPort // zero: the kernel chooses
 	BindLink string         // interface name, "" none
-	Mark     uint32         // SO_MARK, 0 none
 	// Via is the server that a probe of a virtual address must come to: the kernel
 	// leads the packets with Mark there, unchanged. The zero value: Target's own.
 	Via netip.Addr

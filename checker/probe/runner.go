@@ -283,13 +283,13 @@ func (r *Runner) settle(t *task, o checker.Outcome, start checker.Time) []string
 
 // next is when t is due again, wait after the probe that began at start and is
 // over now. By how much this side began too late or too early is made good, so
-// that it does not add up.
+// that it does not add up, but for a fourth of the wait at most.
 func (r *Runner) next(t *task, start checker.Time, wait time.Duration) checker.Time {
 	now := r.now()
 	if kindOf(t.checks[0]).fromStart {
 		return max(start+wait, now)
 	}
-	lag := min(max(start-t.next, -slack), lateness)
+	lag := min(max(start-t.next, -slack), wait/4)
 	return max(now-lag+wait, now)
 }
 

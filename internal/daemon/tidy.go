@@ -49,7 +49,7 @@ func (t *tidier) soon() {
 // leastGarbage is what may lie about until it is collected, however little there is
 // beside it: a check over TLS leaves 45 KiB, and of a few hundred a second a
 // heap of 3 MiB that may grow by 40 % is collected fifteen times a second.
-const leastGarbage = 4 << 20
+const leastGarbage = 3 << 20
 
 // growth is by how many percent a heap of so many bytes may grow: by least, and
 // by leastGarbage.

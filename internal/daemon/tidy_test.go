@@ -47,7 +47,7 @@ func TestForgetProgram(t *testing.T) {
 }
 
 func TestGrowth(t *testing.T) {
-	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 4 << 20: 100, 8 << 20: 50, 100 << 20: 40} {
+	for live, want := range map[uint64]int{0: 300, 1 << 20: 300, 3 << 20: 100, 6 << 20: 50, 100 << 20: 40} {
 		if got := growth(40, live); got != want {
 			t.Errorf("a heap of %d bytes may grow by %d %%, want %d", live, got, want)
 		}
