@@ -48,8 +48,8 @@ func (t goal) or(keepalived float64) goal {
 	return t
 }
 
-// widest is the limit of a figure in this run, and in words: NaN where there is
-// nothing to measure it by.
+// widest is the limit of a figure in this run, and in words: the goal as it was
+// set where this run has nothing to scale it by, NaN where none was set.
 func (t goal) widest(their, loop float64) (limit float64, words string) {
 	limit = math.NaN()
 	for _, r := range []struct {
@@ -59,6 +59,9 @@ func (t goal) widest(their, loop float64) (limit float64, words string) {
 		if l := r.part * r.of; r.part != 0 && !(l <= limit) && !(math.IsNaN(l) && words != "") {
 			limit, words = l, t.words(r.part, l, r.name)
 		}
+	}
+	if math.IsNaN(limit) && t.value != 0 {
+		return t.value, t.words(1, t.value, "")
 	}
 	return limit, cmp.Or(words, "–")
 }

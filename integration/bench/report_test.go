@@ -21,7 +21,9 @@ func TestGoals(t *testing.T) {
 		{scaled(16, 20, 10), 40, 10, 32.1, "≤ 0.8 k = 32.0", "no"},
 		{scaled(16, 20, 10), 40, 30, 48, "≤ 1.6 bare = 48.0", "yes"}, // the wider
 		{scaled(16, 20, 10), unknown, 30, 49, "≤ 1.6 bare = 48.0", "no"},
-		{scaled(16, 20, 10), unknown, unknown, 1, "≤ 0.8 k", "–"},
+		{scaled(16, 20, 10), unknown, unknown, 17, "≤ 16.0", "no"}, // nothing to scale it by
+		{scaled(16, 20, 0), unknown, 5, 17, "≤ 16.0", "no"},
+		{noWorse(), unknown, unknown, 1, "≤ 1 k", "–"},
 		{scaled(16, 20, 10), 40, 30, unknown, "≤ 1.6 bare = 48.0", "–"},
 		{atMost(1).or(1), 0.5, unknown, 0.9, "≤ 1.0000", "yes"},
 		{atMost(1).or(1), 5, unknown, 4, "≤ 1 k = 5.00", "yes"},
