@@ -10,6 +10,14 @@ import (
 // than that. In it, the receive buffer of a socket takes some five hundred.
 const maxPause = 5 * time.Millisecond
 
+// crowd is how many packets in a lull are a flood: it is read as fast as it comes,
+// or it would fill the receive buffer and leave no room for the master's adverts.
+// After one there is no lull for wary.
+const (
+	crowd = 128
+	wary  = time.Second
+)
+
 // lull lets the loop sleep while many adverts come, and hear them together: to
 // wake for each takes several times what hearing it does. It lasts no longer than
 // the node has patience, and what was heard counts from when the kernel got it: so
@@ -18,6 +26,7 @@ type lull struct {
 	until vrrp.Time // 0 while there is none
 	last  vrrp.Time // when anything was heard before it
 	heard int       // packets since the last look
+	wary  vrrp.Time // until when there is none
 }
 
 // end is when the loop is to look at the latest.
@@ -34,7 +43,10 @@ func (u *lull) next(l *vrrpLoop) {
 	if now < was && !l.graced {
 		return
 	}
-	if u.until = 0; l.node != nil && !l.graced {
+	if u.heard > crowd {
+		u.wary = now + wary
+	}
+	if u.until = 0; l.node != nil && !l.graced && now >= u.wary {
 		pause := min(l.node.Patience(), maxPause)
 		if was > 0 && u.heard > 1 || was == 0 && u.heard > 0 && now-u.last < pause {
 			u.until = now + pause

@@ -72,7 +72,16 @@ func TestLull(t *testing.T) {
 	if got := backup.node.Report(backup.clock.now(), backup.clock.origin).Instances[0].Counters.AdvertRcvd; got != 5 {
 		t.Errorf("of 5 adverts %d were heard", got)
 	}
-	u.last, backup.graced = backup.clock.now(), true
+	u.last, u.heard = backup.clock.now(), crowd+1
+	if u.next(backup); u.until != 0 {
+		t.Error("a lull in a flood")
+	}
+	u.last, u.heard = backup.clock.now(), 2
+	if u.next(backup); u.until != 0 {
+		t.Error("a lull just after a flood")
+	}
+	u.wary = 0
+	u.last, u.heard, backup.graced = backup.clock.now(), 2, true
 	if u.next(backup); u.until != 0 {
 		t.Error("a lull while a tick is put off")
 	}
