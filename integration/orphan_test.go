@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -55,6 +56,29 @@ func TestKilledParentIsReplaced(t *testing.T) {
 			d.stop()
 		})
 	}
+}
+
+// TestHeirWithAnotherFile: the parent dies, and the next reads a file that places
+// something else. What stood goes, from the interface and from nftables.
+func TestHeirWithAnotherFile(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived's children hand over at once")
+	k, other := wire{version: 3}, netip.MustParseAddr("10.0.0.101")
+	w := newWorld(t, ours, ours)
+	d, a := w.a, confA(k)
+	a.instance = "no_accept"
+	text := a.String()
+	d.configure(text)
+	d.start()
+	keepsAway := func() bool { return strings.Contains(say(t, d.Host, "nft", "list", "tables"), "keepalived") }
+	w.eventually("it is MASTER and keeps packets away", func() bool { return d.Holds(k.vip()) && keepsAway() })
+	d.replaces(strings.ReplaceAll(strings.Replace(text, "no_accept", "", 1), k.vip().String(), other.String()))
+	w.do(d.proc.Signal(syscall.SIGKILL))
+	<-d.proc.Done()
+	d.start()
+	d.logs("Taking over from VRRP child process")
+	w.eventually("only the new address stands", func() bool { return d.Holds(other) && !d.Holds(k.vip()) && !keepsAway() })
+	d.stop()
 }
 
 // TestKilledParentIsNotReplaced: its children hand over and end, and leave

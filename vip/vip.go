@@ -65,3 +65,10 @@ type Want struct {
 func (w Want) Empty() bool {
 	return len(w.Addresses)+len(w.Routes)+len(w.Rules)+len(w.Promote) == 0
 }
+
+// Add adds the places of another want.
+func (w *Want) Add(other Want) {
+	w.Addresses = append(w.Addresses, other.Addresses...)
+	w.Routes = append(w.Routes, other.Routes...)
+	w.Rules = append(w.Rules, other.Rules...)
+}

@@ -82,6 +82,13 @@ func (f *firewall) hear(ev filter.Event) {
 	}
 }
 
+// clean takes away what a process before left in the tables.
+func (f *firewall) clean() {
+	if f.open() == nil { // else the kernel has no tables
+		f.door.Set(0, filter.Want{})
+	}
+}
+
 func by(who string) string {
 	if who == "" {
 		return "another hand"

@@ -17,6 +17,7 @@ type toChild struct {
 	HA       *ha.Plan   // start or go on with this plan
 	HAUpdate *ha.Update // in place of HA: go on with another plan, told by what changed of the one before
 	Resume   []string   // with HA: instances that were MASTER when the last process died
+	Replaces bool       // with HA: another process stood there before
 	// Sequences, with HA: where the last process may have stopped to count, by instance
 	Sequences map[string]uint32
 	LB        *lb.Plan        // the same for the LVS process

@@ -18,6 +18,7 @@ import (
 	"keepgo/internal/notify"
 	"keepgo/internal/status"
 	"keepgo/internal/watch"
+	"keepgo/vip"
 )
 
 // stopLimit is how long scripts told of the stop may take, as in keepalived.
@@ -49,6 +50,7 @@ type parent struct {
 	lvs      *child
 	bfd      *child
 	former   []*confparse.Config // that were reloaded before the VRRP process had the next in force
+	bequest  vip.Want            // what a process of an earlier parent left
 	masters  map[string]bool     // instances that are MASTER, for a replaced process
 	counted  map[string]uint32   // the sequence numbers of auth_type AH that may be used, by instance
 	servers  *lb.State           // what the LVS process knew last, for a replaced one
@@ -393,7 +395,7 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.Ready:
 		if c == p.vrrp {
 			p.renamed(m.Masters)
-			p.former = nil
+			p.former, p.bequest = nil, vip.Want{}
 		}
 		c.ready = true
 		if c == p.lvs && !p.balances() { // it took out what was left

@@ -14,20 +14,19 @@ func (p *parent) place(c *child, m *toChild, replaced bool) {
 	}
 	m.Resume = nil
 	if replaced {
-		m.HA.Left = p.left()
+		m.HA.Left, m.Replaces = p.left(), true
 		m.Resume = slices.Collect(maps.Keys(p.masters))
 	}
 }
 
-// left is what the configurations placed from which the last VRRP process was
-// not seen to have come away.
+// left is what the last VRRP process may have left: what it said if its parent
+// died, and what the configurations place from which it was not seen to have come
+// away.
 func (p *parent) left() (w vip.Want) {
+	w.Add(p.bequest)
 	for _, cfg := range p.former {
 		plan, _ := routed(cfg)
-		was := plan.Places()
-		w.Addresses = append(w.Addresses, was.Addresses...)
-		w.Routes = append(w.Routes, was.Routes...)
-		w.Rules = append(w.Rules, was.Rules...)
+		w.Add(plan.Places())
 	}
 	return w
 }

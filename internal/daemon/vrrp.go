@@ -222,7 +222,7 @@ func (l *vrrpLoop) fail(err error) {
 func (l *vrrpLoop) told(m toChild) {
 	switch {
 	case m.Orphan && l.node != nil:
-		will{Masters: l.node.Masters(), Sequences: l.node.Sequences()}.leave(l.log)
+		will{Masters: l.node.Masters(), Sequences: l.node.Sequences(), Left: l.node.Places()}.leave(l.log)
 	case m.Manner != nil:
 		l.rank.set(*m.Manner)
 	case m.HA != nil && l.node == nil:
@@ -270,6 +270,9 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	l.step(ha.Event{Kind: ha.EventStart})
 	l.herald.await(l.node.Awaited(l.clock.now()))
 	l.devices.clean()
+	if m.Replaces {
+		l.filter.clean()
+	}
 	l.up.send(fromChild{Ready: true, Masters: l.node.Masters()})
 }
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepgo/internal/lb"
+	"keepgo/vip"
 )
 
 // A child whose parent has died goes on alone for orphanTime: it speaks, holds
@@ -38,6 +39,7 @@ type will struct {
 	Masters   []string          // as Ready tells them
 	Sequences map[string]uint32 // as Sequence tells them
 	Servers   *lb.State
+	Left      vip.Want // what it placed, and does not take away
 }
 
 // bereaved passes messages on. When the parent is gone it says so, and closes
@@ -126,6 +128,7 @@ func (c *child) inherit() bool {
 		c.parent.masters[name] = true
 	}
 	maps.Copy(c.parent.counted, w.Sequences)
+	c.parent.bequest.Add(w.Left)
 	if w.Servers != nil {
 		c.parent.servers = w.Servers
 	}
