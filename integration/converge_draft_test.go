@@ -141,7 +141,7 @@ func serviceSlots(i int) []slot {
 		here("lvs_method NAT", "lvs_method FULLNAT"),
 		here("protocol TCP\ndelay_loop 1", "protocol UDP\ndelay_loop 1"),
 		here("", "persistence_timeout 50", "persistence_timeout 600"),
-		here("", "alpha", "quorum 2\nhysteresis 1", "omega"),
+		here("", "alpha", "quorum 2", "omega"),
 		here("", "sorry_server 10.0.0.9 81", "sorry_server 10.0.0.9 81\nsorry_server_inhibit"),
 		server("10.0.0.9", check), // answers
 		server("10.0.0.8", check), // refuses
