@@ -100,6 +100,9 @@ var looks = []string{
 // perishable is what of these words is another at every look.
 var perishable = regexp.MustCompile(`^\d+:|@if\d+|@eth\d| secondary| expires \d+sec|link-netnsid \d+|(preferred_lft|valid_lft) [1-9]\d*sec|packets \d+ bytes \d+| users \d+`)
 
+// numbered is the name of a VMAC whose usual one was still taken when it was made.
+var numbered = regexp.MustCompile(`\bvrrp\d+\.`)
+
 // mirrored are routes that the kernel makes of IPv6 addresses, which are compared
 // themselves: of one that goes while it is being added, its route can stay.
 var mirrored = regexp.MustCompile(`^local \S*:\S* dev \S+ table local proto kernel`)
@@ -180,9 +183,12 @@ func (d *director) all() (lines map[string]bool, final bool) {
 	if !final {
 		return nil, false
 	}
-	lines = d.found()
+	lines = map[string]bool{}
+	for line := range d.found() {
+		lines[numbered.ReplaceAllString(line, "vrrp.")] = true
+	}
 	for line := range told {
-		lines[line] = true
+		lines[numbered.ReplaceAllString(line, "vrrp.")] = true
 	}
 	return lines, true
 }
