@@ -26,7 +26,7 @@ import (
 func TestPlanesGuest(t *testing.T) {
 	needsTime(t)
 	needsRoot(t)
-	guest.Tests(t, "^TestBeside|^TestNFTablesBalances$")
+	guest.Tests(t, "^TestBeside|^TestNFTablesBalances$|^TestCourseOnIPVS$")
 }
 
 // door is what keeps services in the kernel.

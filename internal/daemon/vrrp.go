@@ -222,7 +222,7 @@ func (l *vrrpLoop) fail(err error) {
 func (l *vrrpLoop) told(m toChild) {
 	switch {
 	case m.Orphan && l.node != nil:
-		will{Masters: l.node.Masters(), Sequences: l.node.Sequences(), Left: l.node.Places()}.leave(l.log)
+		will{Masters: l.node.Masters(), Sequences: l.node.Sequences(), Left: l.node.Plan().Places()}.leave(l.log)
 	case m.Manner != nil:
 		l.rank.set(*m.Manner)
 	case m.HA != nil && l.node == nil:

@@ -286,9 +286,6 @@ func (n *Node) Devices(id int) []Device {
 	return m.plan.Devices()
 }
 
-// Places is what all instances place where they are MASTER.
-func (n *Node) Places() vip.Want { return n.plan.Places() }
-
 // Placed is where an instance's addresses belong, whether or not they should
 // stand now. ID 0 is what earlier plans left.
 func (n *Node) Placed(id int) vip.Want {
