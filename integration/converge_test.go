@@ -238,7 +238,7 @@ func differences(want, got map[string]bool) string {
 type blow struct {
 	name   string
 	strike func(tw *twins)
-	once   bool // in a life: what dies twice within a minute is not replaced at once
+	once   bool // in a life: what dies twice within a minute is not replaced at once; only -long lets it die over a reload
 }
 
 var blows = []blow{
@@ -350,8 +350,8 @@ func (tw *twins) life(rt *rapid.T, end time.Time) {
 	for step := range rapid.IntRange(1, 6).Draw(rt, "steps") {
 		for n := range rapid.IntRange(1, 3).Draw(rt, "reloads") {
 			change(fmt.Sprintf("%d.%d", step, n), rapid.IntRange(1, 12).Draw(rt, "changes"))
-			tw.reloaded(d.render(dir), rapid.Bool().Draw(rt, "wait"))
-			b := blows[rapid.IntRange(0, len(blows)-1).Draw(rt, "blow")]
+			wait, b := rapid.Bool().Draw(rt, "wait"), blows[rapid.IntRange(0, len(blows)-1).Draw(rt, "blow")]
+			tw.reloaded(d.render(dir), wait || b.once && !*long)
 			if !b.once || !struck[b.name] {
 				b.strike(tw)
 				struck[b.name] = true
