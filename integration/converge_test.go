@@ -3,6 +3,7 @@ package integration
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -190,7 +191,20 @@ func (d *director) all() (lines map[string]bool, final bool) {
 	for line := range told {
 		lines[numbered.ReplaceAllString(line, "vrrp.")] = true
 	}
+	withoutEmpty(lines)
 	return lines, true
+}
+
+// withoutEmpty takes out the tables of services in which there is none: they stay
+// until the stop once there was one.
+func withoutEmpty(lines map[string]bool) {
+	for _, table := range []string{"[table ip keepgo_services {", "[table ip6 keepgo_services {"} {
+		used := false
+		for line := range lines {
+			used = used || strings.Contains(line, table) && strings.Contains(line, "elements =")
+		}
+		maps.DeleteFunc(lines, func(line string, _ bool) bool { return !used && strings.Contains(line, table) })
+	}
 }
 
 // settles waits until the novice has found its way, and says where it stands.
