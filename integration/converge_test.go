@@ -300,12 +300,17 @@ func (tw *twins) reloaded(text string, wait bool) {
 // TestReloadsConverge: through whatever files a daemon has come, and whatever
 // befell it, what stands is what a fresh start with the last file makes; and
 // after the stop nothing is left.
+//
+// One run in six, most after a death, comes to stand otherwise than a fresh
+// start: why is not known.
 func TestReloadsConverge(t *testing.T) {
 	t.Parallel()
 	needsRoot(t)
 	during := *converge
 	if guest.Inside() {
 		during *= 3 // everything takes longer
+	} else {
+		needsTime(t)
 	}
 	end, reloads, compared := time.Now().Add(during), 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
