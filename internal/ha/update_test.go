@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"keepgo/confparse"
+	"keepgo/internal/everyfield"
 	"keepgo/vip"
 	"keepgo/vrrp"
 )
@@ -38,7 +39,7 @@ func TestSumSeesEveryField(t *testing.T) {
 			visit(path+name, func(in *Instance) reflect.Value { return next(find(in)) })
 		}
 		switch {
-		case change(v):
+		case everyfield.Change(v):
 			if seen++; in.sum() == whole().sum() {
 				t.Errorf("a change of %s is not seen", path)
 			}
@@ -65,33 +66,6 @@ func TestSumSeesEveryField(t *testing.T) {
 	if seen < 100 {
 		t.Errorf("only %d fields were changed", seen)
 	}
-}
-
-// change gives a simple value another one.
-func change(v reflect.Value) bool {
-	switch x := v.Addr().Interface().(type) {
-	case *netip.Addr:
-		*x = netip.MustParseAddr("10.9.9.9")
-		return true
-	case *netip.Prefix:
-		*x = netip.MustParsePrefix("10.9.9.9/32")
-		return true
-	}
-	switch v.Kind() {
-	case reflect.Bool:
-		v.SetBool(!v.Bool())
-	case reflect.String:
-		v.SetString(v.String() + "x")
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		v.SetInt(v.Int() + 1)
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		v.SetUint(v.Uint() + 1)
-	case reflect.Array:
-		return change(v.Index(0))
-	default:
-		return false
-	}
-	return true
 }
 
 // crossed is an update as it comes out of the pipe between two processes.

@@ -13,6 +13,7 @@ import (
 	"keepgo/checker"
 	"keepgo/checker/pcre"
 	"keepgo/confparse"
+	"keepgo/internal/everyfield"
 	"keepgo/ipvsctl"
 )
 
@@ -138,58 +139,13 @@ func TestSumSeesEveryField(t *testing.T) {
 	sum := func(w *whole) uint64 { return w.Pool.sum(w.Checks, w.Owners) }
 	// Pos is of the text; Services and ID are places in the plan, told besides.
 	places := map[string]bool{"Pos": true, "Services": true, "ID": true}
-	seen := 0
-	var visit func(path string, at func(*whole) reflect.Value)
-	visit = func(path string, at func(*whole) reflect.Value) {
-		w := fresh()
-		v := at(w)
-		switch {
-		case path == ".Owners.Pool":
-		case change(v):
-			if seen++; sum(w) == sum(fresh()) {
-				t.Errorf("a change of %s is not seen", path)
-			}
-		case v.Kind() == reflect.Pointer:
-			visit(path, func(w *whole) reflect.Value { return at(w).Elem() })
-		case v.Kind() == reflect.Slice:
-			visit(path, func(w *whole) reflect.Value { return at(w).Index(0) })
-		default:
-			for i := range v.NumField() {
-				if f := v.Type().Field(i); f.IsExported() && !places[f.Name] {
-					visit(path+"."+f.Name, func(w *whole) reflect.Value { return at(w).Field(i) })
-				}
-			}
+	skip := func(path, field string) bool { return places[field] || path == ".Owners" && field == "Pool" }
+	seen := everyfield.Visit(fresh, skip, func(path string, w *whole) {
+		if sum(w) == sum(fresh()) {
+			t.Errorf("a change of %s is not seen", path)
 		}
-	}
-	visit("", func(w *whole) reflect.Value { return reflect.ValueOf(w).Elem() })
+	})
 	if seen < 90 {
 		t.Errorf("only %d fields were changed", seen)
 	}
-}
-
-// change gives a simple value another one.
-func change(v reflect.Value) bool {
-	switch x := v.Addr().Interface().(type) {
-	case *netip.Addr:
-		*x = netip.MustParseAddr("10.9.9.9")
-		return true
-	case *netip.AddrPort:
-		*x = netip.MustParseAddrPort("10.9.9.9:9")
-		return true
-	}
-	switch v.Kind() {
-	case reflect.Bool:
-		v.SetBool(!v.Bool())
-	case reflect.String:
-		v.SetString(v.String() + "x")
-	case reflect.Int, reflect.Int64:
-		v.SetInt(v.Int() + 1)
-	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
-		v.SetUint(v.Uint() + 1)
-	case reflect.Array:
-		return change(v.Index(0))
-	default:
-		return false
-	}
-	return true
 }
