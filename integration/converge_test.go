@@ -185,11 +185,10 @@ func (d *director) all() (lines map[string]bool, final bool) {
 		return nil, false
 	}
 	lines = map[string]bool{}
-	for line := range d.found() {
-		lines[numbered.ReplaceAllString(line, "vrrp.")] = true
-	}
-	for line := range told {
-		lines[numbered.ReplaceAllString(line, "vrrp.")] = true
+	for _, part := range []map[string]bool{d.found(), told} {
+		for line := range part {
+			lines[numbered.ReplaceAllString(line, "vrrp.")] = true
+		}
 	}
 	withoutEmpty(lines)
 	return lines, true

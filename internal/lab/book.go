@@ -77,7 +77,7 @@ func (p *play) crash() error {
 	return p.act(deed{
 		name: "the VRRP process of " + d.Name + " is killed", heir: true, least: p.restTime(), limit: p.takeover() + startTime + slack,
 		do:   func() error { return d.signalPID(old, syscall.SIGKILL) },
-		done: func() bool { return d.vrrpPID() != old && d.vrrpPID() != 0 && p.settledAfterReturn(m) },
+		done: func() bool { return d.succeeded(old) && p.settledAfterReturn(m) },
 		want: "the process is back and one director has the address",
 	})
 }
@@ -248,7 +248,7 @@ func (p *play) hang() error {
 		p.leave("the VRRP process of "+d.Name+" hangs", "%s has no pid file of it", d.Name)
 		return nil
 	}
-	replaced := func() bool { return d.vrrpPID() != old && d.vrrpPID() != 0 }
+	replaced := func() bool { return d.succeeded(old) }
 	moves := p.takeover() < frozenFor
 	err := p.act(deed{
 		name: fmt.Sprintf("the VRRP process of %s hangs for %v", d.Name, frozenFor), heir: true, least: frozenFor, limit: frozenFor + p.takeover() + slack,

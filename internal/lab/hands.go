@@ -44,6 +44,12 @@ func (d *director) vrrpPID() int {
 	return pid
 }
 
+// succeeded tells whether another process speaks VRRP than the old one.
+func (d *director) succeeded(old int) bool {
+	pid := d.vrrpPID()
+	return pid != old && pid != 0
+}
+
 func (d *director) base() string { return filepath.Join(d.stage.Dir, d.Name) }
 
 // signalPID sends a signal to one process of the director, and no other's.
