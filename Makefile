@@ -25,7 +25,7 @@ deb:
 test: tools vet
 	$(GO) test -timeout 23m ./...
 
-# How fast it is, beside keepalived; as root. It takes 25 minutes, BENCH="--quick"
+# How fast it is, beside keepalived; as root. It takes 20 minutes, BENCH="--quick"
 # less than six; BENCH="--help" says what else there is, docs/performance.md what it means.
 bench: tools
 	$(GO) run ./integration/bench $(BENCH)
