@@ -44,6 +44,7 @@ func TestBetterOnlyGlobal(t *testing.T) {
 	for keyword, value := range map[string]func(*confparse.Global) bool{
 		"lvs_repair":          func(g *confparse.Global) bool { return g.LVSRepair },
 		"vrrp_restart_frozen": func(g *confparse.Global) bool { return g.RestartFrozen },
+		"lvs_restart_frozen":  func(g *confparse.Global) bool { return g.RestartFrozenLVS },
 	} {
 		for global, want := range map[string]bool{
 			"": true, "like_keepalived": false, keyword + " off": false, "like_keepalived\n" + keyword: true,

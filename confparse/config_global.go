@@ -77,6 +77,7 @@ type Global struct {
 	DelayAfterBoot    time.Duration // vrrp_delay_after_boot
 	FramesFirst       time.Duration // vrrp_frames_first
 	RestartFrozen     bool          // vrrp_restart_frozen
+	RestartFrozenLVS  bool          // lvs_restart_frozen
 	VMACPrefix        string
 	VMACAddrPrefix    string
 

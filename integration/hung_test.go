@@ -3,7 +3,9 @@ package integration
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // hungPair is a pair whose first director is MASTER, and whose VRRP process then
@@ -61,4 +63,37 @@ func TestHungLikeKeepalived(t *testing.T) {
 	if w.a.pidOf(1) != old || !w.a.Holds(vip4) {
 		t.Error("it was replaced")
 	}
+}
+
+// TestHungLVSProcess: another goes on in its place, with what it knew and the
+// tables that stand, and asks the servers.
+func TestHungLVSProcess(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived leaves a process that hangs as it is")
+	f := newCourse(t, "nftables", forwardings[1])
+	f.configure()
+	begin := time.Now()
+	f.a.start()
+	f.becomesMaster(f.a, vip4, begin)
+	f.everybody()
+	f.do(f.a.proc.Signal(syscall.SIGHUP)) // it was told of two plans
+	f.a.logs("Reload complete")
+	stands, tables := f.hold(), f.handles()
+	old := f.a.pidOf(2)
+	f.a.pauseFrom(2)
+	f.servers[3].down()
+	f.a.logs(fmt.Sprintf("Healthcheck child process(%d) was to wake", old))
+	f.a.tells("HUNG", "events")
+	f.eventually("what died meanwhile leaves the table", func() bool { return f.weight(f.a, 3) == 0 && f.weight(f.a, 2) == 2 })
+	if now := f.handles(); now != tables || f.a.pidOf(2) == old {
+		t.Errorf("process %d is now %d, and the tables\n%sare now\n%s", old, f.a.pidOf(2), tables, now)
+	}
+	stands("another process took its place")
+	f.a.stop()
+}
+
+// handles are the tables of a director, as the kernel numbers them.
+func (f *course) handles() string {
+	f.t.Helper()
+	return f.output(f.a.Host, "nft", "-a", "list", "tables")
 }

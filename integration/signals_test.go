@@ -12,9 +12,12 @@ import (
 )
 
 // pause stops the VRRP process as if it hung, until the test is over.
-func (d *director) pause() {
+func (d *director) pause() { d.pauseFrom(1) }
+
+// pauseFrom stops the process of one of the director's pid files.
+func (d *director) pauseFrom(i int) {
 	d.w.t.Helper()
-	pid := d.pidOf(1)
+	pid := d.pidOf(i)
 	d.w.do(syscall.Kill(pid, syscall.SIGSTOP))
 	d.w.t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"keepgo/checker"
@@ -32,7 +33,9 @@ type lvsLoop struct {
 	again  again
 	undone int       // checks that are not made for want of IPVS
 	turned time.Time // when a state was last sent because a server came or went
-	tidy   tidier
+	// promise is where who watches over this process sees when the loop is to turn.
+	promise *atomic.Int64
+	tidy    tidier
 }
 
 // snapshots is the time between two states sent to the parent. What is lost
@@ -50,6 +53,10 @@ const reloadGC = 100
 func runLVS(up *link[fromChild, toChild]) error {
 	debug.SetGCPercent(lvsGC)
 	l := &lvsLoop{up: up, log: logTo(up), rank: newRank(logTo(up)), tidy: tidier{rest: lvsGC}}
+	var err error
+	if l.promise, err = inheritPromise(); err != nil {
+		return err
+	}
 	l.probes = probe.NewRunner(probe.Options{Log: func(line string) { l.log("%s", line) }})
 	defer l.probes.Close()
 	up.send(fromChild{Waiting: true})
@@ -62,9 +69,11 @@ func (l *lvsLoop) run() error {
 	var acts []lb.Action
 	tick := time.NewTicker(snapshots)
 	defer tick.Stop()
+	l.promise.Store(int64(sinceBoot() + snapshots))
 	for {
 		select {
 		case due := <-tick.C:
+			l.promise.Store(int64(sinceBoot() + snapshots))
 			l.rank.late(time.Since(due))
 			l.second()
 			l.snapshot()

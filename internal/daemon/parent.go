@@ -68,8 +68,8 @@ type parent struct {
 	requests    []*request
 	history     status.History // what happened lately
 	began       time.Time
-	reloaded    *time.Time // nil before the first
-	watchdog    *watchdog
+	reloaded    *time.Time   // nil before the first
+	looks       *time.Ticker // whether a process hangs
 	exporter    exporter
 	orders      orders
 	drills      drills
@@ -103,7 +103,7 @@ func Run(o Options) int {
 		numbers:  map[string]int{},
 		running:  map[string]bool{},
 		sessions: map[string]bool{},
-		watchdog: newWatchdog(),
+		looks:    time.NewTicker(watchEvery),
 		stopped:  make(chan struct{}),
 	}
 	p.listenSignals()
@@ -223,8 +223,8 @@ func (p *parent) run() {
 			if p.soon.due(now) {
 				p.reload()
 			}
-		case <-p.watchdog.tick.C:
-			p.watch()
+		case <-p.looks.C:
+			p.look()
 		case <-pulse.C:
 			p.manager.tell("WATCHDOG=1")
 		case <-p.files.Ready():
@@ -305,8 +305,8 @@ func (p *parent) apply() {
 	loadIPVS(p.cfg, vrrp)
 	p.bfd.need(len(p.cfg.BFDs) > 0 && !p.opts.NoBFD)
 	p.vrrp.need(vrrp)
-	p.watchdog.set(vrrp && p.cfg.Global.RestartFrozen && !p.opts.NoRespawn)
 	p.lvs.need(lvs)
+	p.guard()
 	p.foresee() // nobody waits for it
 	p.heir = false
 	if !lvs {

@@ -39,7 +39,8 @@ type child struct {
 	started  time.Time
 	delay    time.Duration // before the next restart
 	timer    *time.Timer   // a restart is due
-	promise  *promise      // of the VRRP process: when it is to wake; nil if that cannot be seen
+	promise  *promise      // when it is to wake; nil if that cannot be seen
+	watchdog watchdog      // what was seen of that
 	stale    bool          // it was silent for so long that another may have been elected
 }
 
@@ -47,7 +48,7 @@ func newChild(p *parent, name string, pid *pidFile) *child {
 	c := &child{parent: p, name: name, pid: pid}
 	ident, short := c.ident()
 	c.log = p.log.sink.logger(ident, short, 0, p.scope)
-	if name == VRRPProcess {
+	if name != BFDProcess {
 		c.share()
 	}
 	return c

@@ -11,12 +11,12 @@ import (
 	"keepgo/vrrp"
 )
 
-// promiseFD is where a VRRP process finds the memory of its promise.
+// promiseFD is where a process that is watched over finds the memory of its promise.
 const promiseFD = childFD + 1
 
-// promise is the instant at which the VRRP process is to wake, in memory that it
-// shares with its parent (memfd_create(2)). A process that does not keep it
-// hangs. To make one costs a store, and to see it kept costs the process nothing.
+// promise is the instant at which a process is to wake, in memory that it shares
+// with its parent (memfd_create(2)). A process that does not keep it hangs. To make
+// one costs a store, and to see it kept costs the process nothing.
 type promise struct {
 	word *atomic.Int64
 	file *os.File // what the process maps; nil where there is nothing to share
@@ -48,7 +48,7 @@ func mapWord(fd int) (*atomic.Int64, error) {
 	return (*atomic.Int64)(unsafe.Pointer(unsafe.SliceData(mem))), nil
 }
 
-// inheritPromise is the VRRP process's end: where it writes.
+// inheritPromise is the process's end: where it writes.
 func inheritPromise() (*atomic.Int64, error) {
 	defer unix.Close(promiseFD)
 	return mapWord(promiseFD)
@@ -59,6 +59,15 @@ func (p *promise) due() vrrp.Time { return vrrp.Time(p.word.Load()) }
 
 // forget prepares for the next process.
 func (p *promise) forget() { p.word.Store(0) }
+
+// sinceBoot is CLOCK_MONOTONIC, which all processes share; 0 if it cannot be read.
+func sinceBoot() vrrp.Time {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
+		return 0
+	}
+	return vrrp.Time(ts.Nano())
+}
 
 // share makes the memory of the child's promise. Without it nobody sees the child
 // hang, and all else goes on.

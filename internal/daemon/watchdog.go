@@ -7,90 +7,105 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"keepgo/vrrp"
 )
 
 // A VRRP process that hangs (stopped, or waiting for what never comes) is silent
-// and keeps its addresses: the other director takes over, and both have them. So
-// the parent looks whether it wakes when it is due, kills one that does not, and
-// starts another. That goes on as MASTER if nobody else can have been elected
-// yet, and else begins anew: it takes the addresses away and listens.
+// and keeps its addresses: the other director takes over, and both have them. One
+// of LVS asks nobody, and a server that dies stays in the table. So the parent
+// looks whether they wake when they are due, kills one that does not, and starts
+// another. In the place of the first that goes on as MASTER if nobody else can have
+// been elected yet, and else begins anew: it takes the addresses away and listens.
+// In the place of the second it goes on with what the parent knows.
 const (
 	watchEvery = 500 * time.Millisecond
-	// hangTime is the least that a process may be late by.
+	// hangTime is the least that the VRRP process may be late by.
 	hangTime = time.Second
+	// lvsHangTime is what the LVS process may be late by, while the parent looks all
+	// the time. Nothing turns on its being punctual, and to program many services,
+	// or to load a module, may take it long.
+	lvsHangTime = 10 * time.Second
 	// replaceTime is how long a busy machine takes to start another one.
 	replaceTime = 500 * time.Millisecond
 )
 
-// watchdog is what the parent saw of the VRRP process.
+// watchdog is what the parent saw of a process.
 type watchdog struct {
-	tick   *time.Ticker
+	on     bool
 	due    vrrp.Time // when it was to wake, at the last look
 	looked vrrp.Time
-}
-
-func newWatchdog() *watchdog {
-	w := &watchdog{tick: time.NewTicker(watchEvery)}
-	w.set(false)
-	return w
-}
-
-// set lets the parent look, or not.
-func (w *watchdog) set(on bool) {
-	if w.tick.Stop(); on {
-		w.tick.Reset(watchEvery)
-	}
+	since  vrrp.Time // the first of the looks that saw it due then, each soon after the one before
 }
 
 // overdue is by how much the process is late, 0 while it is not, and where that
 // is not sure: a parent that was itself kept from looking knows no more than
 // that this machine stood still, and the process has to have its chance.
 func (w *watchdog) overdue(now, due vrrp.Time) time.Duration {
-	sure := due == w.due && now-w.looked < 2*watchEvery
+	if due != w.due || now-w.looked >= 2*watchEvery {
+		w.since = now
+	}
 	w.due, w.looked = due, now
-	if !sure || due == 0 {
+	if w.since == now || due == 0 {
 		return 0
 	}
 	return max(0, now-due)
 }
 
-// watch looks after the VRRP process. One that is about to get a plan, or to end,
-// is left alone: much may be to do for it.
-func (p *parent) watch() {
-	c := p.vrrp
-	var ts unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil || !c.watched() {
-		return
+// seen is for how long the parent has looked without a gap.
+func (w *watchdog) seen() time.Duration { return w.looked - w.since }
+
+// guard has the processes watched over that the configuration says so of.
+func (p *parent) guard() {
+	g := &p.cfg.Global
+	p.vrrp.watchdog.on = g.RestartFrozen && !p.opts.NoRespawn
+	p.lvs.watchdog.on = g.RestartFrozenLVS && !p.opts.NoRespawn
+	if p.looks.Stop(); p.vrrp.watched() || p.lvs.watched() {
+		p.looks.Reset(watchEvery)
 	}
-	late := p.watchdog.overdue(time.Duration(ts.Nano()), c.promise.due())
-	if late < hangTime {
-		return
+}
+
+// look looks after the processes.
+func (p *parent) look() {
+	now := sinceBoot()
+	if c := p.vrrp; c.punctual() {
+		interval := p.shortest()
+		if late := c.watchdog.overdue(now, c.promise.due()); late >= max(hangTime, interval) {
+			c.hangs(late, late+replaceTime > 2*interval)
+		}
 	}
-	interval := p.shortest()
-	if late < interval {
-		return
+	if c := p.lvs; c.punctual() {
+		if late := c.watchdog.overdue(now, c.promise.due()); min(late, c.watchdog.seen()) >= lvsHangTime {
+			c.hangs(late, false)
+		}
 	}
-	how, idle := idles(c.cmd.Process.Pid)
+}
+
+// hangs kills a process that is late, unless it is not to blame for that. stale
+// says that it was silent for so long that another may have been elected.
+func (c *child) hangs(late time.Duration, stale bool) {
+	pid := c.cmd.Process.Pid
+	how, idle := idles(pid)
 	if !idle {
 		return
 	}
-	c.ready, c.stale = false, late+replaceTime > 2*interval
+	c.ready, c.stale = false, stale
 	then := "another goes on in its place"
-	if c.stale {
+	if stale {
 		then = "another listens in its place, for the other director may have taken over"
 	}
-	pid := c.cmd.Process.Pid
-	p.log.printf("%s child process(%d) was to wake %v ago and %s: it is killed, %s", c.title(), pid, late.Round(time.Millisecond), how, then)
-	p.noteDaemon("HUNG", "%s process %d was to wake %v ago and %s", c.title(), pid, late.Round(time.Millisecond), how)
+	late = late.Round(time.Millisecond)
+	c.parent.log.printf("%s child process(%d) was to wake %v ago and %s: it is killed, %s", c.title(), pid, late, how, then)
+	c.parent.noteDaemon("HUNG", "%s process %d was to wake %v ago and %s", c.title(), pid, late, how)
 	c.kill()
 }
 
-// watched says whether the process has nothing to do but what it promised.
-func (c *child) watched() bool {
-	return c.running() && c.promise != nil && c.needed && c.ready && !c.leaving && !c.detached && c.before == nil
+// watched says whether anybody is to look after the process.
+func (c *child) watched() bool { return c.watchdog.on && c.needed && c.promise != nil }
+
+// punctual says whether the process has nothing to do but what it promised. One
+// that is about to get a plan, or to end, is left alone: much may be to do for it.
+func (c *child) punctual() bool {
+	return c.watched() && c.running() && c.ready && !c.leaving && !c.detached && c.before == nil
 }
 
 // shortest is the least interval of the instances that are MASTER: within two of

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"keepgo/confparse"
 )
 
 // TestOverdue: a promise that is broken is told from one that is kept, and from
@@ -21,11 +23,58 @@ func TestOverdue(t *testing.T) {
 		"stopped, and it alone goes on being so": {{500 * ms, 1000 * ms, 0}, {6000 * ms, 1000 * ms, 0}, {6500 * ms, 1000 * ms, 5500 * ms}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWatchdog()
+			w := &watchdog{}
 			for _, l := range looks {
 				if got := w.overdue(l.now, l.due); got != l.want {
 					t.Errorf("at %v, due at %v: %v, want %v", l.now, l.due, got, l.want)
 				}
+			}
+		})
+	}
+}
+
+// TestWatchdogHasSeen: only looks that follow each other, at one promise, count
+// for who has patience.
+func TestWatchdogHasSeen(t *testing.T) {
+	const due = time.Second
+	w, now := &watchdog{}, 2*time.Second
+	looks := func(n int, due, want time.Duration) {
+		t.Helper()
+		for range n {
+			now += watchEvery
+			w.overdue(now, due)
+		}
+		if got := w.seen(); got != want {
+			t.Errorf("at %v: %v, want %v", now, got, want)
+		}
+	}
+	looks(21, due, 20*watchEvery)
+	now += time.Minute // the parent was stopped
+	looks(3, due, 2*watchEvery)
+	looks(1, 2*due, 0) // it woke
+	looks(4, 2*due, 4*watchEvery)
+}
+
+// TestGuard: who is watched over is what the configuration says, and nobody where
+// nothing is replaced.
+func TestGuard(t *testing.T) {
+	for name, c := range map[string]struct {
+		global    confparse.Global
+		options   Options
+		vrrp, lvs bool
+	}{
+		"neither": {},
+		"vrrp":    {global: confparse.Global{RestartFrozen: true}, vrrp: true},
+		"lvs":     {global: confparse.Global{RestartFrozenLVS: true}, lvs: true},
+		"-R":      {global: confparse.Global{RestartFrozen: true, RestartFrozenLVS: true}, options: Options{NoRespawn: true}},
+		"both":    {global: confparse.Global{RestartFrozen: true, RestartFrozenLVS: true}, vrrp: true, lvs: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			needed := func() *child { return &child{needed: true, promise: &promise{}} }
+			p := &parent{opts: c.options, cfg: &confparse.Config{Global: c.global}, vrrp: needed(), lvs: needed(), looks: time.NewTicker(watchEvery)}
+			defer p.looks.Stop()
+			if p.guard(); p.vrrp.watched() != c.vrrp || p.lvs.watched() != c.lvs {
+				t.Errorf("VRRP %v, LVS %v", p.vrrp.watched(), p.lvs.watched())
 			}
 		})
 	}
