@@ -2,9 +2,13 @@ package garp
 
 import (
 	"encoding/hex"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
 )
 
 var mac = [6]byte{0x02, 0x00, 0x5e, 0x10, 0x00, 0x01}
@@ -45,6 +49,14 @@ var golden = []struct {
 	{"NA of a router", router(target("fe80::1")), "333300000001 02005e100001 86dd" +
 		"60000000 0020 3a ff fe800000000000000000000000000001 ff020000000000000000000000000001" +
 		"88 00 798a a0000000 fe800000000000000000000000000001 02 01 02005e100001"},
+}
+
+// newFrame is the announcement of a target, if there is one.
+func newFrame(t Target) (f frame, ok bool) {
+	if ok = t.speaks(); ok {
+		f.write(&t)
+	}
+	return f, ok
 }
 
 func unhex(t testing.TB, s string) []byte {
@@ -93,6 +105,38 @@ func TestInfiniBand(t *testing.T) {
 	src, dst := [16]byte(na.bytes[8:24]), [16]byte(na.bytes[24:40])
 	if sum := checksum(src, dst, na.bytes[40:]); sum != 0 {
 		t.Errorf("checksum is off by %#x", sum)
+	}
+}
+
+// TestARPIsRead: another implementation reads what is meant.
+func TestARPIsRead(t *testing.T) {
+	f, _ := newFrame(target("192.0.2.1"))
+	var e ethernet.Frame
+	var p arp.Packet
+	if err := e.UnmarshalBinary(f.bytes); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.UnmarshalBinary(e.Payload); err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.MustParseAddr("192.0.2.1")
+	if p.Operation != arp.OperationRequest || p.SenderIP != addr || p.TargetIP != addr ||
+		p.SenderHardwareAddr.String() != net.HardwareAddr(mac[:]).String() || p.TargetHardwareAddr.String() != ethernet.Broadcast.String() ||
+		e.Source.String() != p.SenderHardwareAddr.String() || e.Destination.String() != ethernet.Broadcast.String() {
+		t.Errorf("%+v in %+v", p, e)
+	}
+}
+
+// TestFrameAfterFrame: nothing of a frame is left in the next.
+func TestFrameAfterFrame(t *testing.T) {
+	var f frame
+	for range 2 {
+		for _, one := range []Target{target("2001:db8::1"), infiniband("2001:db8::1"), target("192.0.2.1"), infiniband("192.0.2.1")} {
+			f.write(&one)
+			if alone, _ := newFrame(one); string(f.bytes) != string(alone.bytes) || string(f.to) != string(alone.to) || f.bare != alone.bare || f.protocol != alone.protocol {
+				t.Errorf("%+v, and alone %+v", f, alone)
+			}
+		}
 	}
 }
 

@@ -56,6 +56,9 @@ type Pacer struct {
 	pruneAt int    // number of lanes
 
 	sent, lost atomic.Uint64
+
+	written [maxBatch]frame // the goroutine's own, of the batch on its way
+	frames  [maxBatch]*frame
 }
 
 // run is what is announced for one owner.
@@ -63,9 +66,9 @@ type run struct {
 	items    []item
 	ahead    []*run // what of it was announced ahead, until the second burst
 	schedule Schedule
-	again    alarm // second burst
-	refresh  alarm
-	extra    alarm
+	again    *alarm // second burst; each of the three is nil until it is planned
+	refresh  *alarm
+	extra    *alarm
 	repeat   int // of the second burst
 }
 
@@ -100,14 +103,15 @@ func newPacer(s sender, failed func(Failure)) *Pacer {
 
 // Start announces targets by schedule s, beginning at once: each target once,
 // in order, and that Repeat times. Whatever the owner announced before ends.
-// Targets without hardware address are passed over. It never blocks.
+// Targets without hardware address are passed over. The pacer keeps targets:
+// they must not be changed afterwards. It never blocks.
 func (p *Pacer) Start(owner int, targets []Target, s Schedule) {
 	p.begin(owner, targets, s, true)
 }
 
 // Ahead announces once, and at once, some of the targets that an owner is about
-// to Start with: in the first burst they count as announced once. It never
-// blocks.
+// to Start with: in the first burst they count as announced once. The pacer keeps
+// targets. It never blocks.
 func (p *Pacer) Ahead(owner int, targets []Target) {
 	r := newRun(targets, Schedule{})
 	p.mu.Lock()
@@ -139,12 +143,14 @@ func (p *Pacer) begin(owner int, targets []Target, s Schedule, burst bool) {
 	if old := p.runs[owner]; burst {
 		p.takeAhead(r, owner)
 		p.burst(r, s.Repeat, now)
-		p.plan(&r.again, now.Add(s.Delay), s.Delay > 0)
+		p.set(r, &r.again, now.Add(s.Delay), s.Delay > 0)
 		r.repeat = s.Repeat
 		first = first.Add(s.Delay)
 	} else if old != nil {
 		p.resume(old, r, now)
-		p.plan(&r.again, old.again.at, old.again.planned())
+		if old.again.planned() {
+			p.set(r, &r.again, old.again.at, true)
+		}
 		r.repeat = old.repeat
 		if old.refresh.planned() && old.schedule.Refresh == s.Refresh {
 			first = old.refresh.at
@@ -155,8 +161,8 @@ func (p *Pacer) begin(owner int, targets []Target, s Schedule, burst bool) {
 	}
 	p.stop(owner)
 	p.runs[owner] = r
-	p.plan(&r.refresh, first, s.Refresh > 0)
-	p.plan(&r.extra, extra, s.Extra > 0 && r.hasExtra())
+	p.set(r, &r.refresh, first, s.Refresh > 0)
+	p.set(r, &r.extra, extra, s.Extra > 0 && r.hasExtra())
 	p.poke()
 }
 
@@ -176,7 +182,7 @@ func (p *Pacer) Burst(owner, repeat int, delay time.Duration) {
 			r.repeat = 0
 		}
 		r.repeat = max(r.repeat, repeat)
-		p.plan(&r.again, now.Add(delay), true)
+		p.set(r, &r.again, now.Add(delay), true)
 	}
 	p.poke()
 }
@@ -199,9 +205,9 @@ func (p *Pacer) stop(owner int) {
 		return
 	}
 	delete(p.runs, owner)
-	p.plan(&r.again, time.Time{}, false)
-	p.plan(&r.refresh, time.Time{}, false)
-	p.plan(&r.extra, time.Time{}, false)
+	for _, a := range [...]*alarm{r.again, r.refresh, r.extra} {
+		p.plan(a, time.Time{}, false)
+	}
 	r.silence()
 }
 
@@ -223,6 +229,17 @@ func (p *Pacer) poke() {
 	case p.wake <- struct{}{}:
 	default:
 	}
+}
+
+// set plans an alarm of a run, where it is to be.
+func (p *Pacer) set(r *run, a **alarm, at time.Time, on bool) {
+	if !on {
+		return
+	}
+	if *a == nil {
+		*a = &alarm{run: r}
+	}
+	p.plan(*a, at, true)
 }
 
 // plan sets or clears an alarm.

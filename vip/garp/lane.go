@@ -32,24 +32,18 @@ type queue struct {
 
 // item is one target of a run, with how often it is still to be sent.
 type item struct {
-	frame    frame
-	lane     laneKey
-	interval time.Duration
-	left     int
-	queued   bool
-	ahead    bool // it was announced once before the first burst
+	target *Target
+	left   int
+	queued bool
+	ahead  bool // it was announced once before the first burst
 }
 
 func newRun(targets []Target, s Schedule) *run {
 	r := &run{schedule: s, items: make([]item, 0, len(targets))}
-	r.again.run, r.refresh.run, r.extra.run = r, r, r
-	for _, t := range targets {
-		f, ok := newFrame(t)
-		if !ok {
-			continue
+	for i := range targets {
+		if targets[i].speaks() {
+			r.items = append(r.items, item{target: &targets[i]})
 		}
-		key := laneKey{cmp.Or(t.Lane, t.IfIndex), f.target.Addr.Is6()}
-		r.items = append(r.items, item{frame: f, lane: key, interval: t.Spacing})
 	}
 	return r
 }
@@ -74,11 +68,11 @@ func (p *Pacer) takeAhead(r *run, owner int) {
 	announced := make(map[place]bool)
 	for _, a := range r.ahead {
 		for i := range a.items {
-			announced[a.items[i].frame.target.place()] = true
+			announced[a.items[i].target.place()] = true
 		}
 	}
 	for i := range r.items {
-		if it := &r.items[i]; announced[it.frame.target.place()] {
+		if it := &r.items[i]; announced[it.target.place()] {
 			it.ahead = true
 		}
 	}
@@ -128,14 +122,14 @@ func (p *Pacer) raise(it *item, repeat int, now time.Time) {
 // remind queues every extra target of a run once.
 func (p *Pacer) remind(r *run, now time.Time) {
 	for i := range r.items {
-		if it := &r.items[i]; it.frame.target.Extra {
+		if it := &r.items[i]; it.target.Extra {
 			p.raise(it, 1, now)
 		}
 	}
 }
 
 func (r *run) hasExtra() bool {
-	return slices.ContainsFunc(r.items, func(it item) bool { return it.frame.target.Extra })
+	return slices.ContainsFunc(r.items, func(it item) bool { return it.target.Extra })
 }
 
 // place is where an address is announced, whatever else changes about it.
@@ -144,17 +138,20 @@ type place struct {
 	addr  netip.Addr
 }
 
-func (t Target) place() place { return place{t.IfIndex, t.Addr} }
+func (t *Target) place() place { return place{t.IfIndex, t.address()} }
+
+// lane is where the announcements of a target queue.
+func (t *Target) lane() laneKey { return laneKey{cmp.Or(t.Lane, t.IfIndex), t.address().Is6()} }
 
 // resume queues in r what of old still waits, for the addresses both have.
 func (p *Pacer) resume(old, r *run, now time.Time) {
 	left := make(map[place]int)
 	for it := range old.all {
-		left[it.frame.target.place()] += it.left
+		left[it.target.place()] += it.left
 	}
 	for i := range r.items {
 		it := &r.items[i]
-		if n := left[it.frame.target.place()]; n > 0 {
+		if n := left[it.target.place()]; n > 0 {
 			p.raise(it, n, now)
 		}
 	}
@@ -175,12 +172,13 @@ func (p *Pacer) prune(now time.Time) {
 }
 
 func (p *Pacer) enqueue(it *item, again bool, now time.Time) {
-	l := p.lanes[it.lane]
+	key := it.target.lane()
+	l := p.lanes[key]
 	if l == nil {
 		p.prune(now)
 		l = &lane{}
 		l.alarm.lane = l
-		p.lanes[it.lane] = l
+		p.lanes[key] = l
 	}
 	l.push(it, again)
 	if !l.alarm.planned() {
@@ -240,18 +238,18 @@ func (q *queue) pop() *item {
 }
 
 // fill takes what a lane may send now, up to the room in batch.
-func (p *Pacer) fill(l *lane, batch []*frame, now time.Time) []*frame {
+func (p *Pacer) fill(l *lane, batch []*Target, now time.Time) []*Target {
 	for len(batch) < cap(batch) && !l.next.After(now) {
 		it := l.pop()
 		if it == nil {
 			return batch // the lane rests without alarm
 		}
-		batch = append(batch, &it.frame)
+		batch = append(batch, it.target)
 		if it.left--; it.left > 0 {
 			l.push(it, true)
 		}
-		if it.interval > 0 {
-			l.next = now.Add(it.interval)
+		if it.target.Spacing > 0 {
+			l.next = now.Add(it.target.Spacing)
 		}
 	}
 	if !l.empty() {
@@ -269,7 +267,8 @@ type alarm struct {
 	run  *run
 }
 
-func (a *alarm) planned() bool { return a.slot > 0 }
+// planned is not asked of an alarm that is no more than a possibility.
+func (a *alarm) planned() bool { return a != nil && a.slot > 0 }
 
 // alarms is a heap of the planned ones, see container/heap.
 type alarms []*alarm
@@ -305,17 +304,18 @@ func (h *alarms) Pop() any {
 	return a
 }
 
-// collect does what is due by now and gathers the frames to send.
-func (p *Pacer) collect(batch []*frame, now time.Time) []*frame {
+// collect does what is due by now and gathers what to send.
+func (p *Pacer) collect(batch []*Target, now time.Time) []*Target {
 	for len(batch) < cap(batch) && len(p.alarms) > 0 && !p.alarms[0].at.After(now) {
 		a := heap.Pop(&p.alarms).(*alarm)
 		switch r := a.run; {
 		case r == nil:
 			batch = p.fill(a.lane, batch, now)
-		case a == &r.again:
+		case a == r.again:
+			r.again = nil
 			r.forgetAhead()
 			p.burst(r, r.repeat, now)
-		case a == &r.extra:
+		case a == r.extra:
 			p.remind(r, now)
 			p.plan(a, now.Add(r.schedule.Extra), true)
 		default:

@@ -13,7 +13,7 @@ func (p *Pacer) loop() {
 	defer close(p.done)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	batch := make([]*frame, 0, maxBatch)
+	batch := make([]*Target, 0, maxBatch)
 	for {
 		var wait time.Duration
 		var closed bool
@@ -33,8 +33,8 @@ func (p *Pacer) loop() {
 	}
 }
 
-// due gathers the frames to send now, or tells how long there are none.
-func (p *Pacer) due(batch []*frame) (out []*frame, wait time.Duration, closed bool) {
+// due gathers what to send now, or tells how long there is nothing.
+func (p *Pacer) due(batch []*Target) (out []*Target, wait time.Duration, closed bool) {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -47,8 +47,13 @@ func (p *Pacer) due(batch []*frame) (out []*frame, wait time.Duration, closed bo
 }
 
 // transmit sends a batch, passing over frames that cannot be sent.
-func (p *Pacer) transmit(batch []*frame) {
+func (p *Pacer) transmit(targets []*Target) {
 	var told Failure
+	batch := p.frames[:0]
+	for i, t := range targets {
+		p.written[i].write(t)
+		batch = append(batch, &p.written[i])
+	}
 	for len(batch) > 0 {
 		n, err := p.sender.send(batch)
 		p.sent.Add(uint64(n))
@@ -59,7 +64,7 @@ func (p *Pacer) transmit(batch []*frame) {
 		if err == nil || len(batch) == 0 {
 			continue
 		}
-		f := Failure{batch[0].target, passOver(batch, err), err}
+		f := Failure{*batch[0].target, passOver(batch, err), err}
 		p.lost.Add(uint64(f.Count))
 		batch = batch[f.Count:]
 		told = p.merge(told, f)

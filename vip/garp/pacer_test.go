@@ -32,11 +32,11 @@ func (w *wire) send(frames []*frame) (int, error) {
 	defer w.mu.Unlock()
 	for i, f := range frames {
 		if w.fail != nil {
-			if err := w.fail(f.target); err != nil {
+			if err := w.fail(*f.target); err != nil {
 				return i, err
 			}
 		}
-		w.log = append(w.log, fmt.Sprintf("%v %v", time.Since(w.start), last(f.target)))
+		w.log = append(w.log, fmt.Sprintf("%v %v", time.Since(w.start), last(*f.target)))
 	}
 	return len(frames), nil
 }
@@ -356,7 +356,7 @@ func (quiet) close() error                      { return nil }
 func TestSteadyPathDoesNotAllocate(t *testing.T) {
 	p := &Pacer{sender: quiet{}, runs: make(map[int]*run), lanes: make(map[laneKey]*lane), wake: make(chan struct{}, 1)}
 	p.Start(1, targets("10.0.0.1", "10.0.0.2", "fe80::1"), Schedule{Repeat: 5})
-	batch := make([]*frame, 0, maxBatch)
+	batch := make([]*Target, 0, maxBatch)
 	burst := func() {
 		p.Burst(1, 5, time.Hour)
 		for {

@@ -234,10 +234,9 @@ func BenchmarkThousandFrames(b *testing.B) {
 	must(b, err)
 	defer s.close()
 	p := &Pacer{sender: s}
-	var batch []*frame
+	var batch []*Target
 	for i := range 1000 {
-		f, _ := newFrame(Target{IfIndex: c.v0.Attrs().Index, HardwareAddr: mac, Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})})
-		batch = append(batch, &f)
+		batch = append(batch, &Target{IfIndex: c.v0.Attrs().Index, HardwareAddr: mac, Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})})
 	}
 	b.ReportAllocs()
 	for b.Loop() {
