@@ -32,8 +32,6 @@ type herald struct {
 	spacings map[string]spacing      // by interface
 	speakers map[int]*speaker        // instances that are MASTER
 	onLink   map[string]map[int]bool // whose addresses stand on an interface
-	held     map[netip.Addr]int      // whose addresses stand
-	mine     map[int][]netip.Addr    // the same by instance
 }
 
 // claim is that another station says it has an address of an instance.
@@ -47,14 +45,14 @@ type claim struct {
 // it announces.
 func newHerald(arp *garp.Pacer, log func(format string, args ...any)) (*herald, error) {
 	h := &herald{
-		arp: arp, log: log, speakers: map[int]*speaker{}, onLink: map[string]map[int]bool{}, held: map[netip.Addr]int{}, mine: map[int][]netip.Addr{},
+		arp: arp, log: log, speakers: map[int]*speaker{}, onLink: map[string]map[int]bool{},
 		claims: make(chan claim, 64), frames: make(chan string, 64),
 	}
 	var err error
 	h.witness, err = witness.Open(func(ev witness.Event) {
 		switch ev := ev.(type) {
 		case witness.Conflict:
-			go h.conflict(ev) // the door's lock is not ours to wait under
+			h.conflict(ev)
 		case witness.Alive:
 			h.alive(ev.Name)
 		}
@@ -65,14 +63,8 @@ func newHerald(arp *garp.Pacer, log func(format string, args ...any)) (*herald, 
 // conflict passes the claim of another station on. The witness tells of one
 // every ten seconds at most; what the loop has no room for comes again.
 func (h *herald) conflict(c witness.Conflict) {
-	h.mu.Lock()
-	id, ok := h.held[c.Addr]
-	h.mu.Unlock()
-	if !ok {
-		return
-	}
 	select {
-	case h.claims <- claim{id, c.Addr, fmt.Sprintf("%s on %s", net.HardwareAddr(c.MAC[:]), c.Name)}:
+	case h.claims <- claim{c.Owner, c.Addr, fmt.Sprintf("%s on %s", net.HardwareAddr(c.MAC[:]), c.Name)}:
 	default:
 	}
 }
@@ -106,18 +98,11 @@ func (h *herald) await(names []string) {
 // watch listens on links for claims of what stands there; nothing ends that. The
 // witness reads Ethernet.
 func (h *herald) watch(id int, targets []garp.Target, links map[int]rtnl.Link) {
-	for _, a := range h.mine[id] {
-		delete(h.held, a)
-	}
-	delete(h.mine, id)
 	held := make([]witness.Target, 0, len(targets))
 	for _, t := range targets {
-		if t.HardwareAddr == [6]byte{} {
-			continue
+		if t.HardwareAddr != [6]byte{} {
+			held = append(held, witness.Target{Link: t.IfIndex, Addr: t.Addr})
 		}
-		h.held[t.Addr] = id
-		h.mine[id] = append(h.mine[id], t.Addr)
-		held = append(held, witness.Target{Link: t.IfIndex, Addr: t.Addr})
 	}
 	for index, k := range links {
 		if k.HardwareAddr == [6]byte{} {
@@ -170,7 +155,9 @@ func (h *herald) stands(id int, set vip.Set) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s := h.speakers[id]; s != nil {
+		h.leave(id, s)
 		s.set = set
+		h.enter(id, s)
 		h.speak(id, s)
 	}
 }
@@ -211,27 +198,28 @@ func (h *herald) speak(id int, s *speaker) {
 			h.arp.Burst(id, s.Repeat, 0)
 		}
 	}
-	h.leave(id, s)
 	s.due, s.targets = nothing, targets
-	for _, k := range links {
-		s.links = append(s.links, k.Name)
-		if h.onLink[k.Name] == nil {
-			h.onLink[k.Name] = map[int]bool{}
-		}
-		h.onLink[k.Name][id] = true
-	}
 	h.watch(id, targets, links)
 }
 
-// leave forgets which interfaces an instance's addresses stand on.
+// enter notes which interfaces an instance's addresses stand on.
+func (h *herald) enter(id int, s *speaker) {
+	for name := range s.links {
+		if h.onLink[name] == nil {
+			h.onLink[name] = map[int]bool{}
+		}
+		h.onLink[name][id] = true
+	}
+}
+
+// leave forgets that.
 func (h *herald) leave(id int, s *speaker) {
-	for _, name := range s.links {
+	for name := range s.links {
 		delete(h.onLink[name], id)
 		if len(h.onLink[name]) == 0 {
 			delete(h.onLink, name)
 		}
 	}
-	s.links = s.links[:0]
 }
 
 // restored announces again after an address came back.

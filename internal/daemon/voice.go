@@ -20,8 +20,8 @@ const (
 
 // voice is how an instance announces its addresses.
 type voice struct {
-	ha.Announce
-	link int // the index of the interface that its adverts leave through
+	*ha.Announce     // the plan's
+	link         int // the index of the interface that its adverts leave through
 }
 
 // speaker is an instance that announces its addresses.
@@ -30,7 +30,19 @@ type speaker struct {
 	due     due
 	set     vip.Set
 	targets []garp.Target // as last handed to the pacer
-	links   []string      // theirs
+}
+
+// links are the interfaces on which its addresses stand; some may come twice.
+func (s *speaker) links(yield func(string) bool) {
+	last := ""
+	for i := range s.set {
+		if name := s.set[i].Link; name != last {
+			if !yield(name) {
+				return
+			}
+			last = name
+		}
+	}
 }
 
 // schedule is the voice's rhythm.

@@ -27,10 +27,10 @@ func TestExtraIsWhereNoAdvertLeaves(t *testing.T) {
 		voice voice
 		want  [3]bool
 	}{
-		{voice{link: 3}, [3]bool{}},
-		{voice{link: 3, Announce: ha.Announce{Extra: time.Second}}, [3]bool{false, false, true}},
-		{voice{link: 3, Announce: ha.Announce{Extra: time.Second, ExtraAll: true}}, [3]bool{false, true, true}},
-		{voice{link: 5, Announce: ha.Announce{Extra: time.Second}}, [3]bool{}},
+		{voice{link: 3, Announce: &ha.Announce{}}, [3]bool{}},
+		{voice{link: 3, Announce: &ha.Announce{Extra: time.Second}}, [3]bool{false, false, true}},
+		{voice{link: 3, Announce: &ha.Announce{Extra: time.Second, ExtraAll: true}}, [3]bool{false, true, true}},
+		{voice{link: 5, Announce: &ha.Announce{Extra: time.Second}}, [3]bool{}},
 	} {
 		if got := [3]bool{tt.voice.extra(&own), tt.voice.extra(&other), tt.voice.extra(&vmac)}; got != tt.want {
 			t.Errorf("%+v: got %v", tt.voice, got)

@@ -375,7 +375,7 @@ func (l *vrrpLoop) announce(a *ha.Action) {
 
 // voice is how an instance announces its addresses.
 func (l *vrrpLoop) voice(id int) voice {
-	v := voice{Announce: l.node.Planned(id).Announce}
+	v := voice{Announce: &l.node.Planned(id).Announce}
 	if w, ok := l.node.Wire(id); ok {
 		v.link = w.Index
 	}

@@ -22,6 +22,7 @@ type Conflict struct {
 	Link  int
 	Name  string // of the link
 	Addr  netip.Addr
+	Owner int    // who came to hold it last, though another may hold it still
 	MAC   MAC    // the station that shall have the address
 	Again uint64 // how often it said so since the last report, and was not reported
 }
@@ -43,9 +44,12 @@ type Target struct {
 	Addr netip.Addr
 }
 
-// held is how many owners each address of a link has, by the kind of tap that
-// hears claims of it.
-type held [tapKinds]map[netip.Addr]int
+// held is who holds each address of a link, by the kind of tap that hears claims
+// of it.
+type held [tapKinds]map[netip.Addr]holders
+
+// holders are the owners of an address: how many, and the last that came.
+type holders struct{ n, last int }
 
 // Door hears what is said on links.
 type Door struct {
@@ -148,7 +152,7 @@ func (d *Door) Set(owner int, targets []Target) error {
 	}
 	touched := map[int]bool{}
 	for _, t := range d.owners[owner] {
-		d.hold(t, -1)
+		d.hold(owner, t, -1)
 		touched[t.Link] = true
 	}
 	delete(d.owners, owner)
@@ -157,7 +161,7 @@ func (d *Door) Set(owner int, targets []Target) error {
 		t.Addr = t.Addr.Unmap().WithZone("")
 		if t.Addr.IsValid() {
 			now = append(now, t)
-			d.hold(t, +1)
+			d.hold(owner, t, +1)
 			touched[t.Link] = true
 		}
 	}
@@ -173,15 +177,19 @@ func (d *Door) Set(owner int, targets []Target) error {
 	return errors.Join(errs...)
 }
 
-// hold counts the owners of an address.
-func (d *Door) hold(t Target, by int) {
+// hold counts the owners of an address: one comes or goes.
+func (d *Door) hold(owner int, t Target, by int) {
 	h := d.held[t.Link]
 	if h == nil {
-		h = &held{tapARP: map[netip.Addr]int{}, tapNA: map[netip.Addr]int{}}
+		h = &held{tapARP: map[netip.Addr]holders{}, tapNA: map[netip.Addr]holders{}}
 		d.held[t.Link] = h
 	}
 	addrs := h.of(t.Addr)
-	if addrs[t.Addr] += by; addrs[t.Addr] == 0 {
+	who := addrs[t.Addr]
+	if who.n += by; by > 0 {
+		who.last = owner
+	}
+	if addrs[t.Addr] = who; who.n == 0 {
 		delete(addrs, t.Addr)
 	}
 	if len(h[tapARP])+len(h[tapNA]) == 0 {
@@ -190,7 +198,7 @@ func (d *Door) hold(t Target, by int) {
 }
 
 // of are the addresses of the same family.
-func (h *held) of(a netip.Addr) map[netip.Addr]int {
+func (h *held) of(a netip.Addr) map[netip.Addr]holders {
 	if a.Is4() {
 		return h[tapARP]
 	}
@@ -296,20 +304,23 @@ func (d *Door) wake(l *link, t *tap, from MAC) Event {
 func (d *Door) judge(l *link, t *tap, c claim, now time.Time) Event {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if l.taps[t.kind] != t || !d.holds(c) || d.own[c.mac] > 0 {
+	who := d.holders(c)
+	if l.taps[t.kind] != t || who.n == 0 || d.own[c.mac] > 0 {
 		return nil
 	}
 	again, ok := d.limit.allow(c, now)
 	if !ok {
 		return nil
 	}
-	return Conflict{Link: l.index, Name: l.name, Addr: c.addr, MAC: c.mac, Again: again}
+	return Conflict{Link: l.index, Name: l.name, Addr: c.addr, Owner: who.last, MAC: c.mac, Again: again}
 }
 
-// holds says whether the address of a claim is held here.
-func (d *Door) holds(c claim) bool {
-	h := d.held[c.link]
-	return h != nil && h.of(c.addr)[c.addr] > 0
+// holders are who has the address of a claim here.
+func (d *Door) holders(c claim) holders {
+	if h := d.held[c.link]; h != nil {
+		return h.of(c.addr)[c.addr]
+	}
+	return holders{}
 }
 
 // Close ends everything, and waits for a report that is being made.

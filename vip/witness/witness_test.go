@@ -168,10 +168,11 @@ func TestConflict(t *testing.T) {
 	x, y, own := MAC{2, 1}, MAC{2, 2}, MAC{0, 0, 0x5e, 0, 1, 51}
 	must(t, d.Set(1, targets(a.index, "192.0.2.1", "2001:db8::1")))
 	must(t, d.Watch(a.index, "eth0", a.mac, own))
+	owner := 1
 	expect := func(name, addr string, m MAC) {
 		t.Helper()
 		got := next[Conflict](t, events)
-		if got.Addr != netip.MustParseAddr(addr) || got.MAC != m || got.Link != a.index || got.Name != "eth0" {
+		if got.Addr != netip.MustParseAddr(addr) || got.MAC != m || got.Link != a.index || got.Name != "eth0" || got.Owner != owner {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -189,6 +190,7 @@ func TestConflict(t *testing.T) {
 
 	must(t, d.Set(2, targets(a.index, "192.0.2.2", "192.0.2.1")))
 	must(t, d.Set(1, nil))
+	owner = 2
 	b.send(t, says(t, "2001:db8::1", y))
 	b.send(t, says(t, "192.0.2.2", x))
 	expect("of another owner", "192.0.2.2", x)
@@ -390,7 +392,7 @@ func TestNoAllocation(t *testing.T) {
 	l.taps[tapARP], l.taps[tapNA] = arp, na
 	d.links[1] = l
 	for _, target := range targets(1, "192.0.2.1", "2001:db8::1") {
-		d.hold(target, +1)
+		d.hold(1, target, +1)
 	}
 	d.own[MAC{2, 2}] = 1
 	now := time.Unix(1000, 0)
