@@ -77,7 +77,7 @@ func (d *Door) linkGone(index int) {
 // nameGone notes that no link of that name stands at old's index any more. A
 // link that only changed its name still carries the addresses.
 func (d *Door) nameGone(old Link, renamed bool) {
-	for e := range d.state.byLink[old.Name] {
+	for e := range d.state.on(old.Name) {
 		if e.index != old.Index {
 			continue
 		}
@@ -95,7 +95,7 @@ func (d *Door) wanted(a standing) (*entry, Link) {
 	if !ok {
 		return nil, link
 	}
-	return d.state.entries[vip.Key{Link: link.Name, Prefix: a.prefix, Peer: a.peer}], link
+	return d.state.find(vip.Key{Link: link.Name, Prefix: a.prefix, Peer: a.peer}), link
 }
 
 // tellAddress tells of an address that the kernel reported.
@@ -160,7 +160,7 @@ func (d *Door) duplicate(e *entry, index int, now time.Time) {
 		return
 	}
 	e.checking = false
-	err := fmt.Errorf("another host on %s uses %v: duplicate address detection failed; the address is of no use here and is tried again until that host gives it up, see 'ip neigh' for who it is", e.address.Link, e.key.Prefix.Addr())
+	err := fmt.Errorf("another host on %s uses %v: duplicate address detection failed; the address is of no use here and is tried again until that host gives it up, see 'ip neigh' for who it is", e.address.Link, e.address.Prefix.Addr())
 	d.refused(e, err, now.Add(e.patience()))
 }
 
@@ -172,7 +172,7 @@ func (d *Door) addrGone(a standing, port uint32, now time.Time) {
 	}
 	switch {
 	case e != nil && e.index == 0: // known, and what is to be done about it
-	case e != nil && link.Admin && (!e.address.NoTrack || port == d.commands.port):
+	case e != nil && link.Admin && (!e.noTrack || port == d.commands.port):
 		d.state.loses(e, port, now)
 	case e != nil:
 		d.state.misses(e, time.Time{})
@@ -204,8 +204,10 @@ func (d *Door) load() error {
 
 // forget notes of every address that it is not known to stand.
 func (s *state) forget() {
-	for _, e := range s.entries {
-		s.misses(e, time.Time{})
+	for link := range s.byLink {
+		for e := range s.on(link) {
+			s.misses(e, time.Time{})
+		}
 	}
 }
 

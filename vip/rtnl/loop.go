@@ -83,18 +83,23 @@ func (d *Door) takeWants() {
 // in the order rules, routes, addresses, then what comes the other way round.
 func (d *Door) want(owner int, want vip.Want) {
 	s := &d.state
-	have := s.claims[owner]
+	have := s.claims[owner].want()
 	want.Rules = numbered(want.Rules)
 	d.promote(owner, have.Promote, want.Promote)
 	addRules := d.dropRules(owner, have.Rules, want.Rules)
 	addRoutes := d.dropRoutes(owner, have.Routes, want.Routes)
-	begin := len(s.queue)
+	begin, fresh := len(s.queue), want.Addresses
 	for _, op := range vip.Diff(have.Addresses, want.Addresses) {
 		if op.Kind == vip.Remove {
 			if e := s.release(owner, op.Address); e != nil {
 				d.queueRemove(e, owner)
 			}
-		} else if e := s.claim(owner, op.Address); e != nil {
+			continue
+		}
+		for fresh[0] != op.Address { // additions come in the order of want
+			fresh = fresh[1:]
+		}
+		if e := s.claim(owner, &fresh[0]); e != nil {
 			e.own = want.Own
 			d.queueAdd(e, false)
 		}
@@ -103,8 +108,7 @@ func (d *Door) want(owner int, want vip.Want) {
 	s.marks = append(s.marks, mark{owner, begin, len(s.queue)})
 	d.addRoutes(owner, addRoutes)
 	d.addRules(owner, addRules)
-	s.claims[owner] = want
-	if want.Empty() {
+	if s.claims[owner] = claimOf(want); want.Empty() {
 		delete(s.claims, owner)
 	}
 }
@@ -132,7 +136,7 @@ func (d *Door) place(e *entry) (int, error) {
 		return 0, fmt.Errorf("there is no interface %s; the address is added when it appears", e.address.Link)
 	}
 	if !e.own {
-		d.links.removeAddress(link.Index, e.key.Prefix)
+		d.links.removeAddress(link.Index, kernelKey(*e.address).Prefix)
 	}
 	return link.Index, nil
 }
@@ -169,8 +173,8 @@ func (d *Door) cleanUp(all vip.Want) {
 		}
 	}
 	for _, a := range all.Addresses {
-		if d.state.entries[kernelKey(a)] == nil {
-			d.queueRemove(&entry{address: a}, NoOwner)
+		if d.state.find(kernelKey(a)) == nil {
+			d.queueRemove(&entry{address: &a}, NoOwner)
 		}
 	}
 }
@@ -190,8 +194,7 @@ func (d *Door) flush() {
 		d.tellStanding(batch, done)
 	}
 	d.tellApplied(len(s.queue))
-	clear(s.queue)
-	s.queue, s.marks = s.queue[:0], s.marks[:0]
+	s.queue, s.marks = nil, nil // they may have been long
 	if len(s.doubts) > 0 {
 		d.verify(now)
 	}
@@ -218,7 +221,7 @@ func (d *Door) tellStanding(batch []request, done int) {
 	var set vip.Set
 	for _, r := range batch[max(0, len(batch)-(done-marks[0].begin)):] {
 		if e := r.entry; r.kind == vip.Add && e.index != 0 && !e.checking {
-			set = append(set, e.address)
+			set = append(set, *e.address)
 		}
 	}
 	if len(set) > 0 {
@@ -259,9 +262,11 @@ func gone(err error) bool {
 // What was there all along (EEXIST) is adopted: nothing was wrong.
 func (d *Door) added(r *request, now time.Time) {
 	e := r.entry
-	refusals, taken, port := e.refusals, e.taken, e.port
-	e.taken, e.port = false, 0
-	e.checking = r.err == nil && e.address.DAD && e.address.Prefix.Addr().Is6()
+	refusals, taken, port := e.refusals, e.taken, e.taker()
+	if e.taken = false; port != 0 {
+		e.history.port = 0
+	}
+	e.checking = r.err == nil && e.rank() == 0 && e.address.DAD && e.address.Prefix.Addr().Is6()
 	d.state.stands(e, r.index)
 	if e.checking && refusals > 0 { // another try: told once it is known
 		e.refusals = refusals
@@ -274,8 +279,8 @@ func (d *Door) added(r *request, now time.Time) {
 		return
 	}
 	if taken {
-		e.strikes++
-		e.repaired = now
+		e.past().strikes++
+		e.past().repaired = now
 	}
 	d.tellRestored(e, port, taken)
 	if e.rank() == 0 {

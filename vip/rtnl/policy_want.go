@@ -125,7 +125,7 @@ func (d *Door) lookAtRoutes(now time.Time) {
 				d.state.misses(e, time.Time{})
 			}
 		case !e.taken:
-			e.due = now
+			e.past().due = now
 			d.state.waiting[e] = struct{}{}
 		}
 	}

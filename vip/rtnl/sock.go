@@ -129,7 +129,7 @@ func (r *request) encode(b []byte, index func(string) int, flags uint16, seq uin
 	case e.route != nil:
 		return appendRoute(b, r.kind, e.route, index, flags, seq)
 	}
-	return appendOp(b, vip.Op{Kind: r.kind, Address: r.entry.address}, r.index, flags, seq)
+	return appendOp(b, vip.Op{Kind: r.kind, Address: *r.entry.address}, r.index, flags, seq)
 }
 
 // commander sends requests and dumps. The kernel handles a request within the

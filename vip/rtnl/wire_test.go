@@ -113,7 +113,7 @@ func TestDecodeError(t *testing.T) {
 }
 
 func TestHints(t *testing.T) {
-	v6 := &entry{address: address("eth0", "2001:db8::1/64")}
+	v6 := &entry{address: &vip.Set{address("eth0", "2001:db8::1/64")}[0]}
 	for errno, want := range map[unix.Errno]string{
 		unix.EPERM:  "CAP_NET_ADMIN",
 		unix.EACCES: "net.ipv6.conf.eth0.disable_ipv6",
