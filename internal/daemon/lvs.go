@@ -49,6 +49,9 @@ const lvsGC = 40
 // reloadGC is what holds instead over a reload.
 const reloadGC = 100
 
+// reloadGarbage is what may lie about then at least.
+const reloadGarbage = 16 << 20
+
 // runLVS is the main function of the LVS process.
 func runLVS(up *link[fromChild, toChild]) error {
 	debug.SetGCPercent(lvsGC)
@@ -170,7 +173,7 @@ func (l *lvsLoop) adopt(m toChild) error {
 		l.node, acts = lb.NewNode(m.LB, m.State)
 		l.perform(l.filesSay(m.Files, acts))
 	} else {
-		l.tidy.busy(reloadGC)
+		l.tidy.busy(reloadGC, reloadGarbage)
 		var stay []int
 		if m.LBUpdate != nil {
 			m.LB, stay = m.LBUpdate.Onto(l.node.Plan()), m.LBUpdate.Stay

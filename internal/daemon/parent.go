@@ -29,6 +29,9 @@ const stopLimit = time.Second
 // what does not would take a third of the time. The rest is let go afterwards.
 const readGC = 400
 
+// readGarbage is what may lie about then at least: two thousand instances leave 20 MiB.
+const readGarbage = 32 << 20
+
 // parent is the first process: it reads the configuration, starts and watches
 // the children, runs scripts and answers on the control socket. Everything
 // happens on the goroutine of run; others hand it functions.
@@ -247,7 +250,7 @@ func (p *parent) reload() {
 	if p.stopping || p.leaves {
 		return
 	}
-	p.tidy.busy(readGC)
+	p.tidy.busy(readGC, readGarbage)
 	p.log.printf("Reloading")
 	p.manager.reloading()
 	p.reading()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"strings"
@@ -13,37 +14,64 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tidyAfter is when a process gives back the memory that a plan or a takeover
-// took on its way: the addresses stand by then, and are announced.
+// tidyAfter is when a process collects what a plan or a takeover took on its way:
+// the addresses stand by then, and are announced.
 const tidyAfter = 2 * time.Second
+
+// keepFor is how long the memory that a reload took is kept for the next one, which
+// seldom comes alone. To get it again page by page is a fifth of a reload's work.
+const keepFor = time.Minute
 
 // tidier lets go of what work has left behind, once it is over. A quiet process
 // makes so little garbage that the collector would not come for hours.
 type tidier struct {
 	awaited atomic.Bool
-	rest    int // how much the heap may grow between two collections when it is over, in percent, beyond leastGarbage; 0: as before
+	warm    atomic.Bool   // what a reload took is kept
+	late    *time.Timer   // gives it back; nil before the first reload
+	room    atomic.Uint64 // what may lie about meanwhile, in bytes
+	rest    int           // how much the heap may grow between two collections when it is over, in percent, beyond leastGarbage; 0: as before
 }
 
-// busy lets the heap grow by percent until then: what the work leaves behind is
-// collected once, at its end.
-func (t *tidier) busy(percent int) {
-	debug.SetGCPercent(percent)
+// busy lets the heap grow over a reload, by so many percent and at least by so many
+// bytes: what the work leaves behind is collected once, at its end.
+func (t *tidier) busy(percent int, garbage uint64) {
+	t.room.Store(garbage)
+	debug.SetGCPercent(growth(percent, garbage, live()))
+	t.warm.Store(true)
+	if t.late == nil {
+		t.late = time.AfterFunc(keepFor, t.release)
+	}
+	t.late.Reset(keepFor)
 	t.soon()
 }
 
 // soon has it done some time after a piece of work.
 func (t *tidier) soon() {
-	if t.awaited.Swap(true) {
-		return
+	if !t.awaited.Swap(true) {
+		time.AfterFunc(tidyAfter, t.over)
 	}
-	time.AfterFunc(tidyAfter, func() {
-		t.awaited.Store(false)
-		debug.FreeOSMemory()
-		if t.rest > 0 {
-			debug.SetGCPercent(growth(t.rest, live()))
-		}
-		forgetProgram()
-	})
+}
+
+// over gives back the memory that work has left behind. Where it is kept the
+// garbage is collected if another reload like the last would have to, on its way.
+func (t *tidier) over() {
+	t.awaited.Store(false)
+	switch {
+	case !t.warm.Load():
+		t.release()
+	case size("/memory/classes/heap/objects:bytes") > live()+t.room.Load()/2:
+		runtime.GC()
+	}
+}
+
+// release gives memory back.
+func (t *tidier) release() {
+	t.warm.Store(false)
+	debug.FreeOSMemory()
+	if t.rest > 0 {
+		debug.SetGCPercent(growth(t.rest, leastGarbage, live()))
+	}
+	forgetProgram()
 }
 
 // leastGarbage is what may lie about until it is collected, however little there is
@@ -52,14 +80,17 @@ func (t *tidier) soon() {
 const leastGarbage = 3 << 20
 
 // growth is by how many percent a heap of so many bytes may grow: by least, and
-// by leastGarbage.
-func growth(least int, live uint64) int {
-	return max(least, int(100*leastGarbage/max(live, 1<<20)))
+// by so many bytes of garbage.
+func growth(least int, garbage, live uint64) int {
+	return max(least, int(100*garbage/max(live, 1<<20)))
 }
 
 // live is the size of the heap after the last collection.
-func live() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+func live() uint64 { return size("/gc/heap/live:bytes") }
+
+// size is a metric of the runtime in bytes, 0 for one it does not know.
+func size(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
 	if metrics.Read(sample); sample[0].Value.Kind() != metrics.KindUint64 {
 		return 0
 	}

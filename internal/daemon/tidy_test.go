@@ -6,8 +6,11 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // programPages is how much of the program's own text and constants this process
@@ -48,7 +51,7 @@ func TestForgetProgram(t *testing.T) {
 
 func TestGrowth(t *testing.T) {
 	for live, want := range map[uint64]int{0: 300, 1 << 20: 300, 3 << 20: 100, 6 << 20: 50, 100 << 20: 40} {
-		if got := growth(40, live); got != want {
+		if got := growth(40, leastGarbage, live); got != want {
 			t.Errorf("a heap of %d bytes may grow by %d %%, want %d", live, got, want)
 		}
 	}
@@ -56,4 +59,42 @@ func TestGrowth(t *testing.T) {
 	if now := live(); now == 0 || now > 1<<40 {
 		t.Errorf("the heap has %d bytes", now)
 	}
+}
+
+// TestTidier keeps memory over reloads that come one after the other, and gives
+// it back once none has come for a while.
+func TestTidier(t *testing.T) {
+	before := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(before)
+	synctest.Test(t, func(t *testing.T) {
+		work := tidier{rest: 40}
+		for range 3 {
+			work.busy(400, 32<<20)
+			time.Sleep(keepFor - time.Second)
+			synctest.Wait()
+			if !work.warm.Load() || work.awaited.Load() {
+				t.Fatal("memory is given back between reloads, or what they leave is not looked at")
+			}
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if percent := debug.SetGCPercent(100); work.warm.Load() || percent < 40 || percent > 300 {
+			t.Errorf("memory is not given back: the heap may grow by %d %%", percent)
+		}
+	})
+}
+
+// TestTidierAtOnce gives memory back soon after work that is no reload.
+func TestTidierAtOnce(t *testing.T) {
+	before := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(before)
+	synctest.Test(t, func(t *testing.T) {
+		work := tidier{rest: 250}
+		work.soon()
+		time.Sleep(tidyAfter)
+		synctest.Wait()
+		if percent := debug.SetGCPercent(100); percent < 250 {
+			t.Errorf("memory is not given back: the heap may grow by %d %%", percent)
+		}
+	})
 }
