@@ -105,7 +105,7 @@ func runVRRP(up *link[fromChild, toChild]) error {
 	if l.links, err = rtnl.Open(rtnl.Options{Notify: l.kernel}); err != nil {
 		return err
 	}
-	l.herald.links = l.links
+	l.herald.links, l.filter.links = l.links, l.links
 	l.beats = &beats{log: l.log, dirty: l.dirty.add}
 	defer l.beats.close()
 	up.send(fromChild{Waiting: true})
@@ -268,6 +268,7 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	l.sessionsAre(m.Sessions)
 	l.filter.plan = plan.Firewall
 	l.step(ha.Event{Kind: ha.EventStart})
+	l.filter.begin()
 	l.herald.await(l.node.Awaited(l.clock.now()))
 	l.devices.clean()
 	if m.Replaces {
@@ -331,13 +332,12 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 	for i := range acts {
 		switch a := &acts[i]; a.Kind {
 		case ha.ActSettle:
-			l.filter.set(a.ID, l.node)
-			l.links.SetAll(a.ID, l.node.Want(a.ID))
+			l.filter.settle(a.ID, l.node.Want(a.ID), l.node.Drop(a.ID))
 		case ha.ActClean:
 			l.links.CleanAll(l.node.Placed(a.ID))
 		case ha.ActDevice:
 			l.devices.set(a.ID, l.node.Devices(a.ID))
-			l.filter.set(a.ID, l.node) // of an instance that is removed in FAULT nothing is settled
+			l.filter.hush(a.ID, l.node.Devices(a.ID))
 		case ha.ActSync:
 			l.syncer.set(l.node.Sync())
 		}
@@ -396,6 +396,7 @@ func (l *vrrpLoop) kernel(ev rtnl.Event) {
 	switch ev.Kind {
 	case rtnl.Applied:
 		l.herald.stands(ev.Owner, ev.Set)
+		l.filter.stands(ev.Owner, ev.Set)
 	case rtnl.Standing:
 		l.herald.stand(ev.Owner, ev.Set)
 	case rtnl.Restored:
@@ -463,7 +464,7 @@ func (l *vrrpLoop) devicesChanged() {
 				l.filter.guard(&ev, base.Index, &d)
 			}
 		}
-		l.filter.set(ev.ID, l.node)
+		l.filter.hush(ev.ID, l.node.Devices(ev.ID))
 		l.step(ev)
 	}
 }

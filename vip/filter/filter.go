@@ -55,7 +55,8 @@ type EventKind uint8
 
 // The kinds of Event, with the fields they carry.
 const (
-	// Applied: the last Set of Owner is in force.
+	// Applied: the last Set of Owner is in force. Drop is that of its Want, not to
+	// be changed.
 	Applied EventKind = iota
 	// Restored: another hand took something out of the tables, and they were
 	// built anew. By is the program and its process, "" if unknown.
@@ -72,6 +73,7 @@ const (
 type Event struct {
 	Kind  EventKind
 	Owner int
+	Drop  []Address
 	By    string
 	Err   error
 }

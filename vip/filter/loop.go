@@ -116,7 +116,7 @@ func (d *Door) succeed() {
 	}
 	s.damaged, s.by = false, ""
 	for _, owner := range s.owed {
-		d.options.Notify(Event{Kind: Applied, Owner: owner})
+		d.options.Notify(Event{Kind: Applied, Owner: owner, Drop: s.wants[owner].Drop})
 	}
 	s.owed = s.owed[:0]
 }

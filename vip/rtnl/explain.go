@@ -43,7 +43,7 @@ func hint(e *entry, err error) string {
 	case errors.Is(err, unix.ENODEV):
 		return "; the address is added when the interface is there"
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ERANGE):
-		return "; check the address, its label and its broadcast"
+		return "; check the address, its label and its broadcast, and that all addresses of a subnet on an interface have one scope"
 	}
 	return ""
 }
