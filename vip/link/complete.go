@@ -27,7 +27,10 @@ func (d *Door) complete(v *view, e *entry) bool {
 	if e.made != ev {
 		e.made = ev
 		d.tell(e, ev)
+	} else { // an instance goes on with what another had
+		d.tellTo(e, e.joined, ev)
 	}
+	e.joined = nil
 	if !e.tested && running(v.index[e.index]) && running(v.index[e.baseIx]) {
 		e.tested = true
 		d.test(e)

@@ -86,6 +86,25 @@ func TestSharedBaseIsRestoredWithTheLast(t *testing.T) {
 	}
 }
 
+// TestAnotherOwnerIsTold: an instance of another name, or moved there, goes on with
+// the interface of the one before, whoever of the two is asked first.
+func TestAnotherOwnerIsTold(t *testing.T) {
+	w := newWorld(t)
+	d := w.open()
+	d.Set(1, want(four(51)))
+	first := w.expectKind(Made)
+	d.Set(2, want(four(51)))
+	d.Set(1, Want{})
+	if e := w.expectKind(Made); e.Owner != 2 || e.Index != first.Index {
+		t.Errorf("told %s", describe([]Event{e}))
+	}
+	d.Set(3, want(four(51)))
+	w.expect("the third is told", func(e Event) bool { return e.Kind == Made && e.Owner == 3 && e.Index == first.Index })
+	d.Set(2, Want{})
+	w.must(w.hand.LinkDel(w.link("vrrp.51")))
+	w.expect("the loss is told", func(e Event) bool { return e.Kind == Gone && e.Owner == 3 })
+}
+
 func TestReversePathFilterMoves(t *testing.T) {
 	w := newWorld(t)
 	w.sysctl(allReversePath, "1")

@@ -130,9 +130,12 @@ func (d *Door) fault(what string, err error) {
 }
 
 // tell tells every owner of an entry.
-func (d *Door) tell(e *entry, ev Event) {
+func (d *Door) tell(e *entry, ev Event) { d.tellTo(e, e.owners, ev) }
+
+// tellTo tells some of them.
+func (d *Door) tellTo(e *entry, owners []int, ev Event) {
 	ev.Link = e.want
-	for _, owner := range e.owners {
+	for _, owner := range owners {
 		ev.Owner = owner
 		d.notify(ev)
 	}

@@ -29,6 +29,7 @@ type state struct {
 type entry struct {
 	want   Link
 	owners []int
+	joined []int // of them, those that do not know what was told
 
 	// What stands for it; index is 0 while nothing does.
 	index  int
@@ -154,7 +155,7 @@ func (s *state) claim(owner int, l Link) {
 		s.order = append(s.order, e)
 	}
 	if !slices.Contains(e.owners, owner) {
-		e.owners = append(e.owners, owner)
+		e.owners, e.joined = append(e.owners, owner), append(e.joined, owner)
 	}
 }
 
@@ -163,7 +164,8 @@ func (s *state) disclaim(owner int, l Link) {
 	if e == nil {
 		return
 	}
-	e.owners = slices.DeleteFunc(e.owners, func(o int) bool { return o == owner })
+	leaves := func(o int) bool { return o == owner }
+	e.owners, e.joined = slices.DeleteFunc(e.owners, leaves), slices.DeleteFunc(e.joined, leaves)
 	s.dropped = s.dropped || len(e.owners) == 0
 }
 
