@@ -95,7 +95,7 @@ func addressSlots() []slot {
 	return []slot{
 		owned(own, both, "10.0.0.101/24 dev eth0", "10.0.0.101/24 dev eth1", "10.0.0.101/32 dev eth0"),
 		owned(own, both, "10.0.0.102/24 dev eth0 brd +", "10.0.0.102/24 dev eth0 noprefixroute", "10.0.0.102/24 dev eth0 label eth0:x"),
-		owned(own, both, "10.3.0.1/24 dev eth1", "10.3.0.1/24 dev eth0 scope link"),
+		owned(own, both, "10.3.0.1/24 dev eth1", "10.4.0.1/24 dev eth0 scope link"),
 		owned(own, both, "10.3.0.2/24 dev eth1", "10.3.0.2/24 dev eth0"),
 		owned(own, six, "fd00::101/64 dev eth0", "fd00::101/128 dev eth0", "fd00::101/64 dev eth1 home"),
 		owned(own, six, "fd03::1/64 dev eth1", "fd03::1/64 dev eth0 -nodad"),

@@ -101,8 +101,9 @@ var looks = []string{
 // perishable is what of these words is another at every look.
 var perishable = regexp.MustCompile(`^\d+:|@if\d+|@eth\d| secondary| expires \d+sec|link-netnsid \d+|(preferred_lft|valid_lft) [1-9]\d*sec|packets \d+ bytes \d+| users \d+`)
 
-// numbered is the name of a VMAC whose usual one was still taken when it was made.
-var numbered = regexp.MustCompile(`\bvrrp\d+\.`)
+// numbered is the name of a VMAC whose usual one was still taken when it was made,
+// with any prefix that a draft gives it.
+var numbered = regexp.MustCompile(`\b(vrrp|other|more)\d+\.`)
 
 // mirrored are routes that the kernel makes of IPv6 addresses, which are compared
 // themselves: of one that goes while it is being added, its route can stay.
@@ -149,17 +150,22 @@ func (d *director) found() map[string]bool {
 }
 
 // tellings are the parts of a status that two daemons with the same file have in
-// common, and whether they are final.
-func (d *director) tellings() (lines map[string]bool, final bool) {
+// common, and what of it is not final yet.
+func (d *director) tellings() (lines map[string]bool, pending []string) {
 	s := d.status()
 	if s == nil {
-		return nil, false
+		return nil, []string{"it gives no answer"}
 	}
-	lines, final = map[string]bool{}, true
+	lines = map[string]bool{}
+	awaits := func(ok bool, format string, args ...any) {
+		if !ok {
+			pending = append(pending, fmt.Sprintf(format, args...))
+		}
+	}
 	for _, in := range s.Instances {
-		final = final && (in.State == "MASTER" || in.State == "FAULT") && !in.Pending
+		awaits((in.State == "MASTER" || in.State == "FAULT") && !in.Pending, "instance %s is in state %s: %s", in.Name, in.State, in.Reason)
 		for _, p := range in.Places {
-			final = final && p.Stands == (in.State == "MASTER")
+			awaits(p.Stands == (in.State == "MASTER"), "instance %s in state %s: %+v", in.Name, in.State, p)
 		}
 		lines[fmt.Sprintf("instance %s %s %d %d %v", in.Name, in.State, in.VRID, in.Priority, in.Addresses)] = true
 	}
@@ -171,23 +177,23 @@ func (d *director) tellings() (lines map[string]bool, final bool) {
 		for _, rs := range vs.Servers {
 			lines[fmt.Sprintf("server %s %s %v %d", vs.Name, rs.Name, rs.Up, rs.Weight)] = true
 			for _, c := range rs.Checks {
-				final = final && c.Why != ""
+				awaits(c.Why != "", "server %s of %s is not checked yet", rs.Name, vs.Name)
 			}
 		}
 	}
-	return lines, final
+	return lines, pending
 }
 
-// all is what a director has and tells, once that is final.
+// all is what a director has and tells, once that is final; else what is not.
 func (d *director) all() (lines map[string]bool, final bool) {
-	told, final := d.tellings()
-	if !final {
-		return nil, false
+	told, pending := d.tellings()
+	if len(pending) > 0 {
+		return map[string]bool{"not final: " + strings.Join(pending, ", "): true}, false
 	}
 	lines = map[string]bool{}
 	for _, part := range []map[string]bool{d.found(), told} {
 		for line := range part {
-			lines[numbered.ReplaceAllString(line, "vrrp.")] = true
+			lines[numbered.ReplaceAllString(line, "$1.")] = true
 		}
 	}
 	withoutEmpty(lines)
@@ -209,13 +215,25 @@ func withoutEmpty(lines map[string]bool) {
 // settles waits until the novice has found its way, and says where it stands.
 func (tw *twins) settles() (lines map[string]bool) {
 	tw.t.Helper()
-	tw.eventually("the fresh start is complete", func() bool {
-		now, final := tw.novice.all()
-		settled := final && len(extra(now, lines))+len(extra(lines, now)) == 0
-		lines = now
-		return settled
-	})
+	var before map[string]bool
+	if !netlab.Until(patience, func() (settled bool) {
+		before = lines
+		lines, settled = tw.novice.all()
+		return settled && len(extra(lines, before))+len(extra(before, lines)) == 0
+	}) {
+		tw.t.Fatalf("the fresh start is not complete after %v:\n%s\n%s", patience, differences(before, lines), tw.novice.proc.LogTail(60))
+	}
 	return lines
+}
+
+// fails tells of a failure at once: in the replay, which is as random as all that
+// takes time, it may not come again.
+func (tw *twins) fails(rt *rapid.T, format string, args ...any) {
+	text := fmt.Sprintf(format, args...) + "\nlast lines of the veteran:\n" + tw.veteran.proc.LogTail(60)
+	if !tw.t.Failed() {
+		tw.t.Error(text)
+	}
+	rt.Error(text)
 }
 
 // compare starts the novice with the veteran's file, and fails if the veteran
@@ -227,13 +245,14 @@ func (tw *twins) compare(rt *rapid.T, text string) {
 	want := tw.settles()
 	var got map[string]bool
 	if !netlab.Until(patience/2, func() bool {
-		got, _ = tw.veteran.all()
-		return len(extra(want, got))+len(extra(got, want)) == 0
+		var final bool
+		got, final = tw.veteran.all()
+		return final && len(extra(want, got))+len(extra(got, want)) == 0
 	}) {
-		rt.Errorf("after reloads and a fresh start:\n%s\nof this file:\n%s", differences(want, got), text)
+		tw.fails(rt, "after reloads and a fresh start:\n%s\nof this file:\n%s", differences(want, got), text)
 	}
 	if log := tw.veteran.proc.Log(); strings.Contains(log, "Reload refused") {
-		rt.Errorf("a reload was refused:\n%s\n%s", tw.veteran.proc.LogTail(20), text)
+		tw.fails(rt, "a reload was refused:\n%s", text)
 	}
 	d.stop()
 	tw.compared++
@@ -326,10 +345,7 @@ func TestReloadsConverge(t *testing.T) {
 			left = tw.veteran.found()
 			return len(extra(bare, left))+len(extra(left, bare)) == 0
 		}) {
-			rt.Errorf("the stop leaves:\n%s", differences(bare, left))
-		}
-		if rt.Failed() {
-			rt.Logf("last lines of the veteran:\n%s", tw.veteran.proc.LogTail(60))
+			tw.fails(rt, "the stop leaves:\n%s", differences(bare, left))
 		}
 		reloads += tw.reloads
 		compared += tw.compared
