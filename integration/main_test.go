@@ -46,6 +46,7 @@ func run(m *testing.M) int {
 		return m.Run()
 	}
 	defer os.Remove(keepgo)
+	defer os.Remove(keepgo + "-flawed")
 	build := exec.Command("go", "build", "-o", keepgo, "keepgo/cmd/keepgo")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is packaged
 	if out, err := build.CombinedOutput(); err != nil {

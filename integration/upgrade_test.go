@@ -33,6 +33,9 @@ func TestUpgrade(t *testing.T) {
 		}
 		w.a.tells("10.0.0.100/24 dev eth0  stands", "status")
 	}
+	if log := w.a.proc.Log(); strings.Contains(log, "parent that died") || strings.Contains(log, "the last VRRP process:") {
+		t.Error("the last VRRP process did not go on until there was one in its place")
+	}
 	w.a.tells("DAEMON   "+w.a.conf+" START", "events")
 	w.a.tells("by order: drain", "status")
 	w.a.tells("155 = 150 configured +5 track_script chk", "status")

@@ -11,7 +11,8 @@ import (
 )
 
 // upgradeLimit is how long the new program may take to answer.
-const upgradeLimit = 30 * time.Second
+// The daemon itself waits half as long for its processes to be at work.
+const upgradeLimit = time.Minute
 
 // runUpgrade is the verb upgrade: the running daemon becomes the program that is
 // installed in its place.
@@ -34,23 +35,24 @@ func runUpgrade(args []string, out, errs io.Writer) int {
 	})
 }
 
-// renewed waits until a daemon answers that began later, or the old one tells
-// that it goes on.
+// renewed waits until a daemon answers that began later and whose processes are
+// at work, or the old one tells that it goes on.
 func (s *session) renewed(before *status.Status) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(upgradeLimit)
 	for {
-		if now, err := s.Status(s.ctx); err == nil && now.Began.After(before.Began) {
-			return nil
-		}
-		if err := s.failed(before.Asked); err != nil {
+		now, unheard := s.Status(s.ctx)
+		if err := s.failed(before.Asked); err != nil { // which what it says of itself is older than
 			return err
+		}
+		if unheard == nil && now.Began.After(before.Began) && !now.Probation {
+			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			return errors.New("the new program does not answer; see the log")
+			return errors.New("the new program is not at work yet; see the log")
 		case <-s.ctx.Done():
 			return s.ctx.Err()
 		}

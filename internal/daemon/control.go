@@ -27,7 +27,7 @@ type request struct {
 // to zero behind it.
 func (p *parent) collect(clear bool, done func(*status.Status)) {
 	r := &request{done: done, status: status.Status{
-		PID: os.Getpid(), Version: p.opts.Version, Asked: time.Now(), Began: p.began, Reloaded: p.reloaded, Config: p.opts.File,
+		PID: os.Getpid(), Version: p.opts.Version, Asked: time.Now(), Began: p.began, Probation: p.back != nil, Reloaded: p.reloaded, Config: p.opts.File,
 		Orders: slices.Clone(p.orders.list), Instances: []status.Instance{}, Services: []status.Service{},
 		Files: maps.Clone(p.numbers), Processes: maps.Clone(p.running), Drills: slices.Clone(p.drills.list), Sync: p.wantsSync(),
 	}}

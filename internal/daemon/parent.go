@@ -78,6 +78,8 @@ type parent struct {
 	drills      drills
 	agreed      agreed
 	leaves      bool            // another program takes the place of this one
+	back        *wayBack        // the program before, while this one is on probation
+	failed      string          // why the program that took the place of this one gave it back
 	heir        bool            // this one took the place of another: the children go on where theirs were
 	last        map[string]bool // results of tracked scripts, before there are own ones
 	home        string          // path of the network namespace the daemon came from, "" for its own
@@ -109,6 +111,7 @@ func Run(o Options) int {
 		looks:    time.NewTicker(watchEvery),
 		stopped:  make(chan struct{}),
 	}
+	p.back, p.failed = inheritWayBack()
 	p.listenSignals()
 	defer signal.Stop(p.signals)
 	p.life, p.kill = context.WithCancel(context.Background())
@@ -120,6 +123,7 @@ func Run(o Options) int {
 	}
 	if err != nil {
 		p.log.printf("%v", err)
+		p.giveUp(err)
 		return code
 	}
 	p.restoreCore = p.takeCores()
@@ -195,6 +199,7 @@ func (p *parent) start() (err error) {
 		}
 	}
 	p.doing = "Startup"
+	p.probe()
 	p.apply()
 	p.completed()
 	return nil
@@ -393,7 +398,7 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.Detached:
 		c.detached = true
 		p.ended()
-	case m.Waiting:
+	case m.Waiting && c.needed:
 		c.succeed()
 	case m.Ready:
 		if c == p.vrrp {
@@ -420,6 +425,9 @@ func (p *parent) renamed(masters []string) {
 
 // completed tells when every child has its plan in force.
 func (p *parent) completed() {
+	if p.leaves {
+		return
+	}
 	for _, c := range []*child{p.vrrp, p.lvs, p.bfd} {
 		if c.needed && !c.ready {
 			return
@@ -430,5 +438,6 @@ func (p *parent) completed() {
 		p.log.printf("%s complete", p.doing)
 	}
 	p.doing, p.complete = "", true
+	p.proven()
 	p.manager.ready()
 }

@@ -227,6 +227,9 @@ func (c *child) exited(err error) {
 		c.start(false)
 		return
 	}
+	if c.parent.fallBack(fmt.Sprintf("its %s process died: %s", c.title(), reason(err))) {
+		return
+	}
 	if c.parent.opts.NoRespawn || c.hopeless(err) {
 		c.parent.log.printf("%s child process(%d) died: %v; ending", c.title(), pid, reason(err))
 		c.parent.code = max(exitStatus(err), exitFatal)

@@ -36,7 +36,12 @@ func newManager() *manager {
 }
 
 // environ is what lets the next program in this process find the manager too.
-func (m *manager) environ() []string { return m.env }
+func (m *manager) environ() []string {
+	if m == nil {
+		return nil // it is in the environment still
+	}
+	return m.env
+}
 
 // tell sends a state. The manager's troubles are not ours.
 func (m *manager) tell(state string) {

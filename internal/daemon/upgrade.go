@@ -88,7 +88,7 @@ func (p *parent) settled() error {
 	begun := false
 	p.onLoop(func() {
 		v, err = p.preview(p.opts.File, seen)
-		begun = p.vrrp.before == nil && p.lvs.before == nil && p.bfd.before == nil
+		begun = p.back == nil && p.vrrp.before == nil && p.lvs.before == nil && p.bfd.before == nil
 	})
 	switch {
 	case !begun:
@@ -142,6 +142,11 @@ func (p *parent) upgrade(version string) {
 		return
 	}
 	p.log.printf("Upgrading to keepgo %s", version)
+	p.depart()
+}
+
+// depart lets the children make way for those of another program.
+func (p *parent) depart() {
 	p.leaves = true
 	p.last = p.results()
 	p.tracked.set(nil)
@@ -158,6 +163,10 @@ func (p *parent) upgrade(version string) {
 // speaks all the while.
 func (c *child) detach() {
 	c.needed = false
+	if c.running() && c.before != nil { // that one speaks, and this one has nothing yet
+		c.kill()
+		return
+	}
 	if !c.running() {
 		c.leave()
 		return
@@ -188,11 +197,11 @@ func (c *child) leave() {
 	}
 }
 
-// results are those of the tracked scripts.
+// results are those of the tracked scripts, or what the last program knew.
 func (p *parent) results() map[string]bool {
 	all := map[string]bool{}
 	for _, s := range p.cfg.Scripts {
-		if ok, known := p.tracked.result(s.Name); known {
+		if ok, known := p.result(s.Name); known {
 			all[s.Name] = ok
 		}
 	}
@@ -207,7 +216,8 @@ func (p *parent) become() {
 	p.listenSignals()
 	p.log.printf("upgrade: %v; this program goes on", err)
 	p.noteDaemon("UPGRADE_FAILED", "%v", err)
-	p.leaves, p.heir = false, true
+	p.back.close()
+	p.leaves, p.heir, p.back = false, true, nil
 	if p.vrrp.detached {
 		p.vrrp.detached = false
 		p.vrrp.tell(toChild{Attach: true})
@@ -230,12 +240,13 @@ func (p *parent) succumb() error {
 		return err
 	}
 	defer unix.Close(fd)
-	env := append(os.Environ(), legacyVar+"="+strconv.Itoa(fd), legacyFileVar+"="+p.opts.File)
-	env = append(env, p.manager.environ()...)
-	if p.home != "" {
-		env = append(env, insideVar+"="+p.scope.namespace, homeVar+"="+p.home)
+	back := p.back
+	if back == nil {
+		back = keepProgram()
+		defer back.close()
 	}
-	return fmt.Errorf("%s: %w", program, execute(program, env))
+	path, env := p.successor(back, append(os.Environ(), legacyVar+"="+strconv.Itoa(fd), legacyFileVar+"="+p.opts.File))
+	return fmt.Errorf("%s: %w", path, execute(path, env))
 }
 
 // bequeath writes the legacy to a file in memory that outlives the program.
@@ -268,6 +279,10 @@ func (p *parent) bequeath(old *detached) (fd int, err error) {
 
 // handle is what another program needs to take the process over.
 func (c *child) handle() (*detached, error) {
+	if before, is := c.before.(*detached); is {
+		fd, err := unix.FcntlInt(uintptr(before.FD), unix.F_DUPFD, 0)
+		return &detached{before.PID, fd}, err
+	}
 	if !c.running() {
 		return nil, nil
 	}
@@ -325,10 +340,19 @@ func (p *parent) inherit() {
 	maps.Copy(p.running, l.Running)
 	maps.Copy(p.sessions, l.Sessions)
 	p.servers, p.last, p.reloaded, p.heir = l.Servers, l.Scripts, l.Reloaded, true
+	for _, c := range []*child{p.vrrp, p.lvs, p.bfd} {
+		c.sought = true // the processes of the last program are told of here
+	}
 	if l.VRRP != nil {
+		unix.CloseOnExec(l.VRRP.FD)
 		p.vrrp.before = l.VRRP
 	}
 	p.history.Adopt(l.Events)
+	if p.failed != "" {
+		p.log.printf("upgrade: %s; this program takes its place again", p.failed)
+		p.noteDaemon("UPGRADE_FAILED", "%s", p.failed)
+		return
+	}
 	p.noteDaemon("UPGRADE", "%s took the place of %s", p.opts.Version, l.Version)
 }
 

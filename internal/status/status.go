@@ -14,6 +14,7 @@ type Status struct {
 	Version   string     `json:"version,omitempty"`
 	Asked     time.Time  `json:"asked"` // when this was so
 	Began     time.Time  `json:"began"`
+	Probation bool       `json:"probation,omitempty"`  // an upgrade is not over: the last program may take its place again
 	Reloaded  *time.Time `json:"reloaded,omitempty"`   // the last reload that was put in force
 	Config    string     `json:"config"`               // configuration file
 	IPVS      string     `json:"ipvs,omitempty"`       // why IPVS is not programmed; "" where it is, or is not needed
