@@ -63,6 +63,7 @@ var doors = map[string]string{
 
 	"internal/capture/tap":    "internal/capture",
 	"internal/traffic/client": "internal/traffic",
+	"internal/bus":            "", // it has no room: all of it is the bus
 }
 
 // wires is the way to nftables, which knows no room: the doors with tables share
