@@ -1,6 +1,10 @@
 package confparse
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // outletRows say where changes and state are told.
 func outletRows() []row[globals] {
@@ -23,9 +27,44 @@ func outletRows() []row[globals] {
 		field("enable_snmp_checker", flag(), func(g *G) *bool { return &g.SNMP.Checker }, "Serves the tables of virtual servers.").notYet().since("1.2.20"),
 		age(func(g *G) *time.Duration { return &g.SNMP.VSInterval }, "snmp_vs_stats_update_interval", "virtual servers", "5").since("2.3.0"),
 		age(func(g *G) *time.Duration { return &g.SNMP.RSInterval }, "snmp_rs_stats_update_interval", "real servers", "snmp_vs_stats_update_interval").since("2.3.0"),
-		field("enable_dbus", flag(), func(g *G) *bool { return &g.DBus.Enabled }, "Answers on D-Bus.").notYet().since("1.3.0"),
-		field("dbus_service_name", text("name").or("org.keepalived.Vrrp1"), func(g *G) *string { return &g.DBus.Service }, "The name taken on the bus.").notYet().since("1.3.7"),
-		field("dbus_no_interface_name", text("name").in("a part of a path"), func(g *G) *string { return &g.DBus.NoInterface }, "How an instance without interface is named there.").notYet().since("2.3.0"))
+		field("enable_dbus", flag(), func(g *G) *bool { return &g.DBus.Enabled }, "Shows the instances on D-Bus, and takes orders there.").since("1.3.0"),
+		field("dbus_service_name", busName().or("org.keepalived.Vrrp1"), func(g *G) *string { return &g.DBus.Service }, "The name taken on the bus.").since("1.3.7"),
+		field("dbus_no_interface_name", busPart().or("none"), func(g *G) *string { return &g.DBus.NoInterface }, "How an instance without interface is named there.").since("2.3.0"))
+}
+
+// busName is a well-known name of D-Bus: letters, digits, _ and - in parts, none
+// of which begins with a digit (D-Bus Specification, "Valid Names").
+func busName() kind[string] {
+	return formed("a bus name like org.example.Vrrp1", func(text string) bool {
+		parts := strings.Split(text, ".")
+		wrong := func(part string) bool {
+			return !made(part, "-_") || '0' <= part[0] && part[0] <= '9'
+		}
+		return len(parts) > 1 && len(text) <= 255 && !slices.ContainsFunc(parts, wrong)
+	})
+}
+
+// busPart is a part of a path of D-Bus (D-Bus Specification, "Valid Object Paths").
+func busPart() kind[string] {
+	return formed("letters, digits and _", func(text string) bool { return made(text, "_") })
+}
+
+// made tells whether a text is there, and of letters, digits and others.
+func made(text, others string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	return text != "" && strings.Trim(text, letters+others) == ""
+}
+
+// formed is one word of a certain form.
+func formed(form string, good func(string) bool) kind[string] {
+	return kind[string]{args: "<NAME>", rng: form, read: func(s *stmt) (string, bool) {
+		w, ok := s.value("a name")
+		if ok && !good(w.Text) {
+			s.fail(w, s.fallback(), "%s '%s' is not %s", s.name(), clip(w.Text), form)
+			ok = false
+		}
+		return w.Text, ok
+	}}
 }
 
 // fifoRows are a pipe and its reader.

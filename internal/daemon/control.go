@@ -47,6 +47,9 @@ func (p *parent) collect(clear bool, done func(*status.Status)) {
 
 // reported takes a child's part of the status.
 func (p *parent) reported(c *child, s *status.Status) {
+	if c == p.vrrp {
+		p.show(s)
+	}
 	for _, r := range p.requests {
 		i := slices.Index(r.waiting, c)
 		if i < 0 {

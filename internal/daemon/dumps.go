@@ -29,13 +29,17 @@ type dumpFile struct {
 	text func(dump.World) []byte
 }
 
-// dump writes the files that a signal asks for. The children only tell their
-// state as a value: the writing is the parent's, and not on its loop.
-func (p *parent) dump(s os.Signal) {
+// dump writes the files that a signal asks for, and calls done then, on another
+// goroutine. The children only tell their state as a value: the writing is the
+// parent's, and not on its loop.
+func (p *parent) dump(s os.Signal, done func()) {
 	w, files := p.world(), p.dumpFiles(s)
 	p.collect(s == sigStatsClear, func(st *status.Status) {
 		w.Status = st
-		go p.writeDumps(files, w)
+		go func() {
+			p.writeDumps(files, w)
+			done()
+		}()
 	})
 }
 

@@ -31,6 +31,7 @@ type toChild struct {
 	BFD       *[]bfdPlan      // sessions of the BFD process
 	Sessions  map[string]bool // with HA or alone: BFD sessions that are up, by name
 	Monitor   bool            // with HA: log every address that comes and goes (-a)
+	Announce  string          // the instance of this name announces its addresses once more
 	Orders    *childOrders    // what operators say now
 	Report    bool            // send a Report
 	Clear     bool            // with Report: set the counters to zero then

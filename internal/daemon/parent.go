@@ -74,6 +74,7 @@ type parent struct {
 	reloaded    *time.Time   // nil before the first
 	looks       *time.Ticker // whether a process hangs
 	exporter    exporter
+	onBus       onBus
 	orders      orders
 	drills      drills
 	agreed      agreed
@@ -313,6 +314,7 @@ func (p *parent) apply() {
 	loadIPVS(p.cfg, vrrp)
 	p.bfd.need(len(p.cfg.BFDs) > 0 && !p.opts.NoBFD)
 	p.vrrp.need(vrrp)
+	p.showInstances()
 	p.lvs.need(lvs)
 	p.guard()
 	p.foresee() // nobody waits for it
@@ -404,6 +406,7 @@ func (p *parent) heard(c *child, m fromChild) {
 		if c == p.vrrp {
 			p.renamed(m.Masters)
 			p.former, p.bequest = nil, vip.Want{}
+			p.onBus.planned(c, p.doing == "Reload")
 		}
 		c.ready = true
 		if c == p.lvs && !p.balances() { // it took out what was left

@@ -191,6 +191,7 @@ func (p *parent) runScript(c confparse.Command) {
 // farewell ends everything once no child is left: scripts first, which are
 // killed when they take too long, then what reads the FIFOs and the mail.
 func (p *parent) farewell() {
+	p.onBus.leave()
 	p.scripts.Drain(stopLimit)
 	p.kill()
 	p.scripts.Drain(killLimit)

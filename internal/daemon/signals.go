@@ -100,6 +100,6 @@ func (p *parent) signal(s os.Signal) {
 	case unix.SIGTERM, unix.SIGINT:
 		p.stop()
 	default:
-		p.dump(s)
+		p.dump(s, func() {})
 	}
 }

@@ -39,6 +39,7 @@ func (p *parent) edge(e notify.Edge) {
 	case e.State == "BACKUP", e.State == "FAULT", e.State == "STOP", e.State == "DELETED":
 		delete(p.masters, e.Name)
 	}
+	p.onBus.tell(e)
 	object := e.Kind + " " + e.Name
 	t, known := p.tellers[object]
 	p.outlet.Instance(e, t.mail)

@@ -242,6 +242,8 @@ func (l *vrrpLoop) told(m toChild) {
 		l.obey(m.Orders)
 	case m.Sessions != nil && l.node != nil:
 		l.sessionsAre(m.Sessions)
+	case m.Announce != "" && l.node != nil:
+		l.arp.Burst(l.node.Named(m.Announce), 1, 0)
 	case m.Detach:
 		l.up.hold(fromChild{Detached: true})
 	case m.Attach:
@@ -388,7 +390,7 @@ func edge(e ha.Edge) *notify.Edge {
 	if e.Group {
 		kind = "GROUP"
 	}
-	return &notify.Edge{Kind: kind, Name: e.Name, State: e.State, Priority: int(e.Priority), Again: e.Again}
+	return &notify.Edge{Kind: kind, Name: e.Name, State: e.State, Priority: int(e.Priority), Again: e.Again, Gone: e.Gone}
 }
 
 // kernel hears the address door, on its goroutine.

@@ -88,6 +88,7 @@ type Edge struct {
 	State    string
 	Priority uint8
 	Again    bool // the state is what it was: fifo_write_vrrp_states_on_reload
+	Gone     bool // the plan does not have it any more
 }
 
 // member is an instance at work.
@@ -429,5 +430,5 @@ func (m *member) notify(state string) Action {
 
 // edge is a change of the member's state as scripts hear of it.
 func (m *member) edge(state string) Edge {
-	return Edge{Name: m.plan.Name, State: state, Priority: m.router.Priority()}
+	return Edge{Name: m.plan.Name, State: state, Priority: m.router.Priority(), Gone: m.gone}
 }

@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -48,6 +49,25 @@ func TestMastersAfterARename(t *testing.T) {
 	d.step(Event{Kind: EventReload, Plan: Build(cfg)})
 	if got := strings.Join(d.node.Masters(), " "); got != "other" {
 		t.Errorf("the masters are %q", got)
+	}
+}
+
+// TestFarewellIsOfWhatIsGone: the last edge of an instance that a reload takes
+// away is not taken for one of another instance that gets its name.
+func TestFarewellIsOfWhatIsGone(t *testing.T) {
+	cfg := &confparse.Config{Instances: []*confparse.Instance{instance("VI_1", 51)}}
+	d := newDesk(t, cfg, "eth0")
+	d.step(Event{Kind: EventStart})
+	d.until(10e9)
+	cfg.Instances[0] = instance("VI_1", 52)
+	var told []string
+	for _, a := range d.node.Step(d.now, Event{Kind: EventReload, Plan: Build(cfg)}, nil) {
+		if a.Kind == ActNotify {
+			told = append(told, fmt.Sprint(a.Edge.State, " ", a.Edge.Gone))
+		}
+	}
+	if got := strings.Join(told, ", "); got != "FAULT true, BACKUP false" || d.node.Named("VI_1") == 0 || d.node.Named("VI_2") != 0 {
+		t.Errorf("it told %s; VI_1 is %d", got, d.node.Named("VI_1"))
 	}
 }
 

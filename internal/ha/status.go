@@ -35,6 +35,16 @@ func (n *Node) Report(now vrrp.Time, wall time.Time) *status.Status {
 	return s
 }
 
+// Named is the id of the instance of a name, 0 for none.
+func (n *Node) Named(name string) int {
+	for _, m := range n.members {
+		if m.plan.Name == name {
+			return m.id
+		}
+	}
+	return 0
+}
+
 // ClearCounters sets the counters of every instance to zero.
 func (n *Node) ClearCounters() {
 	for _, m := range n.members {

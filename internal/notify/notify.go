@@ -17,6 +17,7 @@ type Edge struct {
 	State    string // MASTER, BACKUP, FAULT, STOP, DELETED, MASTER_RX_LOWER_PRI, SPLIT_BRAIN, MASTER_PRIORITY or BACKUP_PRIORITY
 	Priority int    // effective; 0 for a group
 	Again    bool   // the state is what it was: only the FIFOs are told
+	Gone     bool   // the configuration does not have it any more
 }
 
 // Scripts are the commands an edge calls for, in keepalived's order: the one
