@@ -83,11 +83,11 @@ func (l *lvsLoop) run() error {
 		case <-l.probes.Ready():
 			results = l.probes.Take(results[:0])
 			acts = acts[:0]
-			for _, r := range results {
-				acts = l.node.Step(lb.Event{Kind: lb.EventResult, Result: r}, acts)
+			for i := range results {
+				l.fresh = l.fresh && l.node.Knows(&results[i])
+				acts = l.node.Step(lb.Event{Kind: lb.EventResult, Result: results[i]}, acts)
 			}
 			l.perform(acts)
-			l.fresh = false
 			if len(acts) > 0 {
 				l.serversTurned(time.Now())
 			}
@@ -112,7 +112,8 @@ func (l *lvsLoop) run() error {
 func (l *lvsLoop) told(m toChild) error {
 	switch {
 	case m.Orphan && l.node != nil:
-		will{Servers: l.state()}.leave(l.log)
+		servers, _ := l.state().State() // it was packed just now
+		will{Servers: servers}.leave(l.log)
 	case m.Manner != nil:
 		l.rank.set(*m.Manner)
 	case m.LB != nil, m.LBUpdate != nil && l.node != nil:
@@ -160,37 +161,54 @@ func (l *lvsLoop) report() {
 // adopt starts the first plan or goes on with another. The services stand
 // before the first probe is sent.
 func (l *lvsLoop) adopt(m toChild) error {
+	put := l.goOn
 	if l.node == nil {
-		var err error
-		if l.plane, err = newPlane(m.LB.DataPlane, l.log, false); err != nil {
-			return err
-		}
-		l.plane.begin(m.State, m.Flush)
-		if l.plane.lack != "" {
-			l.begun = m.State
-		}
-		var acts []lb.Action
-		l.node, acts = lb.NewNode(m.LB, m.State)
-		l.perform(l.filesSay(m.Files, acts))
-	} else {
-		l.tidy.busy(reloadGC, reloadGarbage)
-		var stay []int
-		if m.LBUpdate != nil {
-			m.LB, stay = m.LBUpdate.Onto(l.node.Plan()), m.LBUpdate.Stay
-		}
-		if m.LB == nil {
-			return errors.New("the parent told what changed of a plan that is not in force") // the next process is told all of it
-		}
-		if m.LB.DataPlane != l.node.Plan().DataPlane {
-			l.log("another lvs_data_plane takes effect with the next start")
-		}
-		l.perform(l.filesSay(m.Files, nil))
-		l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB, Stay: stay}, nil))
+		put = l.begin
+	}
+	if err := put(m); err != nil {
+		return err
 	}
 	l.plane.configure(l.node.Plan())
 	l.confine()
 	l.watch()
 	l.fresh = false
+	return nil
+}
+
+// begin starts the first plan.
+func (l *lvsLoop) begin(m toChild) error {
+	state, err := m.State.State()
+	if err != nil {
+		l.log("%v; starting anew", err)
+	}
+	if l.plane, err = newPlane(m.LB.DataPlane, l.log, false); err != nil {
+		return err
+	}
+	l.plane.begin(state, m.Flush)
+	if l.plane.lack != "" {
+		l.begun = state
+	}
+	var acts []lb.Action
+	l.node, acts = lb.NewNode(m.LB, state)
+	l.perform(l.filesSay(m.Files, acts))
+	return nil
+}
+
+// goOn puts another plan in force.
+func (l *lvsLoop) goOn(m toChild) error {
+	l.tidy.busy(reloadGC, reloadGarbage)
+	var stay []int
+	if m.LBUpdate != nil {
+		m.LB, stay = m.LBUpdate.Onto(l.node.Plan()), m.LBUpdate.Stay
+	}
+	if m.LB == nil {
+		return errors.New("the parent told what changed of a plan that is not in force") // the next process is told all of it
+	}
+	if m.LB.DataPlane != l.node.Plan().DataPlane {
+		l.log("another lvs_data_plane takes effect with the next start")
+	}
+	l.perform(l.filesSay(m.Files, nil))
+	l.perform(l.node.Step(lb.Event{Kind: lb.EventReload, Plan: m.LB, Stay: stay}, nil))
 	return nil
 }
 
@@ -302,10 +320,10 @@ func (l *lvsLoop) snapshot() {
 }
 
 // state is what a process in this one's place would go on from.
-func (l *lvsLoop) state() *lb.State {
-	state := l.node.State()
-	state.Replaced, state.Switched = l.plane.replaced(), maps.Clone(l.plane.switches.replaced)
-	return &state
+func (l *lvsLoop) state() *lb.Packed {
+	state := l.node.Pack()
+	state.Rest.Replaced, state.Rest.Switched = l.plane.replaced(), maps.Clone(l.plane.switches.replaced)
+	return state
 }
 
 // perform carries out actions: the table in one piece, then words.

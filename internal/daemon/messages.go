@@ -22,7 +22,7 @@ type toChild struct {
 	Sequences map[string]uint32
 	LB        *lb.Plan        // the same for the LVS process
 	LBUpdate  *lb.Update      // in place of LB
-	State     *lb.State       // with LB: what the last process knew
+	State     *lb.Packed      // with LB: what the last process knew
 	Flush     bool            // with LB: empty the IPVS table first (lvs_flush)
 	States    string          // with HA: where to keep what must be put back after a crash
 	Script    *scriptResult   // a tracked script ended
@@ -83,5 +83,5 @@ type fromChild struct {
 	Server   *lb.Edge     // a virtual or real server changed
 	Why      string       // with Edge or Server
 	Report   *status.Status
-	State    *lb.State // what a new LVS process would go on from
+	State    *lb.Packed // what a new LVS process would go on from
 }

@@ -56,7 +56,7 @@ type parent struct {
 	bequest  vip.Want            // what a process of an earlier parent left
 	masters  map[string]bool     // instances that are MASTER, for a replaced process
 	counted  map[string]uint32   // the sequence numbers of auth_type AH that may be used, by instance
-	servers  *lb.State           // what the LVS process knew last, for a replaced one
+	servers  *lb.Packed          // what the LVS process knew last, for a replaced one
 	tracked  *tracker
 	files    *watch.Files
 	numbers  map[string]int // in the tracked files, by name

@@ -102,7 +102,11 @@ func (p *parent) preview(file string, seen *status.Status) (*status.Preview, err
 		was, _ := lb.Build(p.cfg)
 		is, _ := lb.Build(cfg)
 		was.Orders, is.Orders = p.serverOrders(), p.serverOrders()
-		answer.Changes = append(answer.Changes, was.Preview(is, p.servers)...)
+		state, err := p.servers.State()
+		if err != nil {
+			return answer, err
+		}
+		answer.Changes = append(answer.Changes, was.Preview(is, state)...)
 	}
 	return answer, nil
 }

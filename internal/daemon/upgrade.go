@@ -251,9 +251,13 @@ func (p *parent) succumb() error {
 
 // bequeath writes the legacy to a file in memory that outlives the program.
 func (p *parent) bequeath(old *detached) (fd int, err error) {
+	servers, err := p.servers.State()
+	if err != nil {
+		return -1, fmt.Errorf("legacy: %w", err)
+	}
 	var b bytes.Buffer
 	err = gob.NewEncoder(&b).Encode(&legacy{
-		Version: p.opts.Version, Masters: slices.Sorted(maps.Keys(p.masters)), Counted: p.counted, Servers: p.servers,
+		Version: p.opts.Version, Masters: slices.Sorted(maps.Keys(p.masters)), Counted: p.counted, Servers: servers,
 		Running: p.running, Sessions: p.sessions, Scripts: p.last, Events: p.history.After(0), Reloaded: p.reloaded, VRRP: old,
 	})
 	if err != nil {
@@ -339,7 +343,7 @@ func (p *parent) inherit() {
 	maps.Copy(p.counted, l.Counted)
 	maps.Copy(p.running, l.Running)
 	maps.Copy(p.sessions, l.Sessions)
-	p.servers, p.last, p.reloaded, p.heir = l.Servers, l.Scripts, l.Reloaded, true
+	p.servers, p.last, p.reloaded, p.heir = l.Servers.Pack(), l.Scripts, l.Reloaded, true
 	for _, c := range []*child{p.vrrp, p.lvs, p.bfd} {
 		c.sought = true // the processes of the last program are told of here
 	}

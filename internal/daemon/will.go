@@ -130,7 +130,7 @@ func (c *child) inherit() bool {
 	maps.Copy(c.parent.counted, w.Sequences)
 	c.parent.bequest.Add(w.Left)
 	if w.Servers != nil {
-		c.parent.servers = w.Servers
+		c.parent.servers = w.Servers.Pack()
 	}
 	c.before = orphan(fd)
 	return true

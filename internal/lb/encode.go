@@ -24,18 +24,23 @@ type verdicts map[string][]Verdict
 func (p poolStates) GobEncode() ([]byte, error) {
 	b := make([]byte, 0, 64+128*len(p))
 	for key, s := range p {
-		b = appendText(b, key)
-		b = append(b, flag(s.Up, 1))
-		b = appendServer(b, s.Sorry)
-		b = binary.AppendUvarint(b, uint64(len(s.Servers)))
-		for _, srv := range s.Servers {
-			b = appendServer(b, srv.Key)
-			b = append(b, flag(srv.Up, 1))
-			b = binary.AppendVarint(b, int64(srv.Weight))
-			b = binary.AppendVarint(b, int64(srv.Configured))
-		}
+		b = appendPool(b, key, s)
 	}
 	return b, nil
+}
+
+func appendPool(b []byte, key string, s ipvsctl.PoolState) []byte {
+	b = appendText(b, key)
+	b = append(b, flag(s.Up, 1))
+	b = appendServer(b, s.Sorry)
+	b = binary.AppendUvarint(b, uint64(len(s.Servers)))
+	for _, srv := range s.Servers {
+		b = appendServer(b, srv.Key)
+		b = append(b, flag(srv.Up, 1))
+		b = binary.AppendVarint(b, int64(srv.Weight))
+		b = binary.AppendVarint(b, int64(srv.Configured))
+	}
+	return b
 }
 
 // GobDecode implements gob.GobDecoder.
@@ -62,25 +67,30 @@ const serverSize = 6
 func (v verdicts) GobEncode() ([]byte, error) {
 	b := make([]byte, 0, 64+64*len(v))
 	for key, list := range v {
-		b = appendText(b, key)
-		b = binary.AppendUvarint(b, uint64(len(list)))
-		for _, one := range list {
-			b = append(b, flag(one.Up, 1)|flag(one.Dynamic, 2))
-			b = binary.AppendVarint(b, int64(one.Weight))
-			b = binary.AppendVarint(b, int64(one.Rising))
-			b = appendText(b, one.Why)
-		}
+		b = appendVerdicts(b, key, list)
 	}
 	return b, nil
 }
 
-// GobDecode implements gob.GobDecoder.
+func appendVerdicts(b []byte, key string, list []Verdict) []byte {
+	b = appendText(b, key)
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for _, one := range list {
+		b = append(b, flag(one.Up, 1)|flag(one.Dynamic, 2))
+		b = binary.AppendVarint(b, int64(one.Weight))
+		b = binary.AppendVarint(b, int64(one.Rising))
+		b = appendText(b, one.Why)
+	}
+	return b
+}
+
+// GobDecode implements gob.GobDecoder. Those of equal checks may stand apart.
 func (v *verdicts) GobDecode(b []byte) error {
 	*v = verdicts{}
 	r := reader{rest: string(b)}
 	for r.rest != "" && !r.bad {
 		key := r.text()
-		var list []Verdict
+		list := (*v)[key]
 		for n := r.count(); n > 0 && !r.bad; n-- {
 			f := r.flags()
 			list = append(list, Verdict{Up: f&1 != 0, Dynamic: f&2 != 0, Weight: r.number(), Rising: r.number(), Why: r.text()})

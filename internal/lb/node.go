@@ -179,6 +179,15 @@ func (n *Node) Step(ev Event, acts []Action) []Action {
 	return acts
 }
 
+// Knows tells whether a result says of a check what was known.
+func (n *Node) Knows(r *checker.Result) bool {
+	return r.ID < 0 || int(r.ID) >= len(n.verdicts) || n.verdicts[r.ID] == verdictOf(r)
+}
+
+func verdictOf(r *checker.Result) Verdict {
+	return Verdict{Up: r.Up, Dynamic: r.Dynamic, Weight: r.Weight, Rising: r.Rising, Why: r.Why}
+}
+
 // hear takes in a verdict. One on no check of this plan is passed over.
 func (n *Node) hear(r *checker.Result, acts []Action) []Action {
 	if r.ID < 0 || int(r.ID) >= len(n.verdicts) {
@@ -188,7 +197,7 @@ func (n *Node) hear(r *checker.Result, acts []Action) []Action {
 	p := &n.pools[o.Pool]
 	was := n.verdicts[r.ID].Up
 	p.count(o.Server, n.verdicts[r.ID], -1)
-	n.verdicts[r.ID] = Verdict{Up: r.Up, Dynamic: r.Dynamic, Weight: r.Weight, Rising: r.Rising, Why: r.Why}
+	n.verdicts[r.ID] = verdictOf(r)
 	p.count(o.Server, n.verdicts[r.ID], +1)
 	edges := p.judge(o.Server)
 	if len(edges) > 0 {

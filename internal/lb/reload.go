@@ -12,27 +12,15 @@ func (n *Node) State() State { return n.state(nil) }
 
 // state leaves out what some of the pools are, so that they are known alone.
 func (n *Node) state(without map[int]bool) State {
-	s := State{Pools: make(map[string]ipvsctl.PoolState, len(n.pools)), Checks: make(map[string][]Verdict, len(n.verdicts)), Marks: map[string]uint32{}, Slow: map[string]map[ipvsctl.DestKey]int{}}
+	s := n.rest(without)
+	s.Stood = n.stood()
+	s.Pools, s.Checks = make(map[string]ipvsctl.PoolState, len(n.pools)), make(map[string][]Verdict, len(n.verdicts))
 	for i := range n.pools {
-		p := n.pools[i].plan
-		if without[i] {
-			s.Pools[p.Key] = ipvsctl.PoolState{}
-			continue
+		if key := n.pools[i].plan.Key; without[i] {
+			s.Pools[key] = ipvsctl.PoolState{}
+		} else {
+			s.Pools[key] = n.pools[i].State()
 		}
-		s.Pools[p.Key] = n.pools[i].State()
-		if ages := n.pools[i].slowState(); ages != nil {
-			s.Slow[p.Key] = ages
-		}
-		if p.Mark != 0 {
-			s.Marks[p.Key] = p.Mark
-		}
-	}
-	for _, service := range n.plan.Services {
-		s.Stood = append(s.Stood, service.Key)
-	}
-	for _, p := range n.plan.Paths {
-		s.Stood = append(s.Stood, p.Service)
-		s.Marks[p.Key] = p.Service.FWMark
 	}
 	for i, v := range n.verdicts {
 		if !without[n.plan.Owners[i].Pool] {
@@ -40,6 +28,39 @@ func (n *Node) state(without map[int]bool) State {
 		}
 	}
 	return s
+}
+
+// rest is what little there is in it beside pools, checks and services.
+func (n *Node) rest(without map[int]bool) State {
+	s := State{Marks: map[string]uint32{}, Slow: map[string]map[ipvsctl.DestKey]int{}}
+	for i := range n.pools {
+		p := n.pools[i].plan
+		if without[i] {
+			continue
+		}
+		if ages := n.pools[i].slowState(); ages != nil {
+			s.Slow[p.Key] = ages
+		}
+		if p.Mark != 0 {
+			s.Marks[p.Key] = p.Mark
+		}
+	}
+	for _, p := range n.plan.Paths {
+		s.Marks[p.Key] = p.Service.FWMark
+	}
+	return s
+}
+
+// stood are the services in the kernel.
+func (n *Node) stood() []ipvsctl.ServiceKey {
+	keys := make([]ipvsctl.ServiceKey, 0, len(n.plan.Services)+len(n.plan.Paths))
+	for i := range n.plan.Services {
+		keys = append(keys, n.plan.Services[i].Key)
+	}
+	for i := range n.plan.Paths {
+		keys = append(keys, n.plan.Paths[i].Service)
+	}
+	return keys
 }
 
 // Forget takes out what an older process had in the kernel and the plan has not,
