@@ -53,9 +53,6 @@ type Want struct {
 	Addresses Set
 	Routes    []Route
 	Rules     []Rule
-	// Promote lists the links on which the other addresses of an IPv4 network
-	// stay when its first one goes: net.ipv4.conf.LINK.promote_secondaries.
-	Promote []string
 	// Own counts the addresses among their links' own, as if another hand had
 	// set them: static ones may be what a host speaks from.
 	Own bool
@@ -63,7 +60,7 @@ type Want struct {
 
 // Empty says that nothing is wanted.
 func (w Want) Empty() bool {
-	return len(w.Addresses)+len(w.Routes)+len(w.Rules)+len(w.Promote) == 0
+	return len(w.Addresses)+len(w.Routes)+len(w.Rules) == 0
 }
 
 // Add adds the places of another want.

@@ -22,6 +22,8 @@ type devices struct {
 	quiet  bool          // IGMP is kept from reporting
 	hushed chan struct{} // it does by now, or never will
 
+	promotes map[int]bool // instances that want promote_secondaries
+
 	mu   sync.Mutex
 	made map[deviceID]ha.Event // what the loop has not heard yet
 	test map[string]string     // how the first frame of each device fared
@@ -35,7 +37,7 @@ type deviceID struct {
 }
 
 func newDevices(log func(format string, args ...any)) *devices {
-	return &devices{log: log, made: map[deviceID]ha.Event{}, test: map[string]string{},
+	return &devices{log: log, made: map[deviceID]ha.Event{}, promotes: map[int]bool{}, test: map[string]string{},
 		hushed: make(chan struct{}, 1), C: make(chan struct{}, 1)}
 }
 
@@ -50,9 +52,10 @@ func (d *devices) open() error {
 	return err
 }
 
-// set asks for the devices of an instance, and gives up those it had beside.
-func (d *devices) set(id int, want []ha.Device) {
-	if len(want) == 0 && d.door == nil {
+// set asks for the devices of an instance, and for promote_secondaries on a link,
+// and gives up what it had beside.
+func (d *devices) set(id int, want []ha.Device, promoted string) {
+	if len(want) == 0 && promoted == "" && d.door == nil {
 		return
 	}
 	if err := d.open(); err != nil {
@@ -62,6 +65,10 @@ func (d *devices) set(id int, want []ha.Device) {
 	var w viplink.Want
 	for i := range want {
 		w.Links = append(w.Links, translate(&want[i]))
+	}
+	if delete(d.promotes, id); promoted != "" {
+		d.promotes[id] = true
+		w.Sysctls = []viplink.Sysctl{{Path: "net/ipv4/conf/" + promoted + "/promote_secondaries", Value: "1"}}
 	}
 	d.door.Set(id, w)
 }
@@ -181,10 +188,13 @@ func (d *devices) clean() {
 	d.door.Clean()
 }
 
-// close carries out what was set last.
+// close carries out what was set last, once all addresses are gone.
 func (d *devices) close() error {
 	if d.door == nil {
 		return nil
+	}
+	for id := range d.promotes {
+		d.door.Set(id, viplink.Want{})
 	}
 	return d.door.Close()
 }

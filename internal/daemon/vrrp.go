@@ -338,7 +338,7 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 		case ha.ActClean:
 			l.links.CleanAll(l.node.Placed(a.ID))
 		case ha.ActDevice:
-			l.devices.set(a.ID, l.node.Devices(a.ID))
+			l.devices.set(a.ID, l.node.Devices(a.ID), l.node.Promoted(a.ID))
 			l.filter.hush(a.ID, l.node.Devices(a.ID))
 		case ha.ActSync:
 			l.syncer.set(l.node.Sync())

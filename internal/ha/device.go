@@ -83,8 +83,8 @@ func (in *Instance) Devices() []Device {
 	return append([]Device{*in.Device}, in.Extra...)
 }
 
-// devices tells whether there are any.
-func (in *Instance) devices() bool { return in.Device != nil || len(in.Extra) > 0 }
+// equipped tells whether ActDevice is about anything.
+func (in *Instance) equipped() bool { return in.Device != nil || len(in.Extra) > 0 || in.Promote }
 
 // stands is a device of an instance as the kernel has it.
 type stands struct {

@@ -65,7 +65,7 @@ const (
 	ActNotify                     // tell Edge
 	ActLog                        // write Text
 	ActWires                      // the set of sockets needed changed
-	ActDevice                     // Devices(ID) are the interfaces that should be there for ID
+	ActDevice                     // Devices(ID) are the interfaces that should be there for ID, and Promoted(ID) counts
 	ActSync                       // Sync() is the sync daemon that should run
 	ActClean                      // Placed(ID) may stand from an earlier life, or plan, and must not
 	ActReserve                    // Reserved(ID) is what a process that replaces this one needs
@@ -265,14 +265,10 @@ func (n *Node) Want(id int) vip.Want {
 	if m == nil {
 		return vip.Want{}
 	}
-	var w vip.Want
 	if m.router.State() == vrrp.Master {
-		w = m.placed()
+		return m.placed()
 	}
-	if m.plan.Promote && !m.gone && n.running {
-		w.Promote = []string{m.plan.Key.Link}
-	}
-	return w
+	return vip.Want{}
 }
 
 // Addresses is the addresses of Want.
@@ -285,6 +281,16 @@ func (n *Node) Devices(id int) []Device {
 		return nil
 	}
 	return m.plan.Devices()
+}
+
+// Promoted is the link on which the other addresses of a network are to stay
+// when its first one goes (promote_secondaries), "" for none: for as long as the
+// instance is there, and at the stop until all of its addresses are gone.
+func (n *Node) Promoted(id int) string {
+	if m := n.byID[id]; m != nil && m.plan.Promote && !m.gone {
+		return m.plan.Key.Link
+	}
+	return ""
 }
 
 // Placed is where an instance's addresses belong, whether or not they should
@@ -410,7 +416,7 @@ func (n *Node) stop(now vrrp.Time, acts []Action) []Action {
 		acts = append(acts, Action{Kind: ActSettle})
 	}
 	for _, m := range n.members {
-		if m.plan.devices() {
+		if m.plan.equipped() {
 			acts = append(acts, Action{Kind: ActDevice, ID: m.id})
 		}
 	}

@@ -128,7 +128,7 @@ func (n *Node) retire(now vrrp.Time, kept map[*member]*Instance, acts []Action) 
 		was := m.router.State()
 		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventStop}, acts)
 		m.gone = true
-		if m.plan.devices() {
+		if m.plan.equipped() {
 			acts = append(acts, Action{Kind: ActDevice, ID: m.id})
 		}
 		if state := m.farewell(was); state != "" {
@@ -173,7 +173,7 @@ func (n *Node) renew(now vrrp.Time, m *member, was *Instance, spaced bool, acts 
 // replace asks for other devices where the plan has others. One that is not
 // wanted any more is forgotten at once.
 func (n *Node) replace(m *member, was *Instance, acts []Action) []Action {
-	if slices.Equal(was.Devices(), m.plan.Devices()) {
+	if slices.Equal(was.Devices(), m.plan.Devices()) && was.Promote == m.plan.Promote {
 		return acts
 	}
 	if m.plan.Device == nil {

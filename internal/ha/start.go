@@ -57,7 +57,7 @@ func (n *Node) enter(now vrrp.Time, m *member, acts []Action) []Action {
 	if m.plan.Device != nil {
 		m.reason = "waiting for its interface"
 	}
-	if m.plan.devices() {
+	if m.plan.equipped() {
 		acts = append(acts, Action{Kind: ActDevice, ID: m.id})
 	}
 	return n.reconsider(now, m, acts)

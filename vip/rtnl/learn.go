@@ -53,9 +53,6 @@ func (d *Door) linkSeen(l Link, now time.Time) {
 	if old.Name != l.Name || old.Admin != l.Admin || old.Up != l.Up || old.Table != l.Table {
 		d.state.recheck(now)
 	}
-	if pr := d.state.policy.promoted[l.Name]; pr != nil && (!known || renamed) {
-		d.setPromote(l.Name, pr, true)
-	}
 }
 
 // forwardingSeen notes that a link became one of a router, or ceased to be:

@@ -85,7 +85,6 @@ func (d *Door) want(owner int, want vip.Want) {
 	s := &d.state
 	have := s.claims[owner].want()
 	want.Rules = numbered(want.Rules)
-	d.promote(owner, have.Promote, want.Promote)
 	addRules := d.dropRules(owner, have.Rules, want.Rules)
 	addRoutes := d.dropRoutes(owner, have.Routes, want.Routes)
 	begin, fresh := len(s.queue), want.Addresses

@@ -17,22 +17,13 @@ type policy struct {
 	foreign   bool                         // and of routes, those of every protocol
 	recheckAt time.Time                    // when to see whether routes were dropped in silence
 	rechecked time.Time
-
-	promoted map[string]*promotion
-}
-
-// promotion is a link on which promote_secondaries is wanted.
-type promotion struct {
-	owners []int
-	undo   bool // it was off before
 }
 
 func newPolicy() policy {
 	return policy{
-		routes:   make(map[string]*entry),
-		byKey:    make(map[vip.RouteKey][]*entry),
-		rules:    make(map[vip.Rule]*entry),
-		promoted: make(map[string]*promotion),
+		routes: make(map[string]*entry),
+		byKey:  make(map[vip.RouteKey][]*entry),
+		rules:  make(map[vip.Rule]*entry),
 	}
 }
 

@@ -330,36 +330,6 @@ func TestManyRoutes(t *testing.T) {
 	}
 }
 
-func TestPromoteSecondaries(t *testing.T) {
-	w := newWorld(t, Options{})
-	const path = "/proc/sys/net/ipv4/conf/v0/promote_secondaries"
-	is := func(want string) {
-		t.Helper()
-		if got, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(got)) != want {
-			t.Errorf("promote_secondaries is %s, %v; want %s", got, err, want)
-		}
-	}
-	w.sysctl("net/ipv4/conf/v0/promote_secondaries", "0")
-	w.must(w.hand.LinkSetMTU(w.link("v0"), 1400)) // has the link described anew
-	w.expect("v0 without it", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v0" && e.Link.MTU == 1400 })
-	all := vip.Want{Promote: []string{"v0"}}
-	w.setAll(1, all)
-	w.setAll(2, all)
-	is("1")
-	w.setAll(1, vip.Want{})
-	is("1")
-	w.setAll(2, vip.Want{})
-	is("0")
-	w.sysctl("net/ipv4/conf/v1/promote_secondaries", "1")
-	w.must(w.hand.LinkSetMTU(w.link("v1"), 1400))
-	w.expect("v1 with it", func(e Event) bool { return e.Kind == LinkChanged && e.Link.Name == "v1" && e.Link.MTU == 1400 })
-	w.setAll(1, vip.Want{Promote: []string{"v1", "nosuch"}})
-	w.setAll(1, vip.Want{})
-	if got, err := os.ReadFile("/proc/sys/net/ipv4/conf/v1/promote_secondaries"); err != nil || strings.TrimSpace(string(got)) != "1" {
-		t.Errorf("what was on before is %s, %v", got, err)
-	}
-}
-
 func TestRepairsOfRoutesSlowDown(t *testing.T) {
 	w := newRoutedWorld(t)
 	w.setAll(1, vip.Want{Routes: []vip.Route{route(t, "10.9.0.0/24 via 10.0.0.2")}})

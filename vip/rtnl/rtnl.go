@@ -80,7 +80,6 @@ type Link struct {
 	// Forwarding is net.ipv6.conf.LINK.forwarding: whether the host is a
 	// router there (R flag of RFC 4861 section 4.4).
 	Forwarding bool
-	Promote    bool   // net.ipv4.conf.LINK.promote_secondaries
 	Table      uint32 // of a VRF; else 0
 	// Below is the index of the link that a macvlan, macvtap, ipvlan or ipvtap
 	// shares its wire with; 0 for others, and where that is in another namespace.

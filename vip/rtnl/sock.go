@@ -185,32 +185,6 @@ func (c *commander) carryOut(reqs []request, first uint32) {
 	}
 }
 
-// promote sets net.ipv4.conf.LINK.promote_secondaries: IFLA_INET_CONF of
-// linux/if_link.h, under AF_INET. Unlike the file in /proc it is found from
-// every network namespace.
-func (c *commander) promote(index int, on bool) error {
-	c.seq++
-	b := appendHeader(c.out[:0], unix.RTM_SETLINK, unix.NLM_F_ACK, c.seq)
-	link := len(b)
-	b = append(b, make([]byte, linkmsgLen)...)
-	host.PutUint32(b[link+4:], uint32(index))
-	value := uint32(0)
-	if on {
-		value = 1
-	}
-	b = nested(b, unix.IFLA_AF_SPEC|unix.NLA_F_NESTED, func(b []byte) []byte {
-		return nested(b, unix.AF_INET|unix.NLA_F_NESTED, func(b []byte) []byte {
-			return nested(b, unix.IFLA_INET_CONF|unix.NLA_F_NESTED, func(b []byte) []byte {
-				return appendUint32Attribute(b, confPromote, value)
-			})
-		})
-	})
-	c.out = finish(b, 0)
-	reqs := make([]request, 1)
-	c.carryOut(reqs, c.seq)
-	return reqs[0].err
-}
-
 func setErrors(reqs []request, err error) {
 	for i := range reqs {
 		reqs[i].err = err

@@ -18,7 +18,6 @@ const (
 	netconfmsgLen     = 4      // struct netconfmsg of linux/netconf.h, padded
 	netconfIfIndex    = 1      // NETCONFA_IFINDEX
 	netconfForwarding = 2      // NETCONFA_FORWARDING
-	confPromote       = 20     // IPV4_DEVCONF_PROMOTE_SECONDARIES of linux/ip.h
 	protoKeepalived   = 18     // RTPROT_KEEPALIVED of linux/rtnetlink.h
 )
 
@@ -256,7 +255,6 @@ func decodeLink(body []byte) (l Link, ok bool) {
 			l.hardware(kind, a)
 		case a.kind == unix.IFLA_AF_SPEC:
 			l.Forwarding = linkConf(a.value, unix.AF_INET6, unix.IFLA_INET6_CONF, confForwarding) != 0
-			l.Promote = linkConf(a.value, unix.AF_INET, unix.IFLA_INET_CONF, confPromote) != 0
 		case a.kind == unix.IFLA_LINKINFO:
 			l.Table = decodeVRF(a.value)
 			stacked = sharesWire(a.value)
