@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -16,15 +18,15 @@ import (
 
 // advertiser is the VRRP loop of one side of a pair on the loopback interface, as
 // far as adverts go.
-func advertiser(t *testing.T, self, peer int) *vrrpLoop {
+func advertiser(t *testing.T, self int, peers ...string) *vrrpLoop {
 	t.Helper()
-	text := fmt.Sprintf("vrrp_instance VI_1 {\n interface lo\n virtual_router_id 251\n priority %d\n unicast_src_ip 127.0.0.%d\n unicast_peer {\n 127.0.0.%d\n }\n virtual_ipaddress {\n 192.0.2.1\n }\n}\n",
-		200-self, self, peer)
+	text := fmt.Sprintf("vrrp_instance VI_1 {\n interface lo\n virtual_router_id 251\n priority %d\n unicast_src_ip 127.0.0.%d\n unicast_peer {\n %s\n }\n virtual_ipaddress {\n 192.0.2.1\n }\n}\n",
+		200-self, self, strings.Join(peers, "\n "))
 	cfg, faults := confparse.Load(fstest.MapFS{"c": {Data: []byte(text)}}, "c", syntax.Env{})
 	if cfg == nil {
 		t.Fatal(faults)
 	}
-	l := &vrrpLoop{log: t.Logf, wires: map[ha.Wire]*wire{}, room: sock.NewRoom()}
+	l := &vrrpLoop{log: t.Logf, wires: map[ha.Wire]*wire{}, room: sock.NewRoom(), batch: sock.NewBatch()}
 	var err error
 	if l.clock, err = newClock(); err != nil {
 		t.Fatal(err)
@@ -55,13 +57,8 @@ func TestAdvertPathAllocatesNothing(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root: raw sockets on the loopback interface")
 	}
-	master, backup := advertiser(t, 1, 2), advertiser(t, 2, 1)
-	for range 10 {
-		if len(master.node.Masters()) == 1 {
-			break
-		}
-		master.node.Step(master.node.Next(), ha.Event{Kind: ha.EventTick}, nil)
-	}
+	master, backup := advertiser(t, 1, "127.0.0.2"), advertiser(t, 2, "127.0.0.1")
+	lead(master)
 	limit := time.Now().Add(30 * time.Second)
 	adverts := 0
 	once := func() {
@@ -84,6 +81,40 @@ func TestAdvertPathAllocatesNothing(t *testing.T) {
 	}
 }
 
+// lead lets the node of a loop become MASTER.
+func lead(l *vrrpLoop) {
+	for i := 0; len(l.node.Masters()) == 0 && i < 10; i++ {
+		l.node.Step(l.node.Next(), ha.Event{Kind: ha.EventTick}, nil)
+	}
+}
+
+// TestPeerThatCannotBeReached: of several peers one that nothing can be sent to
+// keeps no advert from the others, and is named.
+func TestPeerThatCannotBeReached(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: raw sockets on the loopback interface")
+	}
+	const broadcast = "127.255.255.255" // takes SO_BROADCAST, ip(7)
+	master := advertiser(t, 1, broadcast, "127.0.0.2", "127.0.0.3")
+	var told []string
+	master.log = func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
+	others := []*vrrpLoop{advertiser(t, 2, "127.0.0.1"), advertiser(t, 3, "127.0.0.1")}
+	lead(master)
+	master.speak(master.node.Step(master.node.Next(), ha.Event{Kind: ha.EventTick}, nil))
+	if len(told) != 1 || !strings.Contains(told[0], "(VI_1) cannot send adverts") || !strings.Contains(told[0], broadcast) {
+		t.Errorf("told %q", told)
+	}
+	for limit := time.Now().Add(30 * time.Second); len(others) > 0; {
+		if time.Now().After(limit) {
+			t.Fatalf("%d peers hear nothing", len(others))
+		}
+		others = slices.DeleteFunc(others, func(l *vrrpLoop) bool {
+			l.poll.round()
+			return l.node.Report(l.clock.now(), l.clock.origin).Instances[0].Counters.AdvertRcvd > 0
+		})
+	}
+}
+
 // TestLateTick: after a pause a backup gives its master, which may have been
 // stopped as well, time to speak; a master loses none before it does.
 func TestLateTick(t *testing.T) {
@@ -99,10 +130,10 @@ func TestLateTick(t *testing.T) {
 		{false, time.Hour, 900 * time.Millisecond, maxGrace},
 		{true, 3 * time.Second, time.Microsecond, grace},
 	} {
-		l := advertiser(t, 1, 2)
+		l := advertiser(t, 1, "127.0.0.2")
 		l.rank, l.failed = newRank(t.Logf), make(chan error, 1)
-		for i := 0; c.master && len(l.node.Masters()) == 0 && i < 10; i++ {
-			l.node.Step(l.node.Next(), ha.Event{Kind: ha.EventTick}, nil)
+		if c.master {
+			lead(l)
 		}
 		now := l.clock.now()
 		off := l.late(now - c.late)

@@ -28,10 +28,8 @@ func TestLull(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root: raw sockets on the loopback interface")
 	}
-	master, backup := advertiser(t, 1, 2), advertiser(t, 2, 1)
-	for i := 0; len(master.node.Masters()) == 0 && i < 10; i++ {
-		master.node.Step(master.node.Next(), ha.Event{Kind: ha.EventTick}, nil)
-	}
+	master, backup := advertiser(t, 1, "127.0.0.2"), advertiser(t, 2, "127.0.0.1")
+	lead(master)
 	speak := func() {
 		master.acts = master.node.Step(master.node.Next(), ha.Event{Kind: ha.EventTick}, master.acts[:0])
 		master.perform(master.acts) // over lo it has arrived when the call returns

@@ -46,21 +46,22 @@ type vrrpLoop struct {
 	dirty  *dirtySet     // links that changed
 	losses chan ha.Event // what another hand removed
 
-	acts   []ha.Action
-	packet []byte
-	event  ha.Packet
-	lull   lull
-	graced bool // the tick that comes was put off
-	tidy   tidier
+	acts    []ha.Action
+	batch   *sock.Batch
+	letters []letter // in the batch
+	event   ha.Packet
+	lull    lull
+	graced  bool // the tick that comes was put off
+	tidy    tidier
 }
 
 // wire is an open socket.
 type wire struct {
 	conn     *sock.Conn
-	unicast  bool
-	silent   bool // the last send failed, and that was told
-	failures int  // to receive, in a row
-	buffer   int  // asked for, in bytes
+	group    netip.Addr // whom adverts are for; not valid for unicast
+	silent   bool       // the last send failed, and that was told
+	failures int        // to receive, in a row
+	buffer   int        // asked for, in bytes
 }
 
 // runVRRP is the main function of the VRRP process.
@@ -72,6 +73,7 @@ func runVRRP(up *link[fromChild, toChild]) error {
 		confine: confine,
 		up:      up, log: logTo(up), monitor: monitor{log: logTo(up)}, rank: newRank(logTo(up)),
 		room:    sock.NewRoom(),
+		batch:   sock.NewBatch(),
 		wires:   map[ha.Wire]*wire{},
 		failed:  make(chan error, 1),
 		losses:  make(chan ha.Event, 64),
@@ -317,17 +319,7 @@ func (l *vrrpLoop) stepAt(at vrrp.Time, ev ha.Event) {
 // perform carries out actions in three beats: adverts first, because silence
 // costs mastership; then the addresses and their announcement; then words.
 func (l *vrrpLoop) perform(acts []ha.Action) {
-	for i := range acts {
-		switch a := &acts[i]; a.Kind {
-		case ha.ActSend:
-			l.send(a.ID, a.Priority)
-		case ha.ActWires:
-			l.rewire()
-		case ha.ActReserve:
-			name, number := l.node.Reserved(a.ID)
-			l.up.send(fromChild{Sequence: &sequence{name, number}})
-		}
-	}
+	l.speak(acts)
 	for i := range acts {
 		l.announce(&acts[i])
 	}

@@ -11,31 +11,78 @@ import (
 	"keepgo/vrrp/sock"
 )
 
+// letter is an advert on its way: whose, and what is to be told of it.
+type letter struct {
+	wire     *wire
+	in       *ha.Instance
+	priority uint8
+}
+
+// speak is the beat of the adverts: all that one wire carries go together, once
+// every wire stands that one of them needs.
+func (l *vrrpLoop) speak(acts []ha.Action) {
+	var wall time.Time // of all of them
+	for i := range acts {
+		switch a := &acts[i]; a.Kind {
+		case ha.ActSend:
+			if wall.IsZero() {
+				wall = time.Now()
+			}
+			l.send(wall, a.ID, a.Priority)
+		case ha.ActWires:
+			l.post()
+			l.rewire()
+		case ha.ActReserve:
+			name, number := l.node.Reserved(a.ID)
+			l.up.send(fromChild{Sequence: &sequence{name, number}})
+		}
+	}
+	l.post()
+}
+
 // send sends an instance's advert to its group or to each of its peers.
-func (l *vrrpLoop) send(id int, priority uint8) {
-	in, w := l.node.Planned(id), l.speaks[id]
-	if in == nil || w == nil || w.conn.FD() < 0 {
+func (l *vrrpLoop) send(wall time.Time, id int, priority uint8) {
+	w := l.speaks[id]
+	if w == nil || w.conn.FD() < 0 {
 		return
 	}
-	l.node.Compose(time.Now(), id, priority)
-	if !w.unicast {
-		l.sendTo(w, id, in.Group, priority)
+	advert, ok := l.node.Compose(wall, id, priority)
+	if !ok {
 		return
 	}
-	for i := range in.Expect.Peers {
-		l.sendTo(w, id, in.Expect.Peers[i].Addr, priority)
+	if w.group.IsValid() {
+		l.sendTo(w, &advert, w.group, priority)
+		return
+	}
+	for i := range advert.Expect.Peers {
+		l.sendTo(w, &advert, advert.Expect.Peers[i].Addr, priority)
 	}
 }
 
-// sendTo sends one packet. A failure is told once until a packet gets through,
-// but not where the last one before a fault finds no way any more.
-func (l *vrrpLoop) sendTo(w *wire, id int, dst netip.Addr, priority uint8) {
-	l.packet = l.node.AppendAdvert(l.packet[:0], id, dst)
-	err := w.conn.Send(l.packet, dst)
-	if err != nil && !w.silent && priority > 0 {
-		l.log("(%s) cannot send adverts to %s: %v", l.node.Planned(id).Name, dst, err)
+// sendTo puts one packet to those that are to be sent.
+func (l *vrrpLoop) sendTo(w *wire, advert *ha.Advert, dst netip.Addr, priority uint8) {
+	if l.batch.Full() {
+		l.post()
 	}
-	w.silent = err != nil
+	l.batch.Add(w.conn, advert.AppendTo(l.batch.Room(), dst), dst)
+	l.letters = append(l.letters, letter{w, advert.Instance, priority})
+}
+
+// post sends them.
+func (l *vrrpLoop) post() {
+	l.batch.Send(l.posted)
+	clear(l.letters)
+	l.letters = l.letters[:0]
+}
+
+// posted hears of the i-th. A failure is told once until a packet gets through,
+// but not where the last one before a fault finds no way any more.
+func (l *vrrpLoop) posted(i int, err error) {
+	p := &l.letters[i]
+	if err != nil && !p.wire.silent && p.priority > 0 {
+		l.log("(%s) cannot send adverts: %v", p.in.Name, err)
+	}
+	p.wire.silent = err != nil
 }
 
 // maxFailures to receive in a row are taken for the end of a socket.
@@ -101,7 +148,7 @@ func (l *vrrpLoop) unplug(key ha.Wire, w *wire) {
 
 // plug opens the socket of a wire, and listens.
 func (l *vrrpLoop) plug(key ha.Wire, use ha.Use) error {
-	w := &wire{unicast: key.Unicast, buffer: use.Buffer}
+	w := &wire{group: key.Group, buffer: use.Buffer}
 	var err error
 	if w.conn, err = sock.Open(sock.Config{
 		Link: key.Link, IfIndex: key.Index, Source: key.Source, Group: key.Group, Unicast: key.Unicast, AH: key.AH,

@@ -21,65 +21,97 @@ func phase(i, n int, interval time.Duration) time.Duration {
 }
 
 // deadlines is a binary heap of members by their router's next deadline. Each
-// member knows its place, so a changed deadline costs O(log n), and one that has
+// member has its number, so a changed deadline costs O(log n), and one that has
 // only moved away, as with each advert that a backup hears, nothing: it stays
-// where it was filed until it comes first.
-type deadlines []*member
+// where it was filed until it comes first. What is compared stands close together:
+// a cache remembers it from one choir to the next, the members themselves not.
+type deadlines struct {
+	heap  []filing
+	slots []int32 // the place of each member in the heap, by its number
+}
+
+// filing is where a member stands.
+type filing struct {
+	at     vrrp.Time // no later than its deadline
+	number int32
+	m      *member
+}
 
 // less lets those of one instant, as all that began together are for ever, come
 // in the same order each time: else each would be late by another place.
-func (h deadlines) less(i, j int) bool {
-	if h[i].filed == h[j].filed {
-		return h[i].id < h[j].id
-	}
-	return h[i].filed < h[j].filed
+func (h *deadlines) less(i, j int) bool {
+	a, b := &h.heap[i], &h.heap[j]
+	return a.at < b.at || a.at == b.at && a.number < b.number
 }
 
-func (h deadlines) swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].slot, h[j].slot = i, j
+func (h *deadlines) swap(i, j int) {
+	h.heap[i], h.heap[j] = h.heap[j], h.heap[i]
+	h.slots[h.heap[i].number], h.slots[h.heap[j].number] = int32(i), int32(j)
 }
 
-// first is the earliest deadline.
-func (h deadlines) first() vrrp.Time {
-	if len(h) == 0 {
-		return vrrp.Never
+// first is who has the earliest deadline, nil where nobody has one.
+func (h *deadlines) first() *member {
+	if len(h.heap) == 0 {
+		return nil
 	}
-	for h[0].filed < h[0].next {
-		h[0].filed = h[0].next
-		h.fix(h[0])
+	for f := &h.heap[0]; f.at < f.m.next; {
+		f.at = f.m.next
+		h.fix(0)
 	}
-	return h[0].next
+	return h.heap[0].m
+}
+
+// next is the earliest deadline.
+func (h *deadlines) next() vrrp.Time {
+	if m := h.first(); m != nil {
+		return m.next
+	}
+	return vrrp.Never
+}
+
+// nowhere is the number of who is not among the deadlines any more.
+const nowhere = -1
+
+// clear takes all out.
+func (h *deadlines) clear() {
+	for i := range h.heap {
+		h.heap[i].m.number = nowhere
+	}
+	*h = deadlines{}
 }
 
 // file puts a member where its deadline belongs.
-func (h deadlines) file(m *member) {
-	if m.next < m.filed {
-		m.filed = m.next
-		h.fix(m)
+func (h *deadlines) file(m *member) {
+	if m.number == nowhere {
+		return
+	}
+	i := int(h.slots[m.number])
+	if f := &h.heap[i]; m.next < f.at {
+		f.at = m.next
+		h.fix(i)
 	}
 }
 
 // add puts a member in.
 func (h *deadlines) add(m *member) {
-	m.slot, m.filed = len(*h), m.next
-	*h = append(*h, m)
-	h.fix(m)
+	m.number = int32(len(h.heap))
+	h.slots = append(h.slots, m.number)
+	h.heap = append(h.heap, filing{at: m.next, number: m.number, m: m})
+	h.fix(len(h.heap) - 1)
 }
 
-// fix restores the order after m was filed elsewhere.
-func (h deadlines) fix(m *member) {
-	i := m.slot
+// fix restores the order after who stands at i was filed elsewhere.
+func (h *deadlines) fix(i int) {
 	for i > 0 && h.less(i, (i-1)/2) {
 		h.swap(i, (i-1)/2)
 		i = (i - 1) / 2
 	}
 	for {
 		c := 2*i + 1
-		if c >= len(h) {
+		if c >= len(h.heap) {
 			return
 		}
-		if c+1 < len(h) && h.less(c+1, c) {
+		if c+1 < len(h.heap) && h.less(c+1, c) {
 			c++
 		}
 		if !h.less(c, i) {

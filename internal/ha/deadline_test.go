@@ -67,3 +67,21 @@ func TestPatience(t *testing.T) {
 		t.Errorf("at the end %v", d.node.Patience())
 	}
 }
+
+// TestDeadlinesForget: who was taken out moves nobody who came in after.
+func TestDeadlinesForget(t *testing.T) {
+	var h deadlines
+	old := []*member{{next: 5}, {next: 6}, {next: 7}}
+	for _, m := range old {
+		h.add(m)
+	}
+	h.clear()
+	h.add(&member{next: 9})
+	for _, m := range old {
+		m.next = 1
+		h.file(m)
+	}
+	if h.next() != 9 {
+		t.Errorf("the next comes at %v", h.next())
+	}
+}

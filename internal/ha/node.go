@@ -97,8 +97,9 @@ type member struct {
 	plan   *Instance
 	router vrrp.Router
 	next   vrrp.Time // router.Next(), kept here for the heap
-	filed  vrrp.Time // what it stands in the heap for, no later than next
-	slot   int       // place in the heap
+	number int32     // among the deadlines
+	phase  time.Duration
+	group  *group
 
 	device stands
 	extra  []stands   // parallel to plan.Extra
@@ -127,9 +128,7 @@ type member struct {
 	slept    time.Duration // how long it was not scheduled, found at woke
 	woke     vrrp.Time
 	drift    string // how the master's addresses differ from ours, "" while they do not
-	group    *group
-	place    int // within the group
-	phase    time.Duration
+	place    int    // within the group
 }
 
 // script is a tracked script's damped result.
@@ -193,7 +192,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 	n.plan = plan
 	n.strangers = map[neighbour]stranger{}
 	n.members = n.members[:0:0]
-	n.due = nil
+	n.due.clear()
 	n.skew = time.Hour
 	for i, p := range plan.Instances {
 		m := old[p]
@@ -242,7 +241,7 @@ func (m *member) known() []Device {
 func (n *Node) Plan() *Plan { return n.plan }
 
 // Next is the instant of the next EventTick.
-func (n *Node) Next() vrrp.Time { return min(n.due.first(), n.lasting()) }
+func (n *Node) Next() vrrp.Time { return min(n.due.next(), n.lasting()) }
 
 // dispute is how long two may be MASTER because one has not looked yet.
 const dispute = time.Millisecond
@@ -387,8 +386,7 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 
 // tick wakes every router whose time has come.
 func (n *Node) tick(now vrrp.Time, acts []Action) []Action {
-	for n.due.first() <= now {
-		m := n.due[0]
+	for m := n.due.first(); m != nil && m.next <= now; m = n.due.first() {
 		if m.rival.again <= now {
 			acts = n.revisit(now, m, acts)
 		}

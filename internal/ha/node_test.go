@@ -483,8 +483,8 @@ func TestAdvertPathDoesNotAllocate(t *testing.T) {
 	allocs := testing.AllocsPerRun(100, func() {
 		d.now = d.node.Next()
 		acts = d.node.Step(d.now, Event{Kind: EventTick}, acts[:0])
-		d.node.Compose(time.Time{}, acts[0].ID, acts[0].Priority)
-		packet = d.node.AppendAdvert(packet[:0], acts[0].ID, dst)
+		advert, _ := d.node.Compose(time.Time{}, acts[0].ID, acts[0].Priority)
+		packet = advert.AppendTo(packet[:0], dst)
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations an advert", allocs)
@@ -504,8 +504,8 @@ func TestDeadlinesComeInOrder(t *testing.T) {
 	}
 	var got []vrrp.Time
 	for range members {
-		got = append(got, h.first())
-		h[0].next = vrrp.Never
+		got = append(got, h.next())
+		h.first().next = vrrp.Never
 	}
 	if !slices.IsSorted(got) {
 		t.Errorf("deadlines came as %v", got)

@@ -207,19 +207,23 @@ func (m *member) policy() string {
 	return "; it counts all the same"
 }
 
-// Compose makes the next advert of an instance: its priority and, where it is
-// signed, its number and the wall time. AppendAdvert then writes it out.
-func (n *Node) Compose(wall time.Time, id int, priority uint8) {
-	if m := n.byID[id]; m != nil {
-		m.codec.Compose(wall, priority, m.source)
-	}
+// Advert is one of an instance, ready to be written.
+type Advert struct {
+	*Instance
+	codec *vrrp.Codec
 }
 
-// AppendAdvert appends the advert composed last as it goes to dst. It does not
-// allocate while b has room.
-func (n *Node) AppendAdvert(b []byte, id int, dst netip.Addr) []byte {
-	if m := n.byID[id]; m != nil {
-		return m.codec.AppendTo(b, dst)
+// Compose makes the next advert of an instance: its priority and, where it is
+// signed, its number and the wall time. ok is false for an instance that is gone.
+func (n *Node) Compose(wall time.Time, id int, priority uint8) (a Advert, ok bool) {
+	m := n.byID[id]
+	if m == nil {
+		return Advert{}, false
 	}
-	return b
+	m.codec.Compose(wall, priority, m.source)
+	return Advert{m.plan, &m.codec}, true
 }
+
+// AppendTo appends the advert as it goes to dst, until another of its instance is
+// composed. It does not allocate while b has room.
+func (a *Advert) AppendTo(b []byte, dst netip.Addr) []byte { return a.codec.AppendTo(b, dst) }

@@ -92,23 +92,22 @@ type letter struct {
 // send sends an advert of an instance as the daemon does: to its group, or to
 // each of its peers.
 func (n *Node) send(id int, priority uint8) {
-	in := n.mind.Planned(id)
 	key, ok := n.mind.Wire(id)
-	if in == nil || !ok {
-		return
-	}
 	ttl, open := n.sockets[key]
-	if !open {
+	if !ok || !open {
 		return
 	}
-	n.tell(Event{Kind: Sent, Name: in.Name, Priority: priority})
-	n.mind.Compose(n.Wall(), id, priority)
+	advert, ok := n.mind.Compose(n.Wall(), id, priority)
+	if !ok {
+		return
+	}
+	n.tell(Event{Kind: Sent, Name: advert.Name, Priority: priority})
 	if !key.Unicast {
-		n.post(key, in.Group, ttl, n.mind.AppendAdvert(nil, id, in.Group))
+		n.post(key, advert.Group, ttl, advert.AppendTo(nil, advert.Group))
 		return
 	}
-	for _, p := range in.Expect.Peers {
-		n.post(key, p.Addr, ttl, n.mind.AppendAdvert(nil, id, p.Addr))
+	for _, p := range advert.Expect.Peers {
+		n.post(key, p.Addr, ttl, advert.AppendTo(nil, p.Addr))
 	}
 }
 

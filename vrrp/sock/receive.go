@@ -45,7 +45,7 @@ type Room struct {
 	msgs    [batch]mmsghdr
 }
 
-// mmsghdr is a packet for recvmmsg(2), include/linux/socket.h.
+// mmsghdr is a packet for recvmmsg(2) and sendmmsg(2), include/linux/socket.h.
 type mmsghdr struct {
 	hdr unix.Msghdr
 	len uint32
