@@ -28,19 +28,33 @@ type lvsLoop struct {
 	probes *probe.Runner
 	plane  *plane           // nil before the first plan
 	here   *watch.Addresses // nil while no service has ha_suspend
-	fresh  bool             // the parent has the node's state
+	news   news             // what the parent does not have of the node's state
 	begun  *lb.State        // what the process before left, while nothing balances
 	again  again
 	undone int       // checks that are not made for want of IPVS
 	turned time.Time // when a state was last sent because a server came or went
+	sent   time.Time // when one was last sent
 	// promise is where who watches over this process sees when the loop is to turn.
 	promise *atomic.Int64
 	tidy    tidier
 }
 
-// snapshots is the time between two states sent to the parent. What is lost
-// with a process that dies is found out again by its checks.
-const snapshots = time.Second
+// snapshots is the time between two states sent to the parent, and details the
+// one between two that differ in what nothing is done about, as the words of a
+// check. What is lost with a process that dies is found out again by its checks.
+const (
+	snapshots = time.Second
+	details   = 5 * time.Second
+)
+
+// news is how much the parent is behind.
+type news uint8
+
+const (
+	noNews    news = iota
+	smallNews      // what nothing is done about
+	bigNews
+)
 
 // lvsGC trades a little time for memory: with thousands of real servers nearly
 // all of it is the plan, which stays.
@@ -79,18 +93,12 @@ func (l *lvsLoop) run() error {
 			l.promise.Store(int64(sinceBoot() + snapshots))
 			l.rank.late(time.Since(due))
 			l.second()
-			l.snapshot()
+			if l.news == bigNews || time.Since(l.sent) >= details {
+				l.snapshot()
+			}
 		case <-l.probes.Ready():
 			results = l.probes.Take(results[:0])
-			acts = acts[:0]
-			for i := range results {
-				l.fresh = l.fresh && l.node.Knows(&results[i])
-				acts = l.node.Step(lb.Event{Kind: lb.EventResult, Result: results[i]}, acts)
-			}
-			l.perform(acts)
-			if len(acts) > 0 {
-				l.serversTurned(time.Now())
-			}
+			acts = l.judge(results, acts[:0])
 		case <-l.moved():
 			l.hereAre(l.here.Take())
 		case m, open := <-l.up.in:
@@ -106,6 +114,22 @@ func (l *lvsLoop) run() error {
 			}
 		}
 	}
+}
+
+// judge lets the node hear verdicts.
+func (l *lvsLoop) judge(results []checker.Result, acts []lb.Action) []lb.Action {
+	for i := range results {
+		if !l.node.Knows(&results[i]) {
+			l.news = max(l.news, smallNews)
+		}
+		acts = l.node.Step(lb.Event{Kind: lb.EventResult, Result: results[i]}, acts)
+	}
+	l.perform(acts)
+	if len(acts) > 0 {
+		l.news = bigNews
+		l.serversTurned(time.Now())
+	}
+	return acts
 }
 
 // told obeys the parent.
@@ -131,7 +155,7 @@ func (l *lvsLoop) told(m toChild) error {
 		l.plane.yield(*m.Yield)
 	case m.Orders != nil && l.node != nil:
 		l.perform(l.node.Step(lb.Event{Kind: lb.EventOrders, Orders: m.Orders.Servers}, nil))
-		l.fresh = false
+		l.news = bigNews
 	case m.Report:
 		l.report()
 	}
@@ -171,7 +195,7 @@ func (l *lvsLoop) adopt(m toChild) error {
 	l.plane.configure(l.node.Plan())
 	l.confine()
 	l.watch()
-	l.fresh = false
+	l.news = bigNews
 	return nil
 }
 
@@ -297,7 +321,7 @@ func (l *lvsLoop) second() {
 	}
 	if acts := l.node.Step(lb.Event{Kind: lb.EventSecond}, nil); len(acts) > 0 {
 		l.perform(acts)
-		l.fresh = false
+		l.news = bigNews
 	}
 }
 
@@ -313,9 +337,9 @@ func (l *lvsLoop) serversTurned(now time.Time) {
 
 // snapshot sends the node's state when it changed.
 func (l *lvsLoop) snapshot() {
-	if l.node != nil && !l.fresh {
+	if l.node != nil && l.news > noNews {
 		l.up.send(fromChild{State: l.state()})
-		l.fresh = true
+		l.news, l.sent = noNews, time.Now()
 	}
 }
 
