@@ -42,6 +42,8 @@ texts() {
 	mkdir -p "$share/doc/keepgo/examples" "$1/usr/lib/systemd/system"
 	cp etc/keepgo.conf.example packaging/hardened.conf "$share/doc/keepgo/examples/"
 	cp packaging/keepgo.service packaging/keepgo-rs.service "$1/usr/lib/systemd/system/"
+	mkdir -p "$share/dbus-1/system.d"
+	cp packaging/dbus-policy.conf "$share/dbus-1/system.d/keepgo.conf"
 }
 
 # compat TREE: keepalived's names for it.

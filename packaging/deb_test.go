@@ -175,7 +175,7 @@ func TestInstallInKeepalivedsPlace(t *testing.T) {
 	if slices.Contains(r.files(), "etc/systemd/system/multi-user.target.wants/keepgo.service") {
 		t.Error("keepgo.service is enabled beside it")
 	}
-	for _, name := range []string{"usr/share/man/man5/keepgo.conf.5.gz", "usr/share/man/man8/keepalived.8.gz", "usr/share/bash-completion/completions/keepgo"} {
+	for _, name := range []string{"usr/share/dbus-1/system.d/keepgo.conf", "usr/share/man/man5/keepgo.conf.5.gz", "usr/share/man/man8/keepalived.8.gz", "usr/share/bash-completion/completions/keepgo"} {
 		if info, err := os.Stat(filepath.Join(r.dir, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
