@@ -81,10 +81,13 @@ func (t *tree) check(c *call, o *object) error {
 	if !known || c.iface == instanceInterface && o == nil || c.iface == generalInterface && !general {
 		return refusal(errUnknownMethod, "%s has no method %s.%s", c.path, c.iface, c.member)
 	}
-	if c.signature != signature {
-		return refusal(errInvalidArgs, "%s takes (%s), not (%s)", c.member, signature, c.signature)
+	switch {
+	case c.signature == signature:
+		return nil
+	case c.iface == properties || c.iface == introspectable: // so GLib has it, and with it keepalived
+		return refusal(errUnknownMethod, "%s.%s takes (%s), not (%s)", c.iface, c.member, signature, c.signature)
 	}
-	return nil
+	return refusal(errInvalidArgs, "%s takes (%s), not (%s)", c.member, signature, c.signature)
 }
 
 // property answers about properties. The object for the whole, which is nil

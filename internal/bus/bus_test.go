@@ -164,7 +164,7 @@ func TestCalls(t *testing.T) {
 		{call{path: general, iface: properties, member: "GetAll", signature: "s", args: []any{generalInterface}}, "[map[]]"},
 		{call{path: general, iface: properties, member: "GetAll", signature: "s", args: []any{instanceInterface}}, errInvalidArgs},
 		{call{path: "/org", iface: properties, member: "GetAll", signature: "s", args: []any{instanceInterface}}, errUnknownMethod},
-		{call{path: "/org", iface: introspectable, member: "Introspect", signature: "u", args: []any{uint32(1)}}, errInvalidArgs},
+		{call{path: "/org", iface: introspectable, member: "Introspect", signature: "u", args: []any{uint32(1)}}, errUnknownMethod},
 	} {
 		c.caller = root
 		values, err := d.answer(&c.call)
