@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/google/nftables"
@@ -105,7 +104,7 @@ func (d *Door) take() (want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}
 
 // forget goes on as if nothing was known about the kernel: all is built anew.
 func (d *Door) forget() {
-	d.have, d.built = ipvsctl.Table{}, [families]bool{}
+	d.have, d.members, d.built = ipvsctl.Table{}, [families]int{}, [families]bool{}
 	for f := range families {
 		d.kept[f] = newKept()
 	}
@@ -132,7 +131,8 @@ func (d *Door) adoptStanding() {
 		t := d.table(home(k, e))
 		t.use(k, e, 1)
 		t.kept.settled()
-		d.built[t.family] = true
+		d.members[t.family]++
+		d.built[t.family], d.stands[t.family] = true, true
 		d.dirty[k] = struct{}{}
 	}
 }
@@ -155,9 +155,17 @@ func (d *Door) succeed() {
 	d.failed, d.damaged, d.by = "", false, ""
 }
 
-// commit sends the difference between what stands and want.
+// commit sends the difference between what stands and want. A table goes with its
+// last service.
 func (d *Door) commit(want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) error {
+	members := d.after(want, dirty)
 	for f := range families {
+		if members[f] == 0 && d.stands[f] {
+			d.table(f).remove(d.wire.Draft)
+		}
+		if members[f] == 0 {
+			continue
+		}
 		if err := d.fill(d.table(f), want, dirty); err != nil {
 			return errors.Join(err, d.wire.Dial()) // with an empty draft
 		}
@@ -165,6 +173,14 @@ func (d *Door) commit(want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{})
 	if err := d.wire.Flush(); err != nil {
 		return err
 	}
+	for f := range families {
+		if members[f] == 0 {
+			d.kept[f] = newKept()
+		}
+		d.built[f] = members[f] > 0
+		d.stands[f] = d.built[f]
+	}
+	d.members = members
 	for k := range dirty {
 		if !d.opt.SourcesOnly { // IPVS has flows of its own
 			d.left.leave(k, d.have[k], want[k])
@@ -173,17 +189,27 @@ func (d *Door) commit(want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{})
 	}
 	for k, e := range want {
 		d.have[k] = e
-		d.built[home(k, e)] = true
 	}
 	return nil
+}
+
+// after is how many services each table has once want stands.
+func (d *Door) after(want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) [families]int {
+	members := d.members
+	for k := range dirty {
+		if e, stands := d.have[k]; stands {
+			members[home(k, e)]--
+		}
+		if e, stays := want[k]; stays {
+			members[home(k, e)]++
+		}
+	}
+	return members
 }
 
 // fill asks for what a family lacks of what is dirty, or for all of it.
 func (d *Door) fill(t *table, want ipvsctl.Table, dirty map[ipvsctl.ServiceKey]struct{}) error {
 	if !d.built[t.family] {
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(want)), func(k ipvsctl.ServiceKey) bool { return home(k, want[k]) == t.family }) {
-			return nil
-		}
 		if err := t.build(d.wire.Draft); err != nil {
 			return err
 		}
@@ -261,6 +287,6 @@ func (d *Door) raze() error {
 		}
 	}
 	d.forget()
-	d.adopt = false
+	d.adopt, d.stands = false, [families]bool{}
 	return nil
 }

@@ -73,7 +73,9 @@ type Door struct {
 	have     ipvsctl.Table
 	left     flows // of servers that left
 	ways     ipvsctl.Ways
-	built    [families]bool
+	members  [families]int  // services of have, by the table they stand in
+	built    [families]bool // it is known what stands in the table
+	stands   [families]bool // the table may be there
 	kept     [families]*kept
 	adopt    bool // what stands has not been looked at yet
 	failed   string

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,6 +72,52 @@ func TestConnectionsStay(t *testing.T) {
 	if got := w.nft("list", "tables"); strings.Contains(got, TableName) {
 		t.Errorf("left behind: %s", got)
 	}
+}
+
+// A table goes with its last service, and comes again; those of others do not
+// notice.
+func TestTablesGoWithServices(t *testing.T) {
+	w := newWorld(t)
+	tables := func(want ...string) {
+		t.Helper()
+		got := slices.Sorted(strings.Lines(w.nft("list", "tables")))
+		if !cmp.Equal(got, want, cmpopts.EquateEmpty()) {
+			t.Errorf("tables %q, want %q", got, want)
+		}
+	}
+	const ip, ip6, direct = "table ip " + TableName + "\n", "table ip6 " + TableName + "\n", "table netdev " + TableName + "_direct4\n"
+	four, six := entry("rr", "10.1.0.11:80"), entry("rr", "[fd00::11]:80")
+	w.set(key(vip), four)
+	w.set(key(vip6), six)
+	tables(ip, ip6)
+	c, err := w.dial(vip)
+	w.must(err)
+	defer c.Close()
+	w.door.Set(nil, []ipvsctl.ServiceKey{key(vip6)})
+	w.must(w.door.Sync())
+	tables(ip)
+	if got := w.ask(c); got != "rs1 192.0.2.2" {
+		t.Errorf("a connection of the other family is with %q", got)
+	}
+	w.set(key(vip6), six)
+	if got := w.shares(vip6, 2); got["rs1"] != 2 {
+		t.Errorf("that came again answers %v", got)
+	}
+	w.set(key(vip), directly("rr", "10.1.0.11:80")) // to another table of the family
+	tables(ip6, direct)
+	w.set(key(vip), four)
+	tables(ip, ip6)
+	if got := w.shares(vip, 2); got["rs1"] != 2 {
+		t.Errorf("that moved to and fro answers %v", got)
+	}
+	w.door.Close()
+	w.door = w.open() // another life, where nothing is wanted of one family
+	w.set(key(vip), four)
+	tables(ip)
+	w.nft("flush", "chain", "ip", TableName, "prerouting")
+	w.door.Set(nil, []ipvsctl.ServiceKey{key(vip)})
+	w.must(w.door.Sync())
+	tables()
 }
 
 func TestPersistence(t *testing.T) {
