@@ -26,6 +26,23 @@ func (w *world) web(last int) *web {
 	return &web{host: w.host(fmt.Sprintf("web%d", last), last), code: http.StatusOK}
 }
 
+// server is one to be balanced to: on the LAN, with the virtual address for which
+// it does not answer ARP, or inside with its answers by way of a gateway.
+func (w *world) server(last int, inside *netlab.Switch, gateway string) *web {
+	w.t.Helper()
+	if gateway == "" {
+		s := w.web(last)
+		w.do(s.host.Sysctl("net/ipv4/conf/all/arp_ignore", "1"))
+		w.do(s.host.Sysctl("net/ipv4/conf/all/arp_announce", "2"))
+		w.do(s.host.AddAddr("lo", netip.PrefixFrom(vip4, 32)))
+		return s
+	}
+	s := &web{host: must(w.lab.Host(fmt.Sprintf("web%d", last)))(w.t), code: http.StatusOK}
+	w.do(s.host.Attach(lanLink, inside, netip.MustParsePrefix(fmt.Sprintf("10.1.0.%d/24", last))))
+	w.do(s.host.DefaultRoute(netip.MustParseAddr(gateway)))
+	return s
+}
+
 func (s *web) up(w *world) {
 	w.t.Helper()
 	s.also(w, ":80")

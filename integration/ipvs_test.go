@@ -67,29 +67,17 @@ func newFarm(t *testing.T, m method) *farm {
 // add brings one more server to life.
 func (f *farm) add(weight int) {
 	f.t.Helper()
-	s := &web{code: http.StatusOK}
-	if f.name != "NAT" {
-		s = f.web(20 + weight)
-		f.quiet(s)
-	} else {
-		s.host = must(f.lab.Host(fmt.Sprintf("web%d", 20+weight)))(f.t)
-		f.do(s.host.Attach(lanLink, f.inside, netip.MustParsePrefix(fmt.Sprintf("10.1.0.%d/24", 20+weight))))
-		f.do(s.host.DefaultRoute(netip.MustParseAddr(gateway)))
+	by := ""
+	if f.name == "NAT" {
+		by = gateway
 	}
+	s := f.server(20+weight, f.inside, by)
 	if f.name == "TUN" {
 		say(f.t, s.host, "modprobe", "ipip")
 		say(f.t, s.host, "ip", "link", "set", "tunl0", "up")
 	}
 	s.up(f.world)
 	f.servers[weight] = s
-}
-
-// quiet gives a server the virtual address without letting it answer ARP for it.
-func (f *farm) quiet(s *web) {
-	f.t.Helper()
-	f.do(s.host.Sysctl("net/ipv4/conf/all/arp_ignore", "1"))
-	f.do(s.host.Sysctl("net/ipv4/conf/all/arp_announce", "2"))
-	f.do(s.host.AddAddr("lo", netip.PrefixFrom(vip4, 32)))
 }
 
 // configureBoth writes both directors' files, with more of global_defs.

@@ -49,27 +49,10 @@ func newCourse(t *testing.T, plane string, m forwarding) *course {
 		w.do(d.Sysctl("net/ipv4/ip_forward", "1"))
 	}
 	for n := range f.weights {
-		s := &web{code: http.StatusOK}
-		if m.gateway == "" {
-			s = w.web(20 + n)
-			f.quiet(s)
-		} else {
-			s.host = must(w.lab.Host(fmt.Sprintf("web%d", 20+n)))(t)
-			w.do(s.host.Attach(lanLink, inside, netip.MustParsePrefix(fmt.Sprintf("10.1.0.%d/24", 20+n))))
-			w.do(s.host.DefaultRoute(netip.MustParseAddr(m.gateway)))
-		}
-		s.up(w)
-		f.servers[n] = s
+		f.servers[n] = w.server(20+n, inside, m.gateway)
+		f.servers[n].up(w)
 	}
 	return f
-}
-
-// quiet gives a server the virtual address without letting it answer ARP for it.
-func (f *course) quiet(s *web) {
-	f.t.Helper()
-	f.do(s.host.Sysctl("net/ipv4/conf/all/arp_ignore", "1"))
-	f.do(s.host.Sysctl("net/ipv4/conf/all/arp_announce", "2"))
-	f.do(s.host.AddAddr("lo", netip.PrefixFrom(vip4, 32)))
 }
 
 // configure writes both directors' files, with more of global_defs.
