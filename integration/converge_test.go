@@ -293,7 +293,9 @@ var blows = []blow{
 func (d *director) begins() {
 	d.w.t.Helper()
 	d.start()
-	d.w.eventually(d.Name+" writes its pid", func() bool { return d.pidOf(0) == d.proc.PID() })
+	if !netlab.Until(patience, func() bool { return d.pidOf(0) == d.proc.PID() }) {
+		d.w.t.Fatalf("%s writes no pid in %v:\n%s", d.Name, patience, d.proc.LogTail(60))
+	}
 }
 
 // bereft kills a child, if there is one.
