@@ -79,11 +79,9 @@ type Peer struct {
 
 // Expect is what a virtual router expects of the adverts it hears.
 type Expect struct {
-	Version   uint8
-	Interval  time.Duration
-	AuthType  uint8
-	Auth      [8]byte // auth_pass, cut or padded with zeros
-	Addresses []byte  // as in Packet; nil compares nothing
+	Version  uint8
+	AuthType uint8
+	Auth     [8]byte // auth_pass, cut or padded with zeros
 	// DropOther drops adverts with other addresses, as keepalived before 2.3.3
 	// did: a pair that does not agree about them then has two masters.
 	DropOther bool
@@ -91,14 +89,15 @@ type Expect struct {
 	// alone (skip_check_adv_addr); Codec.Read does, Check compares always.
 	FirstOnly bool
 
-	Unicast     bool
-	Peers       []Peer
-	CheckSource bool // drop what does not come from Peers
-
+	Unicast       bool
+	CheckSource   bool // drop what does not come from Peers
 	AnySum        bool // v3_checksum_as_v2: keepalived's own may be wrong from the second peer on
 	NoOldChecksum bool // old_unicast_checksum never
 
-	HMAC *HMAC // auth_hmac; nil for none
+	Interval  time.Duration
+	Addresses []byte // as in Packet; nil compares nothing
+	Peers     []Peer
+	HMAC      *HMAC // auth_hmac; nil for none
 }
 
 // Accepted tells whether an advert with this fault, as Check found it, counts

@@ -15,22 +15,24 @@ const control = 0xc0
 // was heard when, and which checksum the others expect. The zero Codec is not
 // ready; see Configure.
 type Codec struct {
-	advert Packet
-	expect Expect
-	id     uint16 // of the IP header, per advert and never 0
-	src    netip.Addr
+	advert *Packet // what is sent, but for its priority
+	expect *Expect
 	auth   *ah     // auth_type AH
 	sign   *signer // auth_hmac
 	oldSum bool    // a peer counts checksums the old way, so all are written so
 
-	trailer []byte // of the advert that was composed last
+	// Of the advert that was composed last:
+	src      netip.Addr
+	id       uint16 // of the IP header, per advert and never 0
+	priority uint8
+	signed   bool // behind it comes the trailer of sign
 }
 
-// Configure sets what is sent, but for the priority, and what is expected. On a
-// reload the memory of the Codec stays: a new key or interval costs no advert.
-func (c *Codec) Configure(advert Packet, expect Expect) {
+// Configure sets what is sent, but for the priority, and what is expected. The
+// Codec keeps both, and they must not be changed afterwards. On a reload the memory
+// of the Codec stays: a new key or interval costs no advert.
+func (c *Codec) Configure(advert *Packet, expect *Expect) {
 	c.advert, c.expect = advert, expect
-	c.advert.Type = advertisement
 	c.configureAH()
 	switch {
 	case expect.HMAC == nil:
@@ -39,7 +41,7 @@ func (c *Codec) Configure(advert Packet, expect Expect) {
 		c.sign = &signer{}
 		fallthrough
 	default:
-		c.sign.configure(&c.expect)
+		c.sign.configure(c.expect)
 	}
 }
 
@@ -52,7 +54,16 @@ func (c *Codec) configureAH() {
 		c.auth = &ah{}
 	}
 	c.auth.rekey(c.expect.Auth, c.expect.Unicast)
-	c.advert.Auth = [8]byte{} // the password is a key, and not to be seen
+}
+
+// packet is the advert that was composed last.
+func (c *Codec) packet() Packet {
+	p := *c.advert
+	p.Type, p.Priority = advertisement, c.priority
+	if c.auth != nil {
+		p.Auth = [8]byte{} // the password is a key, and not to be seen
+	}
+	return p
 }
 
 // AH tells whether whole IPv4 packets of ProtocolAH are written and read.
@@ -87,28 +98,31 @@ func (c *Codec) Continue(seq uint32) {
 // Compose begins a new advert from src: it gets its priority, the next sequence
 // number and, with auth_hmac, its signature of the wall time now.
 func (c *Codec) Compose(now time.Time, priority uint8, src netip.Addr) {
-	c.advert.Priority, c.src, c.trailer = priority, src, nil
+	c.priority, c.src = priority, src
 	if c.id++; c.id == 0 {
 		c.id = 1
 	}
 	if c.auth != nil {
 		c.auth.advance()
 	}
-	if c.sign != nil && c.sign.signs() {
-		c.trailer = c.sign.sign(now, &c.advert, src)
+	if c.signed = c.sign != nil && c.sign.signs(); c.signed {
+		p := c.packet()
+		c.sign.sign(now, &p, src)
 	}
 }
 
 // AppendTo appends the advert that was composed last as it goes to dst, once
 // for each peer of unicast. With AH it is a whole IP packet.
 func (c *Codec) AppendTo(b []byte, dst netip.Addr) []byte {
-	p := c.advert
+	p := c.packet()
 	p.OldSum = !dst.IsMulticast() && (p.OldSum || c.oldSum)
 	if c.auth != nil {
 		return c.auth.appendTo(b, &p, c.id, c.src, dst)
 	}
-	b = p.AppendTo(b, c.src, dst)
-	return append(b, c.trailer...)
+	if b = p.AppendTo(b, c.src, dst); c.signed {
+		b = append(b, c.sign.trailer[:]...)
+	}
+	return b
 }
 
 // Arrival is a packet as it came.
@@ -168,7 +182,7 @@ func (c *Codec) unwrap(a *Arrival) ([]byte, error) {
 
 // check asks all that there is to ask of p, whose bytes are body and trailer.
 func (c *Codec) check(now time.Time, p *Packet, a *Arrival, body, trailer []byte, master netip.Addr) error {
-	x := &c.expect
+	x := c.expect
 	if err := x.checkForm(p, a.TTL); err != nil {
 		return err
 	}
@@ -210,7 +224,8 @@ func (c *Codec) checkSignature(now time.Time, a *Arrival, body, trailer []byte) 
 func (c *Codec) notices(p *Packet, src, master netip.Addr) error {
 	x := c.expect
 	if x.FirstOnly && src == master {
-		x.Addresses = nil
+		known := *x
+		known.Addresses, x = nil, &known
 	}
 	return x.notices(p, src)
 }

@@ -22,7 +22,7 @@ func codec(advert Packet, change func(*Expect)) *Codec {
 		change(&x)
 	}
 	var c Codec
-	c.Configure(advert, x)
+	c.Configure(&advert, &x)
 	return &c
 }
 

@@ -150,14 +150,14 @@ func (s *signer) next(now time.Time) uint64 {
 	return c
 }
 
-// sign makes the trailer of p from src.
-func (s *signer) sign(now time.Time, p *Packet, src netip.Addr) []byte {
+// sign makes the trailer of p from src: it stands there until the next packet is
+// signed or verified.
+func (s *signer) sign(now time.Time, p *Packet, src netip.Addr) {
 	t := &s.trailer
 	*t = [extLen]byte{extType, s.cfg.Active}
 	binary.BigEndian.PutUint64(t[extSeq:], s.next(now))
 	s.body = p.appendBody(s.body[:0], addressLen(src))
 	copy(t[extDigest:], s.sum(s.active, src))
-	return t[:]
 }
 
 // sum is the digest of the body and the trailer that stand in s. The body's

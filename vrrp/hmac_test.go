@@ -294,9 +294,9 @@ func TestKeyChange(t *testing.T) {
 	}
 	for i, h := range steps {
 		for _, c := range []*Codec{a, b} {
-			x := c.expect
+			x := *c.expect
 			x.HMAC = h
-			c.Configure(c.advert, x)
+			c.Configure(c.advert, &x)
 			exchange(i)
 		}
 	}

@@ -57,15 +57,9 @@ type Packet struct {
 	Type     uint8 // 1
 	VRID     uint8
 	Priority uint8
-	// Interval is in whole seconds up to 255 in version 2, in centiseconds up
-	// to 40.95 s in version 3.
-	Interval time.Duration
 	AuthType uint8   // version 2
 	Auth     [8]byte // version 2 over IPv4; keepalived leaves it out over IPv6
-	// Addresses are the virtual addresses one after the other, 4 or 16 bytes
-	// each; see AppendAddress. A decoded packet's lie in the buffer it came in.
-	Addresses []byte
-	Sum       Sum // of a decoded packet
+	Sum      Sum     // of a decoded packet
 	// PlainSum leaves the pseudo header out of a version 3 IPv4 checksum.
 	PlainSum bool
 	// OldSum counts 224.0.0.18 instead of the peer into the checksum of a
@@ -73,6 +67,12 @@ type Packet struct {
 	OldSum bool
 	// TTL is that of the IP header Codec writes for AH; 0 is 255.
 	TTL uint8
+	// Interval is in whole seconds up to 255 in version 2, in centiseconds up
+	// to 40.95 s in version 3.
+	Interval time.Duration
+	// Addresses are the virtual addresses one after the other, 4 or 16 bytes
+	// each; see AppendAddress. A decoded packet's lie in the buffer it came in.
+	Addresses []byte
 }
 
 // AppendAddress appends a to the address list b of a Packet.

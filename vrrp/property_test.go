@@ -15,7 +15,7 @@ func drawConfig(t *rapid.T) Config {
 		Interval: time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * sec, Source: addr2,
 		StartMaster: flag("master"), NoPreempt: flag("nopreempt"), LowerPriorityNoAdvert: flag("quiet"),
 		HigherPrioritySend: flag("send"), ListenAfterPause: flag("listen"), Grouped: flag("grouped"),
-		PreemptDelay: time.Duration(rapid.IntRange(0, 9).Draw(t, "delay")) * sec, DownAdverts: rapid.IntRange(0, 5).Draw(t, "down"),
+		PreemptDelay: time.Duration(rapid.IntRange(0, 9).Draw(t, "delay")) * sec, DownAdverts: rapid.Uint8Range(0, 5).Draw(t, "down"),
 		QuietUntil:     time.Duration(rapid.IntRange(0, 20).Draw(t, "quiet")) * sec,
 		FramesBy:       time.Duration(rapid.IntRange(0, 40).Draw(t, "frames")) * sec,
 		LastWord:       flag("last word"),

@@ -9,8 +9,15 @@ type Router struct {
 	state    State
 	want     State // what it would be without its sync group
 	priority uint8 // effective
+	answers  uint8 // sent to worse masters since the last beat
 	// listening: it woke from a pause and has not spoken since.
 	listening bool
+	// handed: the last master said that it gives up; presumed: this router
+	// took over from one that did not.
+	handed, presumed bool
+	// passes: the interface lets frames in; deferred: becoming master waits
+	// for that.
+	passes, deferred bool
 	// interval is Master_Adver_Interval: the master's in version 3, else ours.
 	interval time.Duration
 	deadline Time
@@ -18,13 +25,6 @@ type Router struct {
 	preemptAt Time
 	master    Heard // last advert accepted as the master's
 	rival     rival
-	// handed: the last master said that it gives up; presumed: this router
-	// took over from one that did not.
-	handed, presumed bool
-	answers          uint8 // sent to worse masters since the last beat
-	// passes: the interface lets frames in; deferred: becoming master waits
-	// for that.
-	passes, deferred bool
 }
 
 // New is a router in Init that waits for EventStart.

@@ -69,7 +69,7 @@ func (r *Router) quiet(now Time) bool { return now < r.cfg.QuietUntil && r.state
 
 // masterDown is Master_Down_Interval, RFC 9568 section 6.1.
 func (r *Router) masterDown() time.Duration {
-	n := r.cfg.DownAdverts
+	n := int(r.cfg.DownAdverts)
 	if n == 0 {
 		n = defaultDownAdverts
 	}

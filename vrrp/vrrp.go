@@ -44,24 +44,16 @@ const Owner = 255
 // Config is what a Router must know about its virtual router. It is a
 // comparable value.
 type Config struct {
-	VRID     uint8
-	Version  uint8 // 2 or 3
-	Priority uint8 // 1..255, configured
-	// Interval is Advertisement_Interval: whole seconds in version 2,
-	// centiseconds in version 3.
-	Interval time.Duration
-	// Source is the primary address adverts are sent from; it breaks ties.
-	Source netip.Addr
+	VRID        uint8
+	Version     uint8 // 2 or 3
+	Priority    uint8 // 1..255, configured
+	DownAdverts uint8 // down_timer_adverts: missed adverts before taking over, default 3
 
-	StartMaster  bool // state MASTER: wait one interval instead of Master_Down_Interval at start
-	NoPreempt    bool
-	PreemptDelay time.Duration
-	DownAdverts  int // down_timer_adverts: missed adverts before taking over, default 3
-
+	StartMaster           bool // state MASTER: wait one interval instead of Master_Down_Interval at start
+	NoPreempt             bool
 	LowerPriorityNoAdvert bool
 	HigherPrioritySend    bool
 	OwnerIgnoresAdverts   bool
-
 	// LastWord makes a master send one more advert before it gives way to a
 	// better one, where that had fallen silent before: perhaps it was a master
 	// all the time and could not be heard, and it shall learn of the other.
@@ -69,6 +61,16 @@ type Config struct {
 	// ListenAfterPause makes a router that was not scheduled for longer than
 	// its own Master_Down_Interval listen for one interval before it speaks.
 	ListenAfterPause bool
+	// Grouped routers ask before they become master (ActAsk), and wait for
+	// EventGrant or EventHold.
+	Grouped bool
+
+	// Interval is Advertisement_Interval: whole seconds in version 2,
+	// centiseconds in version 3.
+	Interval time.Duration
+	// Source is the primary address adverts are sent from; it breaks ties.
+	Source       netip.Addr
+	PreemptDelay time.Duration
 	// BackupWhenLate (timer_expired_backup) makes a master whose timer is
 	// noticed later than that BACKUP for a whole Master_Down_Interval: by then
 	// another has taken over, see TakeOver. 0 does not.
@@ -81,10 +83,6 @@ type Config struct {
 	// FramesBy is until when a router that has not been master yet does not
 	// become it before EventFrames: what it says might not arrive anywhere.
 	FramesBy Time
-
-	// Grouped routers ask before they become master (ActAsk), and wait for
-	// EventGrant or EventHold.
-	Grouped bool
 }
 
 // Heard is an advert that passed every check on reception.

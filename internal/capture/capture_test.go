@@ -199,7 +199,7 @@ func TestAH(t *testing.T) {
 	expect := vrrp.Expect{Version: 2, Interval: sec, AuthType: vrrp.AuthAH, Auth: [8]byte{'k'}}
 	packets := func() (list []*Frame) {
 		var c vrrp.Codec
-		c.Configure(vrrp.Packet{Version: 2, VRID: 51, Interval: sec, AuthType: vrrp.AuthAH, Addresses: vrrp.AppendAddress(nil, vip)}, expect)
+		c.Configure(&vrrp.Packet{Version: 2, VRID: 51, Interval: sec, AuthType: vrrp.AuthAH, Addresses: vrrp.AppendAddress(nil, vip)}, &expect)
 		for i := range 2 {
 			c.Compose(epoch, 100, ip1)
 			whole := c.AppendTo(nil, vrrp.GroupIPv4)
@@ -235,7 +235,7 @@ func TestSigned(t *testing.T) {
 	expect := vrrp.Expect{Version: 3, Interval: sec, HMAC: &vrrp.HMAC{Keys: []vrrp.Key{key}, Active: 7}}
 	frame := func() []*Frame {
 		var c vrrp.Codec
-		c.Configure(vrrp.Packet{Version: 3, VRID: 51, Interval: sec, Addresses: vrrp.AppendAddress(nil, vip)}, expect)
+		c.Configure(&vrrp.Packet{Version: 3, VRID: 51, Interval: sec, Addresses: vrrp.AppendAddress(nil, vip)}, &expect)
 		c.Compose(epoch, 100, ip1)
 		return []*Frame{advert{src: ip1, mac: mac1, data: c.AppendTo(nil, vrrp.GroupIPv4)}.frame(0)}
 	}

@@ -69,7 +69,7 @@ func NewWatcher(all bool, list []Expected) *Watcher {
 	w := &Watcher{all: all, vips: map[netip.Addr]routerKey{}, routers: map[routerKey]*router{}, owners: map[ownerKey]*owner{}}
 	for _, e := range list {
 		x := expected{Expected: e}
-		x.codec.Configure(vrrp.Packet{Version: e.Expect.Version, VRID: e.VRID}, e.Expect)
+		x.codec.Configure(&vrrp.Packet{Version: e.Expect.Version, VRID: e.VRID}, &e.Expect)
 		w.expected = append(w.expected, x)
 		for _, a := range e.Addresses {
 			w.vips[a] = routerKey{0, e.VRID, e.IPv6}

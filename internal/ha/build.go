@@ -166,7 +166,7 @@ func router(c *confparse.Instance) vrrp.Config {
 		StartMaster:           c.Master,
 		NoPreempt:             c.NoPreempt,
 		PreemptDelay:          c.PreemptDelay,
-		DownAdverts:           c.DownTimerAdverts,
+		DownAdverts:           uint8(c.DownTimerAdverts), // 1..100
 		LowerPriorityNoAdvert: c.LowerPriorityNoAdvert,
 		HigherPrioritySend:    c.HigherPrioritySend,
 		OwnerIgnoresAdverts:   c.OwnerIgnoresAdverts,

@@ -47,7 +47,7 @@ func (n *Node) delayOf(link string, up bool) time.Duration {
 	}
 	for _, m := range n.byLink[link] {
 		if m.plan.Key.Link == link {
-			d = min(d, time.Duration(m.plan.Router.DownAdverts-1)*m.router.MasterInterval())
+			d = min(d, (time.Duration(m.plan.Router.DownAdverts)-1)*m.router.MasterInterval())
 		}
 	}
 	return max(d, 0)

@@ -203,7 +203,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 		}
 		m.adopt(p)
 		m.held = slices.Contains(plan.Held, p.Name)
-		m.codec.Configure(p.Advert, p.Expect)
+		m.codec.Configure(&p.Advert, &p.Expect)
 		m.reserved = 0 // it may have another name now
 		m.phase = phase(i, len(plan.Instances), p.Router.Interval)
 		n.members = append(n.members, m)

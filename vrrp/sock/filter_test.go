@@ -106,7 +106,7 @@ func sealed(cfg Config) Config {
 func sealedOf(vrid uint8, a *host) []byte {
 	var c vrrp.Codec
 	p := vrrp.Packet{Version: 2, VRID: vrid, Interval: time.Second, AuthType: vrrp.AuthAH}
-	c.Configure(p, vrrp.Expect{Version: 2, Interval: time.Second, AuthType: vrrp.AuthAH})
+	c.Configure(&p, &vrrp.Expect{Version: 2, Interval: time.Second, AuthType: vrrp.AuthAH})
 	c.Compose(time.Time{}, 100, a.addr4)
 	return c.AppendTo(nil, group4)
 }

@@ -110,7 +110,7 @@ type stage struct {
 func (s *stage) play(t *testing.T) {
 	r := receive(t, s.got)
 	var c vrrp.Codec
-	c.Configure(s.advert, s.expect)
+	c.Configure(&s.advert, &s.expect)
 	at := arrived(&r)
 	p, err := c.Read(time.Now(), at, netip.Addr{})
 	if err != nil || p.Priority != 200 {
@@ -135,7 +135,7 @@ func arrived(r *Received) *vrrp.Arrival {
 func sameBytes(t *testing.T, d *dialect, r *Received) {
 	t.Helper()
 	var c vrrp.Codec
-	c.Configure(d.advert, d.expect)
+	c.Configure(&d.advert, &d.expect)
 	c.Compose(time.Now(), 200, r.Src)
 	want := r.Data()
 	if d.advert.AuthType == vrrp.AuthAH {
