@@ -19,13 +19,14 @@ type Codec struct {
 	expect *Expect
 	auth   *ah     // auth_type AH
 	sign   *signer // auth_hmac
-	oldSum bool    // a peer counts checksums the old way, so all are written so
 
 	// Of the advert that was composed last:
 	src      netip.Addr
 	id       uint16 // of the IP header, per advert and never 0
 	priority uint8
 	signed   bool // behind it comes the trailer of sign
+
+	oldSum bool // a peer counts checksums the old way, so all are written so
 }
 
 // Configure sets what is sent, but for the priority, and what is expected. The

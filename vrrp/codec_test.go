@@ -254,7 +254,7 @@ func FuzzRead(f *testing.F) {
 		if err == nil {
 			return
 		}
-		var s Stats
+		var s Tally
 		s.CountError(err)
 		if _, ok := err.(PacketError); !ok || c.Explain(err, &p, a) == "" {
 			t.Fatalf("%v is not explained", err)

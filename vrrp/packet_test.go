@@ -191,7 +191,7 @@ func FuzzDecode(f *testing.F) {
 			src, dst = netip.MustParseAddr("fe80::1"), GroupIPv6
 		}
 		p, err := Decode(b, src, dst)
-		var s Stats
+		var s Tally
 		s.CountError(err)
 		if err != nil {
 			return
@@ -283,7 +283,7 @@ func checked(x Expect) Expect {
 }
 
 func TestStats(t *testing.T) {
-	var s Stats
+	var s Tally
 	for e := ErrLength; e <= ErrExtClock; e++ {
 		s.CountError(e)
 	}
@@ -299,7 +299,7 @@ func TestStats(t *testing.T) {
 		PriZeroRcvd: 1, PriZeroSent: 1, VersErr: 1, ChecksumErr: 1, OtherErr: 2,
 		AuthExtMissing: 1, AuthExtMalformed: 1, AuthExtUnknownKey: 1, AuthExtBadHMAC: 1, AuthExtStale: 1, AuthExtReplay: 1,
 	}
-	if diff := cmp.Diff(want, s); diff != "" {
+	if diff := cmp.Diff(want, s.Stats()); diff != "" {
 		t.Error(diff)
 	}
 }

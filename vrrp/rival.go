@@ -12,9 +12,9 @@ import (
 // time to, and then lowers itself to 254.
 type rival struct {
 	from     netip.Addr
-	adverts  uint8         // own ones still to send before the time begins
 	interval time.Duration // the larger of both
 	until    Time          // end of the time to give way
+	adverts  uint8         // own ones still to send before the time begins
 	lowered  bool
 }
 

@@ -1,6 +1,7 @@
 package vrrp
 
-// Stats are the counters of one virtual router, with keepalived's names.
+// Stats are the counters of one virtual router, with keepalived's names; a Tally
+// counts them.
 type Stats struct {
 	AdvertRcvd        uint64
 	AdvertSent        uint64
@@ -29,12 +30,37 @@ type Stats struct {
 	Reannounced       uint64 // how often the addresses were announced again because of a rival or a pause
 }
 
+// Tally counts for one virtual router. Most of what can be counted never is, so
+// it has room for that once something has happened.
+type Tally struct {
+	rcvd, sent, masters uint64
+	rare                *Stats // all but those three
+}
+
+// Stats are the counters as they are now.
+func (t *Tally) Stats() (s Stats) {
+	if t.rare != nil {
+		s = *t.rare
+	}
+	s.AdvertRcvd, s.AdvertSent, s.BecomeMaster = t.rcvd, t.sent, t.masters
+	return s
+}
+
+// Rare are the counters but for AdvertRcvd, AdvertSent and BecomeMaster, to
+// count with.
+func (t *Tally) Rare() *Stats {
+	if t.rare == nil {
+		t.rare = &Stats{}
+	}
+	return t.rare
+}
+
 // CountError counts a fault of a received packet; nil and ErrExtClock, which is
 // a warning, count nothing.
-func (s *Stats) CountError(err error) {
+func (t *Tally) CountError(err error) {
 	e, ok := err.(PacketError)
 	if ok && e != ErrExtClock {
-		*s.counter(e)++
+		*t.Rare().counter(e)++
 	}
 }
 
@@ -83,31 +109,31 @@ func (s *Stats) extCounter(e PacketError) *uint64 {
 }
 
 // CountHeard counts an advert that passed its checks.
-func (s *Stats) CountHeard(h Heard) {
-	s.AdvertRcvd++
+func (t *Tally) CountHeard(h Heard) {
+	t.rcvd++
 	if h.Priority == 0 {
-		s.PriZeroRcvd++
+		t.Rare().PriZeroRcvd++
 	}
 }
 
 // CountActions counts what a Step from the state before asked for.
-func (s *Stats) CountActions(before State, acts []Action) {
+func (t *Tally) CountActions(before State, acts []Action) {
 	for i := range acts {
-		s.countAction(&before, &acts[i])
+		t.countAction(&before, &acts[i])
 	}
 }
 
-func (s *Stats) countAction(state *State, a *Action) {
+func (t *Tally) countAction(state *State, a *Action) {
 	switch {
 	case a.Kind == ActSend:
-		s.AdvertSent++
+		t.sent++
 		if a.Priority == 0 {
-			s.PriZeroSent++
+			t.Rare().PriZeroSent++
 		}
 	case a.Kind == ActBecome && a.State == Master:
-		s.BecomeMaster++
+		t.masters++
 	case a.Kind == ActBecome && *state == Master:
-		s.ReleaseMaster++
+		t.Rare().ReleaseMaster++
 	}
 	if a.Kind == ActBecome {
 		*state = a.State

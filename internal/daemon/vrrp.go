@@ -228,9 +228,11 @@ func (l *vrrpLoop) told(m toChild) {
 	case m.Manner != nil:
 		l.rank.set(*m.Manner)
 	case m.HA != nil && l.node == nil:
+		m.HA.Share()
 		l.begin(m.HA, m)
 		go l.confine() // the first adverts have left
 	case m.HA != nil:
+		m.HA.Share()
 		l.goOn(m.HA)
 	case m.HAUpdate != nil && l.node != nil:
 		l.update(m.HAUpdate)
@@ -369,7 +371,7 @@ func (l *vrrpLoop) announce(a *ha.Action) {
 
 // voice is how an instance announces its addresses.
 func (l *vrrpLoop) voice(id int) voice {
-	v := voice{Announce: &l.node.Planned(id).Announce}
+	v := voice{Announce: l.node.Planned(id).Announce}
 	if w, ok := l.node.Wire(id); ok {
 		v.link = w.Index
 	}

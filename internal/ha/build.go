@@ -3,6 +3,7 @@ package ha
 import (
 	"encoding/hex"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -222,15 +223,18 @@ const headers = 20 + 8 + 8
 func (in *Instance) size(c *confparse.Instance, p *confparse.ReceiveBuffer) {
 	switch {
 	case c.ReceiveBuffer > 0:
-		in.Buffer = c.ReceiveBuffer
+		in.Buffer = capped(c.ReceiveBuffer)
 	case p.Bytes > 0:
-		in.Buffer = p.Bytes
+		in.Buffer = capped(p.Bytes)
 	case p.MTU:
-		in.BufferMTUs = p.Multiplier
+		in.BufferMTUs = capped(p.Multiplier)
 	case p.Advert:
-		in.Buffer = p.Multiplier * (headers + len(in.Advert.Addresses))
+		in.Buffer = capped(p.Multiplier * (headers + len(in.Advert.Addresses)))
 	}
 }
+
+// capped is a number of bytes or packets as far as a socket option goes.
+func capped(n int) int32 { return int32(min(n, math.MaxInt32)) }
 
 // untracked are the addresses whose loss says nothing.
 func untracked(c *confparse.Instance) (list []netip.Prefix) {
@@ -244,8 +248,8 @@ func untracked(c *confparse.Instance) (list []netip.Prefix) {
 	return list
 }
 
-func announce(g confparse.GARP) Announce {
-	return Announce{
+func announce(g confparse.GARP) *Announce {
+	return &Announce{
 		Repeat:        g.Repeat,
 		Delay:         g.Delay,
 		Refresh:       g.Refresh,

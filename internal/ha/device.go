@@ -94,6 +94,28 @@ type stands struct {
 	up     bool       // it was seen up since it was made: from then on being down says something
 }
 
+// devices are all of an instance.
+type devices struct {
+	own   stands   // of plan.Device
+	extra []stands // parallel to plan.Extra
+}
+
+// device is how the member's own device stands.
+func (m *member) device() (s stands) {
+	if m.made != nil {
+		s = m.made.own
+	}
+	return s
+}
+
+// extra is how its further devices stand.
+func (m *member) extra() []stands {
+	if m.made == nil {
+		return nil
+	}
+	return m.made.extra
+}
+
 // same tells whether nothing has changed about a device.
 func (s stands) same(o stands) bool {
 	return s.name == o.name && s.index == o.index && s.source == o.source
@@ -103,17 +125,17 @@ func (s stands) same(o stands) bool {
 func (m *member) deviceName(k int) string {
 	switch {
 	case m.plan.Device == nil:
-		return m.extra[k].name
+		return m.extra()[k].name
 	case k == 0:
-		return m.device.name
+		return m.device().name
 	}
-	return m.extra[k-1].name
+	return m.extra()[k-1].name
 }
 
 // sees notes that a further device is up.
 func (m *member) sees(l *Link) {
-	for i := range m.extra {
-		if s := &m.extra[i]; l.Up && s.name == l.Name && s.index == l.Index {
+	for i := range m.extra() {
+		if s := &m.made.extra[i]; l.Up && s.name == l.Name && s.index == l.Index {
 			s.up = true
 		}
 	}
@@ -132,9 +154,9 @@ func (n *Node) made(now vrrp.Time, ev *Event, acts []Action) []Action {
 	}
 	var at *stands
 	if i := m.extraOf(ev.Device); m.plan.Device != nil && m.plan.Device.Key() == ev.Device {
-		at = &m.device
+		at = &m.made.own
 	} else if i >= 0 {
-		at = &m.extra[i]
+		at = &m.made.extra[i]
 	}
 	is := stands{name: l.Name, index: l.Index, source: ev.Source}
 	if known := n.links[l.Name]; known.Index == l.Index {
@@ -160,7 +182,7 @@ func (n *Node) made(now vrrp.Time, ev *Event, acts []Action) []Action {
 // speaks is the interface that adverts leave through, and its index.
 func (n *Node) speaks(m *member) (link string, index int) {
 	if d := m.plan.Device; d != nil && !d.XmitBase {
-		return m.device.name, m.device.index
+		return m.device().name, m.device().index
 	}
 	link = cmp.Or(m.plan.Key.Link, m.plan.Key.VRF)
 	return link, n.links[link].Index
@@ -178,9 +200,9 @@ func (m *member) placed() vip.Want {
 		switch c := m.plan.Carriers[i]; c {
 		case 0:
 		case 1:
-			a.Link = m.device.name
+			a.Link = m.device().name
 		default:
-			a.Link = m.extra[c-2].name
+			a.Link = m.extra()[c-2].name
 		}
 		if a.Link != "" {
 			w.Addresses = append(w.Addresses, a)

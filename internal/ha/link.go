@@ -128,7 +128,7 @@ func (n *Node) resource(m *member) bool {
 		source = m.source
 	}
 	link, index := n.speaks(m)
-	buffer := m.plan.Buffer + m.plan.BufferMTUs*n.links[m.plan.Key.Link].MTU
+	buffer := int(m.plan.Buffer) + int(m.plan.BufferMTUs)*n.links[m.plan.Key.Link].MTU
 	changed := source != m.source || index != m.index || link != m.link || buffer != m.buffer
 	m.source, m.index, m.link, m.buffer = source, index, link, buffer
 	return changed
@@ -171,8 +171,8 @@ func (n *Node) indexLinks() {
 
 // concerns are the interfaces that a member must hear of.
 func (m *member) concerns() map[string]bool {
-	seen := map[string]bool{m.plan.Key.Link: true, m.plan.Key.VRF: true, m.device.name: true}
-	for _, s := range m.extra {
+	seen := map[string]bool{m.plan.Key.Link: true, m.plan.Key.VRF: true, m.device().name: true}
+	for _, s := range m.extra() {
 		seen[s.name] = true
 	}
 	for _, t := range m.plan.Links {

@@ -101,8 +101,7 @@ type member struct {
 	phase  time.Duration
 	group  *group
 
-	device stands
-	extra  []stands   // parallel to plan.Extra
+	made   *devices   // those of its own; nil for none
 	link   string     // the interface adverts leave through
 	index  int        // of that interface, 0 while there is none
 	ground ground     // where it is heard
@@ -121,15 +120,17 @@ type member struct {
 	codec    vrrp.Codec
 	told     uint32 // packet faults logged since the state or the master changed
 	reserved uint32 // the highest sequence number that was told
-	stats    vrrp.Stats
-	rival    rivalry
+	stats    vrrp.Tally
+	rival    *rivalry // nil while there is none
 	pace     pace
-	below    netip.Addr    // whose advert was ignored last: it is the master we shall replace
-	slept    time.Duration // how long it was not scheduled, found at woke
-	woke     vrrp.Time
-	drift    string // how the master's addresses differ from ours, "" while they do not
-	place    int    // within the group
+	below    netip.Addr // whose advert was ignored last: it is the master we shall replace
+	slept    *sleep     // nil if it was scheduled always
+	drift    string     // how the master's addresses differ from ours, "" while they do not
+	place    int        // within the group
 }
+
+// sleep is how long an instance was not scheduled, and when that was found.
+type sleep struct{ late, woke vrrp.Time }
 
 // script is a tracked script's damped result.
 type script struct {
@@ -150,11 +151,11 @@ type Node struct {
 	roaming   []*member            // who depends on addresses of any interface
 	byTracker map[tracker][]*member
 	links     map[string]Link
-	vips      map[netip.Addr]bool // every address of an instance: never a source
-	routers   map[neighbour]bool  // those that are configured
-	pending   map[string]pending  // of interfaces: changes that have to last
-	onceUp    map[string]bool     // interfaces that were up since they are there
-	kinds     map[string]string   // what interfaces shared the wire of when they were first seen
+	vips      []netip.Addr       // every address of an instance, sorted: never a source
+	routers   map[neighbour]bool // those that are configured, where strangers are told of
+	pending   map[string]pending // of interfaces: changes that have to last
+	onceUp    map[string]bool    // interfaces that were up since they are there
+	kinds     map[string]string  // what interfaces shared the wire of when they were first seen
 	grounds   map[ground][]*member
 	strangers map[neighbour]stranger // those that are heard beside them
 	scripts   []script
@@ -198,7 +199,7 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 		m := old[p]
 		if m == nil {
 			n.lastID++
-			m = &member{id: n.lastID, router: vrrp.New(p.Router), next: vrrp.Never, rival: noRival}
+			m = &member{id: n.lastID, router: vrrp.New(p.Router), next: vrrp.Never}
 			n.byID[m.id] = m
 		}
 		m.adopt(p)
@@ -220,13 +221,16 @@ func (n *Node) adopt(plan *Plan, old map[*Instance]*member) {
 // adopt gives a member its plan. Of its further devices those stay known that
 // the new plan has too.
 func (m *member) adopt(p *Instance) {
-	extra := make([]stands, len(p.Extra))
-	for i := range p.Extra {
-		if j := slices.Index(m.known(), p.Extra[i]); j >= 0 {
-			extra[i] = m.extra[j]
+	if m.made != nil || p.Device != nil || len(p.Extra) > 0 {
+		made := &devices{own: m.device(), extra: make([]stands, len(p.Extra))}
+		for i := range p.Extra {
+			if j := slices.Index(m.known(), p.Extra[i]); j >= 0 {
+				made.extra[i] = m.made.extra[j]
+			}
 		}
+		m.made = made
 	}
-	m.plan, m.extra = p, extra
+	m.plan = p
 }
 
 // known are the further devices of the plan a member had until now.
@@ -387,7 +391,7 @@ func (n *Node) Step(now vrrp.Time, ev Event, acts []Action) []Action {
 // tick wakes every router whose time has come.
 func (n *Node) tick(now vrrp.Time, acts []Action) []Action {
 	for m := n.due.first(); m != nil && m.next <= now; m = n.due.first() {
-		if m.rival.again <= now {
+		if m.rival.due() <= now {
 			acts = n.revisit(now, m, acts)
 		}
 		acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventTick, Phase: m.phase}, acts)

@@ -365,7 +365,7 @@ func TestBrokenPacketsAreToldOnceAndChangeNothing(t *testing.T) {
 	if got := d.hear(200); got != "" {
 		t.Errorf("the second one caused %q", got)
 	}
-	if s := d.node.members[0].stats; s.AuthFailure != 2 || s.AdvertRcvd != 0 {
+	if s := d.node.members[0].stats.Stats(); s.AuthFailure != 2 || s.AdvertRcvd != 0 {
 		t.Errorf("counted %+v", s)
 	}
 	d.until(4 * time.Second)

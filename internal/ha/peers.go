@@ -15,46 +15,44 @@ const maxPeers = 4
 // peer is another router that spoke.
 type peer struct {
 	addr     netip.Addr
-	priority uint8
 	at       vrrp.Time
-	fault    error // of its last advert; nil for none
+	priority uint8
+	fault    vrrp.PacketError // of its last advert; 0 for none
 }
 
-// peers are those heard, in no order. It is a value that never allocates: it is
-// written with every advert.
-type peers struct {
-	list [maxPeers]peer
-	n    int
-}
+// peers are those heard, in no order. It is written with every advert, and grows
+// with the first of another router alone.
+type peers []peer
 
 // meet notes an advert, in place of the one whose sender was heard longest ago
 // if there is no room.
-func (p *peers) meet(now vrrp.Time, from netip.Addr, priority uint8, fault error) {
-	at := 0
-	for i := range p.list[:p.n] {
-		if p.list[i].addr == from {
-			p.list[i] = peer{from, priority, now, fault}
+func (p *peers) meet(now vrrp.Time, from netip.Addr, priority uint8, err error) {
+	fault, _ := err.(vrrp.PacketError)
+	it, oldest := peer{from, now, priority, fault}, 0
+	for i, o := range *p {
+		if o.addr == from {
+			(*p)[i] = it
 			return
 		}
-		if p.list[i].at < p.list[at].at {
-			at = i
+		if o.at < (*p)[oldest].at {
+			oldest = i
 		}
 	}
-	if p.n < maxPeers {
-		at = p.n
-		p.n++
+	if len(*p) < maxPeers {
+		*p = append(*p, it)
+		return
 	}
-	p.list[at] = peer{from, priority, now, fault}
+	(*p)[oldest] = it
 }
 
 // tellPeers tells who was heard, then the unicast peers that never were. wall is the
 // time of day at now.
 func (m *member) tellPeers(now vrrp.Time, wall time.Time) (list []status.Peer) {
 	met := map[netip.Addr]bool{}
-	for _, p := range m.peers.list[:m.peers.n] {
+	for _, p := range m.peers {
 		at := wall.Add(p.at - now)
 		s := status.Peer{Address: p.addr.String(), Priority: p.priority, Heard: &at}
-		if p.fault != nil {
+		if p.fault != 0 {
 			s.Fault = p.fault.Error()
 		}
 		met[p.addr], list = true, append(list, s)

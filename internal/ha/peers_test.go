@@ -17,11 +17,11 @@ func TestPeersForgetTheOldest(t *testing.T) {
 	p.meet(10*time.Second, addr(0), 150, nil)
 	p.meet(11*time.Second, addr(9), 50, vrrp.ErrChecksum)
 	known := map[netip.Addr]peer{}
-	for _, k := range p.list[:p.n] {
+	for _, k := range p {
 		known[k.addr] = k
 	}
-	if _, still := known[addr(1)]; still || p.n != maxPeers {
-		t.Errorf("%d known, the one that was silent longest among them: %v", p.n, still)
+	if _, still := known[addr(1)]; still || len(p) != maxPeers {
+		t.Errorf("%d known, the one that was silent longest among them: %v", len(p), still)
 	}
 	if known[addr(0)].priority != 150 || known[addr(9)].fault != vrrp.ErrChecksum {
 		t.Errorf("known: %+v", known)

@@ -113,7 +113,7 @@ type Instance struct {
 	Untracked []netip.Prefix
 	// Buffer and BufferMTUs are its part of the receive buffer: bytes, and how
 	// many times the interface's MTU is added (vrrp_rx_bufs_policy).
-	Buffer, BufferMTUs int
+	Buffer, BufferMTUs int32
 
 	// Device is the interface of its own that the instance has for its
 	// addresses, above Key.Link; nil without use_vmac and use_ipvlan.
@@ -128,7 +128,7 @@ type Instance struct {
 	Carriers []int
 	Routes   []vip.Route
 	Rules    []vip.Rule
-	Announce Announce
+	Announce *Announce
 
 	Links     []Track // weight 0: FAULT while down
 	Scripts   []Track

@@ -1,7 +1,9 @@
 package ha
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 
 	"keepgo/vrrp"
@@ -26,8 +28,20 @@ type Packet struct {
 	vrrp.Arrival
 }
 
-// audience are the instances a packet of a wire may be for, by its VRID.
-type audience map[uint8][]*member
+// audience are the instances a packet of a wire may be for, by VRID.
+type audience []*member
+
+// of are those of a VRID, in the order of the plan.
+func (a audience) of(vrid uint8) audience {
+	first, _ := slices.BinarySearchFunc(a, vrid, (*member).compareVRID)
+	end := first
+	for end < len(a) && a[end].plan.Key.VRID == vrid {
+		end++
+	}
+	return a[first:end]
+}
+
+func (m *member) compareVRID(vrid uint8) int { return cmp.Compare(m.plan.Key.VRID, vrid) }
 
 // lookup is the wire that was heard last, and its audience: what comes next most
 // often comes on the same.
@@ -80,19 +94,20 @@ func (n *Node) Wires() map[Wire]Use {
 
 // indexWires notes who listens where.
 func (n *Node) indexWires() {
-	n.byWire, n.routers = map[Wire]audience{}, make(map[neighbour]bool, len(n.members))
+	n.byWire, n.routers = map[Wire]audience{}, map[neighbour]bool{}
 	n.last = lookup{}
 	for _, m := range n.members {
 		w, ok := m.wire()
 		if !ok {
 			continue
 		}
-		if n.byWire[w] == nil {
-			n.byWire[w] = audience{}
+		n.byWire[w] = append(n.byWire[w], m)
+		if n.plan.LogStrangers {
+			n.routers[neighbour{w.Link, w.IPv6, m.plan.Key.VRID}] = true
 		}
-		vrid := m.plan.Key.VRID
-		n.byWire[w][vrid] = append(n.byWire[w][vrid], m)
-		n.routers[neighbour{w.Link, w.IPv6, vrid}] = true
+	}
+	for _, a := range n.byWire {
+		slices.SortStableFunc(a, func(m, o *member) int { return m.compareVRID(o.plan.Key.VRID) })
 	}
 }
 
@@ -143,7 +158,7 @@ func (n *Node) addressee(p *Packet, vrid uint8) *member {
 	if n.last.wire != p.Wire {
 		n.last = lookup{p.Wire, n.byWire[p.Wire]}
 	}
-	candidates := n.last.audience[vrid]
+	candidates := n.last.audience.of(vrid)
 	if len(candidates) == 0 {
 		return nil
 	}

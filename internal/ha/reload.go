@@ -176,8 +176,8 @@ func (n *Node) replace(m *member, was *Instance, acts []Action) []Action {
 	if slices.Equal(was.Devices(), m.plan.Devices()) && was.Promote == m.plan.Promote {
 		return acts
 	}
-	if m.plan.Device == nil {
-		m.device = stands{}
+	if m.plan.Device == nil && m.made != nil {
+		m.made.own = stands{}
 	}
 	return append(acts, Action{Kind: ActDevice, ID: m.id}, Action{Kind: ActSettle, ID: m.id})
 }

@@ -26,10 +26,8 @@ type rivalry struct {
 	claims bool          // it claims an address, and has had no answer yet
 	told   string        // the split brain as it was told, "" before
 
-	again vrrp.Time // when to look at it again; Never: there is none
+	again vrrp.Time // when to look at it again
 }
-
-var noRival = rivalry{again: vrrp.Never}
 
 // hushes is how many intervals without a sign end a rivalry of adverts.
 const hushes = 3
@@ -63,7 +61,7 @@ func (p *pace) may(now vrrp.Time) bool {
 
 // arm files when a member is to be looked at again.
 func (n *Node) arm(m *member) {
-	m.next = min(m.router.Next(), m.rival.again)
+	m.next = min(m.router.Next(), m.rival.due())
 	n.due.file(m)
 }
 
@@ -75,7 +73,7 @@ func (n *Node) reannounce(now vrrp.Time, m *member, a *vrrp.Action, acts []Actio
 	case !m.plan.Reannounce && !lower:
 		return acts
 	case a.Reason == vrrp.ReasonPaused:
-		m.slept, m.woke = a.Late, now
+		m.slept = &sleep{a.Late, now}
 	case lower && m.rival.known(): // nothing is made up again for each advert
 		n.rivals(now, m, "", "", "")
 	case lower:
@@ -109,7 +107,7 @@ func (m *member) yields(now vrrp.Time, peer netip.Addr) bool {
 // again announces a member's addresses again, and those of its sync group: who
 // took one for the rival's took them all.
 func (n *Node) again(m *member, acts []Action) []Action {
-	m.stats.Reannounced++
+	m.stats.Rare().Reannounced++
 	acts = append(acts, Action{Kind: ActRepeat, ID: m.id})
 	if m.group == nil {
 		return acts
@@ -123,17 +121,26 @@ func (n *Node) again(m *member, acts []Action) []Action {
 }
 
 // known tells that there is a rival whose adverts come.
-func (r *rivalry) known() bool { return r.again != vrrp.Never && !r.byARP }
+func (r *rivalry) known() bool { return r != nil && !r.byARP }
+
+// due is when a rivalry is to be looked at again; Never where there is none.
+func (r *rivalry) due() vrrp.Time {
+	if r == nil {
+		return vrrp.Never
+	}
+	return r.again
+}
 
 // rivals notes a sign of a rival.
 func (n *Node) rivals(now vrrp.Time, m *member, peer, sign, cause string) {
-	r, interval := &m.rival, m.router.MasterInterval()
+	r, interval := m.rival, m.router.MasterInterval()
 	if !m.plan.Reannounce {
 		return
 	}
-	if r.again == vrrp.Never || r.byARP && cause != unheard { // an advert says more than ARP
-		*r = rivalry{peer: peer, sign: sign, cause: cause, began: now, hush: hushes * interval, byARP: cause == unheard,
-			claims: r.claims, fresh: now-m.since < interval, again: now + interval + interval/2}
+	if r == nil || r.byARP && cause != unheard { // an advert says more than ARP
+		m.rival = &rivalry{peer: peer, sign: sign, cause: cause, began: now, hush: hushes * interval, byARP: cause == unheard,
+			claims: r != nil && r.claims, fresh: now-m.since < interval, again: now + interval + interval/2}
+		r = m.rival
 		n.arm(m)
 	}
 	r.heard = now
@@ -163,7 +170,7 @@ func (n *Node) claimed(now vrrp.Time, id int, a netip.Addr, station string, acts
 		return acts
 	}
 	n.rivals(now, m, station, fmt.Sprintf("%s is claimed by %s", a, station), unheard)
-	r := &m.rival
+	r := m.rival
 	if r.byARP {
 		r.goes, r.hush = true, claimsEnd
 	}
@@ -185,7 +192,7 @@ const (
 
 // why is the likely cause of a rivalry.
 func (m *member) why() string {
-	r, way := &m.rival, multicastWay
+	r, way := m.rival, multicastWay
 	if m.plan.Key.Unicast {
 		way = unicastWay
 	}
@@ -194,8 +201,8 @@ func (m *member) why() string {
 		return r.cause + way
 	case r.cause != "":
 		return r.cause
-	case m.slept > 0 && r.began-m.woke < r.hush:
-		return fmt.Sprintf("we were not scheduled for %s, and it took over meanwhile", m.slept)
+	case m.slept != nil && r.began-m.slept.woke < r.hush:
+		return fmt.Sprintf("we were not scheduled for %s, and it took over meanwhile", m.slept.late)
 	case !r.goes:
 		return parted
 	}
@@ -205,7 +212,7 @@ func (m *member) why() string {
 // revisit looks at a rivalry: whether it goes on, is over, or waits for an
 // answer.
 func (n *Node) revisit(now vrrp.Time, m *member, acts []Action) []Action {
-	r := &m.rival
+	r := m.rival
 	over := now >= r.heard+r.hush
 	if r.told == "" && (r.goes || over && !r.fresh) {
 		acts = n.split(m, over, acts)
@@ -221,7 +228,7 @@ func (n *Node) revisit(now vrrp.Time, m *member, acts []Action) []Action {
 		r.again = min(r.again, m.pace.next)
 	}
 	if over {
-		m.rival, m.pace = noRival, pace{}
+		m.rival, m.pace = nil, pace{}
 	}
 	n.arm(m)
 	return acts
@@ -229,13 +236,13 @@ func (n *Node) revisit(now vrrp.Time, m *member, acts []Action) []Action {
 
 // split tells of a split brain, once.
 func (n *Node) split(m *member, over bool, acts []Action) []Action {
-	r := &m.rival
+	r := m.rival
 	words := "split brain"
 	if over {
 		words, r.sign = "split brain, over now", strings.Replace(r.sign, " is ", " was ", 1)
 	}
 	r.told = fmt.Sprintf("%s: %s", r.sign, m.why())
-	m.stats.SplitBrain++
+	m.stats.Rare().SplitBrain++
 	acts = m.log(acts, "%s: %s", words, r.told)
 	acts = append(acts, m.notify("SPLIT_BRAIN"))
 	acts[len(acts)-1].Text = r.told

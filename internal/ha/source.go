@@ -18,7 +18,7 @@ func (n *Node) source(m *member) netip.Addr {
 	case d != nil && d.Address.IsValid():
 		return d.Address.Addr()
 	case d != nil && d.IPv6 && !d.XmitBase:
-		return m.device.source
+		return m.device().source
 	}
 	return n.own(m)
 }
@@ -28,7 +28,7 @@ func (n *Node) source(m *member) netip.Addr {
 func (n *Node) own(m *member) (oldest netip.Addr) {
 	for _, a := range n.links[m.plan.Key.Link].Addresses {
 		switch {
-		case n.vips[a] || a.Is6() != m.plan.Key.IPv6 || a.Is6() && !a.IsLinkLocalUnicast():
+		case n.virtual(a) || a.Is6() != m.plan.Key.IPv6 || a.Is6() && !a.IsLinkLocalUnicast():
 		case a == m.source:
 			return a
 		case !oldest.IsValid():
@@ -42,7 +42,7 @@ func (n *Node) own(m *member) (oldest netip.Addr) {
 // without an interface on any.
 func (n *Node) stands(m *member, a netip.Addr) bool {
 	if m.plan.Key.Link != "" {
-		return slices.Contains(n.links[m.plan.Key.Link].Addresses, a) || slices.Contains(n.links[m.device.name].Addresses, a)
+		return slices.Contains(n.links[m.plan.Key.Link].Addresses, a) || slices.Contains(n.links[m.device().name].Addresses, a)
 	}
 	for _, l := range n.links {
 		if slices.Contains(l.Addresses, a) {
@@ -83,10 +83,17 @@ func family(ipv6 bool) string {
 
 // indexSources notes which addresses are virtual.
 func (n *Node) indexSources() {
-	n.vips = make(map[netip.Addr]bool, len(n.plan.Instances))
+	n.vips = make([]netip.Addr, 0, len(n.plan.Instances))
 	for _, p := range n.plan.Instances {
-		for _, a := range p.Addresses {
-			n.vips[a.Prefix.Addr()] = true
+		for i := range p.Addresses {
+			n.vips = append(n.vips, p.Addresses[i].Prefix.Addr())
 		}
 	}
+	slices.SortFunc(n.vips, netip.Addr.Compare)
+}
+
+// virtual tells whether an address is that of an instance.
+func (n *Node) virtual(a netip.Addr) bool {
+	_, found := slices.BinarySearchFunc(n.vips, a, netip.Addr.Compare)
+	return found
 }

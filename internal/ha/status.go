@@ -48,7 +48,7 @@ func (n *Node) Named(name string) int {
 // ClearCounters sets the counters of every instance to zero.
 func (n *Node) ClearCounters() {
 	for _, m := range n.members {
-		m.stats = vrrp.Stats{}
+		m.stats = vrrp.Tally{}
 	}
 }
 
@@ -64,17 +64,19 @@ func (m *member) status(now vrrp.Time, wall time.Time) status.Instance {
 		Reason:    m.reason,
 		Since:     wall.Add(m.since - now),
 		Drift:     m.drift,
-		Rival:     m.rival.told,
-		Splits:    m.stats.SplitBrain,
 		Standing:  r.State() == vrrp.Master,
 		Heard:     status.Heard{Priority: r.LastMaster().Priority, Interval: r.MasterInterval().Seconds()},
 		Down:      r.MasterDown().Seconds(),
 		Pending:   !m.started,
-		Counters:  m.stats,
+		Counters:  m.stats.Stats(),
 		Every:     m.plan.Router.Interval.Seconds(),
 		Peers:     m.tellPeers(now, wall),
 		ARPDelay:  m.plan.Announce.Delay.Seconds(),
 		NoPreempt: m.plan.Router.NoPreempt, PreemptDelay: m.plan.Router.PreemptDelay.Seconds(),
+	}
+	s.Splits = s.Counters.SplitBrain
+	if m.rival != nil {
+		s.Rival = m.rival.told
 	}
 	if m.group != nil {
 		s.Group = m.group.name

@@ -76,7 +76,7 @@ func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, 
 	if was == a.State {
 		return acts
 	}
-	m.rival, m.pace, m.drift = noRival, pace{}, ""
+	m.rival, m.pace, m.drift = nil, pace{}, ""
 	n.arm(m)
 	switch {
 	case a.State == vrrp.Master:

@@ -81,15 +81,15 @@ func (n *Node) judgeDevice(m *member, v *verdict) {
 	if d == nil {
 		return
 	}
-	link, known := n.links[m.device.name]
+	link, known := n.links[m.device().name]
 	switch {
-	case !m.started && (m.device.name == "" || known && !link.Up):
+	case !m.started && (m.device().name == "" || known && !link.Up):
 		v.pending, v.unmade = true, true // it is being made
 	case v.cause != "":
-	case m.device.name == "":
+	case m.device().name == "":
 		v.cause = "its interface above " + d.Parent + " is gone"
 	case known && !link.Up && m.tracks(d.Parent):
-		v.cause = "interface " + m.device.name + " is down"
+		v.cause = "interface " + m.device().name + " is down"
 	}
 }
 
@@ -97,7 +97,7 @@ func (n *Node) judgeDevice(m *member, v *verdict) {
 // it with the interface below is that one's affair, and one that is missing is
 // being made.
 func (n *Node) judgeExtra(m *member, v *verdict) {
-	for i, s := range m.extra {
+	for i, s := range m.extra() {
 		if v.cause == "" && s.up && !n.links[s.name].Up && m.tracks(m.plan.Extra[i].Parent) {
 			v.cause = "interface " + s.name + " is down"
 		}

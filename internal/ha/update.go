@@ -58,14 +58,40 @@ func (u *Update) Onto(before *Plan) *Plan {
 	return &p
 }
 
+// Share lets the instances of a plan have in common what is the same of them.
+// One that crossed a process boundary has it once for each.
+func (p *Plan) Share() {
+	announces, tracks, names := map[Announce]*Announce{}, map[Track][]Track{}, map[string]string{}
+	for _, in := range p.Instances {
+		in.Announce = common(announces, *in.Announce, in.Announce)
+		in.Key.Link = common(names, in.Key.Link, in.Key.Link)
+		for i := range in.Addresses {
+			a := &in.Addresses[i]
+			a.Link = common(names, a.Link, a.Link)
+		}
+		if len(in.Links) == 1 {
+			in.Links = common(tracks, in.Links[0], in.Links)
+		}
+	}
+}
+
+// common is the first value that was asked for with a key.
+func common[K comparable, V any](known map[K]V, key K, v V) V {
+	if first, ok := known[key]; ok {
+		return first
+	}
+	known[key] = v
+	return v
+}
+
 // sum is a fingerprint of all that is told of an instance.
 func (in *Instance) sum() uint64 {
 	s := sum.New()
 	sum.One(s, in.Key)
 	sum.One(s, in.Router)
-	sum.One(s, in.Announce)
+	sum.One(s, *in.Announce)
 	sum.One(s, [...]string{in.Name, in.Unusable})
-	sum.One(s, [...]int{int(in.TTL), in.Buffer, in.BufferMTUs})
+	sum.One(s, [...]int32{int32(in.TTL), in.Buffer, in.BufferMTUs})
 	sum.One(s, in.Group)
 	sum.One(s, [...]bool{in.TrackSource, in.Promote, in.Drop, in.Reannounce, in.ReleaseLost, in.Deleted, in.Priorities, in.Device != nil})
 	sum.All(s, in.Devices())

@@ -3,6 +3,7 @@ package ha
 import (
 	"bytes"
 	"encoding/gob"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -21,8 +22,9 @@ import (
 func TestSumSeesEveryField(t *testing.T) {
 	whole := func() *Instance {
 		return &Instance{
-			Expect: vrrp.Expect{Peers: []vrrp.Peer{{}}, HMAC: &vrrp.HMAC{Keys: []vrrp.Key{{Secret: []byte{1}}}}, Addresses: []byte{1}},
-			Advert: vrrp.Packet{Addresses: []byte{1}}, Device: &Device{}, Extra: []Device{{}}, Addresses: vip.Set{{}}, Carriers: []int{0},
+			Announce: &Announce{},
+			Expect:   vrrp.Expect{Peers: []vrrp.Peer{{}}, HMAC: &vrrp.HMAC{Keys: []vrrp.Key{{Secret: []byte{1}}}}, Addresses: []byte{1}},
+			Advert:   vrrp.Packet{Addresses: []byte{1}}, Device: &Device{}, Extra: []Device{{}}, Addresses: vip.Set{{}}, Carriers: []int{0},
 			Routes: []vip.Route{{}}, Rules: []vip.Rule{{}}, Untracked: []netip.Prefix{{}},
 			Links: []Track{{}}, Scripts: []Track{{}}, Files: []Track{{}}, Processes: []Track{{}}, BFDs: []Track{{}},
 		}
@@ -152,5 +154,31 @@ func TestWhatStaysIsLeftAlone(t *testing.T) {
 	}
 	if want := d.node.members[1].id; len(settled) != 1 || settled[0] != want {
 		t.Errorf("settled %v, want %d alone", settled, want)
+	}
+}
+
+// TestShareChangesNothing: what instances have in common afterwards is what each
+// had before.
+func TestShareChangesNothing(t *testing.T) {
+	plan := func() *Plan {
+		p := &Plan{}
+		for i := range 6 {
+			link := fmt.Sprint("eth", i%2)
+			p.Instances = append(p.Instances, &Instance{
+				Key: Key{Link: link, VRID: uint8(i)}, Announce: &Announce{Repeat: i % 3},
+				Addresses: vip.Set{{Link: link}, {Link: "eth9"}}, Links: make([]Track, i%3),
+			})
+		}
+		return p
+	}
+	p := plan()
+	if p.Share(); !reflect.DeepEqual(p, plan()) {
+		t.Errorf("%+v", p)
+	}
+	if a, b, c := p.Instances[0].Announce, p.Instances[3].Announce, p.Instances[1].Announce; a != b || a == c {
+		t.Error("not those share a schedule that have the same")
+	}
+	if a, b := p.Instances[1].Links, p.Instances[4].Links; &a[0] != &b[0] {
+		t.Error("what is tracked is not shared")
 	}
 }
