@@ -33,6 +33,8 @@ var pure = map[string][]string{
 	"internal/capture":   {"vrrp"},
 	"internal/traffic":   nil,
 	"internal/dump":      {"confparse", "internal/status", "vrrp"},
+	"internal/agentx":    nil,
+	"internal/snmp":      {"confparse", "internal/agentx", "internal/dump", "internal/ha", "internal/notify", "internal/status", "vip", "vrrp"},
 	"internal/ha":        {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status", "internal/sum"},
 	"internal/ipvsadm":   {"ipvsctl"},
 	"internal/importer":  {"ipvsctl", "internal/ipvsadm"},
@@ -61,9 +63,10 @@ var doors = map[string]string{
 	"checker/script": "checker",
 	"bfd/sock":       "bfd",
 
-	"internal/capture/tap":    "internal/capture",
-	"internal/traffic/client": "internal/traffic",
-	"internal/bus":            "", // it has no room: all of it is the bus
+	"internal/capture/tap":     "internal/capture",
+	"internal/traffic/client":  "internal/traffic",
+	"internal/bus":             "", // it has no room: all of it is the bus
+	"internal/agentx/subagent": "internal/agentx",
 }
 
 // wires is the way to nftables, which knows no room: the doors with tables share
