@@ -114,6 +114,7 @@ type member struct {
 	held     bool // it holds back by order
 	gone     bool // the plan does not have it any more
 	since    vrrp.Time
+	up       vrrp.Time // since when it is BACKUP or MASTER
 	reason   string
 	master   netip.Addr // whom it last heard as master
 	peers    peers

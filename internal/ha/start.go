@@ -71,7 +71,7 @@ func (n *Node) resume(now vrrp.Time, m *member, v verdict, acts []Action) []Acti
 		return n.wake(now, m, v, append(acts, Action{Kind: ActClean, ID: m.id}))
 	}
 	m.resumed, m.started = false, true
-	m.reason = "goes on after its process was replaced"
+	m.up, m.reason = now, "goes on after its process was replaced"
 	priority := m.priority(v.sum)
 	n.lead(m.router.State(), vrrp.Master)
 	m.router = vrrp.Resume(now, n.config(m), vrrp.Master, priority)

@@ -85,6 +85,10 @@ func (m *member) status(now vrrp.Time, wall time.Time) status.Instance {
 		at := wall.Add(next - now)
 		s.Deadline = &at
 	}
+	if running(r.State()) {
+		at := wall.Add(m.up - now)
+		s.Up = &at
+	}
 	if m.source.IsValid() {
 		s.Source = m.source.String()
 	}

@@ -76,6 +76,9 @@ func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, 
 	if was == a.State {
 		return acts
 	}
+	if !running(was) {
+		m.up = now
+	}
 	m.rival, m.pace, m.drift = nil, pace{}, ""
 	n.arm(m)
 	switch {
@@ -104,6 +107,9 @@ func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, 
 	acts = m.log(acts, "Entering %s STATE%s", a.State, atStart(was, a.State))
 	return append(acts, m.notify(a.State.String()))
 }
+
+// running tells whether a router in a state takes part in VRRP.
+func running(s vrrp.State) bool { return s == vrrp.Backup || s == vrrp.Master }
 
 // words is why the router is where it is.
 func (m *member) words(a *vrrp.Action) string {

@@ -25,7 +25,8 @@ type Status struct {
 	Scripts   []Script   `json:"scripts,omitempty"`
 	// Processes are the tracked processes: whether each is as it should be.
 	Processes map[string]bool `json:"processes,omitempty"`
-	Files     map[string]int  `json:"files,omitempty"` // numbers in the tracked files
+	Files     map[string]int  `json:"files,omitempty"`    // numbers in the tracked files
+	Sessions  map[string]bool `json:"sessions,omitempty"` // BFD sessions: whether each is up
 	Services  []Service       `json:"services"`
 	Probes    *Probes         `json:"probes,omitempty"` // of all health checks; nil without any
 	Sync      *Sync           `json:"sync,omitempty"`   // of connections; nil where the configuration asks for none
@@ -60,9 +61,11 @@ type Instance struct {
 	Priority  uint8     `json:"priority"` // effective
 	Reason    string    `json:"reason"`   // why it is in this state
 	Since     time.Time `json:"since"`
-	Master    string    `json:"master,omitempty"` // address of the master last heard
-	Addresses []string  `json:"addresses"`
-	Devices   []Device  `json:"devices,omitempty"`
+	// Up is since when it has been BACKUP or MASTER; nil while it is neither.
+	Up        *time.Time `json:"up,omitempty"`
+	Master    string     `json:"master,omitempty"` // address of the master last heard
+	Addresses []string   `json:"addresses"`
+	Devices   []Device   `json:"devices,omitempty"`
 	// Drift is how the addresses of the master differ from ours, both lists.
 	Drift string `json:"drift,omitempty"`
 	// Rival is who is MASTER too and the likely cause, while that is so; Splits
