@@ -5,7 +5,7 @@ GO ?= go
 
 # Debian packages: the daemon we are compared with, a kernel that has IPVS with an
 # emulator to boot it in, and a browser to look at reports.
-PACKAGES = keepalived ipvsadm iproute2 nftables kmod qemu-system-x86 linux-image-amd64 busybox-static firefox-esr dbus-daemon
+PACKAGES = keepalived ipvsadm iproute2 nftables kmod qemu-system-x86 linux-image-amd64 busybox-static firefox-esr dbus-daemon snmpd snmp
 
 .PHONY: bench build man deb test tools vet
 

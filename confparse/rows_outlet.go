@@ -9,7 +9,7 @@ import (
 // outletRows say where changes and state are told.
 func outletRows() []row[globals] {
 	type G = globals
-	snmp := field("enable_snmp_vrrp", flag(), func(g *G) *bool { return &g.SNMP.VRRP }, "Serves the VRRP part of the SNMP tables.").notYet().since("2.0.0")
+	snmp := field("enable_snmp_vrrp", flag(), func(g *G) *bool { return &g.SNMP.VRRP }, "Serves the VRRP part of the SNMP tables.").since("2.0.0")
 	rows := fifoRows("notify_fifo", "every change of state is", func(g *G) *FIFO { return &g.NotifyFIFO })
 	rows = append(rows, fifoRows("vrrp_notify_fifo", "changes of VRRP are", func(g *G) *FIFO { return &g.VRRPNotifyFIFO })...)
 	rows = append(rows, fifoRows("lvs_notify_fifo", "changes of servers are", func(g *G) *FIFO { return &g.LVSNotifyFIFO })...)
@@ -18,12 +18,12 @@ func outletRows() []row[globals] {
 	}
 	return append(rows,
 		field("fifo_write_vrrp_states_on_reload", flag(), func(g *G) *bool { return &g.FIFOOnReload }, "Writes all states after a reload.").since("2.2.5"),
-		field("snmp_socket", text("agentx address").or("unix:/var/agentx/master"), func(g *G) *string { return &g.SNMP.Socket }, "Where the AgentX master listens.").notYet().since("1.2.20"),
-		field("enable_traps", flag(), func(g *G) *bool { return &g.SNMP.Traps }, "Sends SNMP traps.").notYet().since("1.2.5"),
+		field("snmp_socket", text("agentx address").or("unix:/var/agentx/master"), func(g *G) *string { return &g.SNMP.Socket }, "Where the AgentX master listens.").since("1.2.20"),
+		field("enable_traps", flag(), func(g *G) *bool { return &g.SNMP.Traps }, "Sends SNMP traps.").since("1.2.5"),
 		snmp, snmp.old("enable_snmp_keepalived").since("1.2.20"),
-		action("enable_snmp_rfc", "", func(s *stmt, g *G) { g.SNMP.RFCv2, g.SNMP.RFCv3 = true, true }, "Serves the tables of RFC 2787 and RFC 6527.").or("off").notYet().since("1.2.20"),
-		field("enable_snmp_rfcv2", flag(), func(g *G) *bool { return &g.SNMP.RFCv2 }, "Serves the tables of RFC 2787.").notYet().since("1.2.20"),
-		field("enable_snmp_rfcv3", flag(), func(g *G) *bool { return &g.SNMP.RFCv3 }, "Serves the tables of RFC 6527.").notYet().since("1.2.20"),
+		action("enable_snmp_rfc", "", func(s *stmt, g *G) { g.SNMP.RFCv2, g.SNMP.RFCv3 = true, true }, "Serves the tables of RFC 2787 and RFC 6527.").or("off").since("1.2.20"),
+		field("enable_snmp_rfcv2", flag(), func(g *G) *bool { return &g.SNMP.RFCv2 }, "Serves the tables of RFC 2787.").since("1.2.20"),
+		field("enable_snmp_rfcv3", flag(), func(g *G) *bool { return &g.SNMP.RFCv3 }, "Serves the tables of RFC 6527.").since("1.2.20"),
 		field("enable_snmp_checker", flag(), func(g *G) *bool { return &g.SNMP.Checker }, "Serves the tables of virtual servers.").notYet().since("1.2.20"),
 		age(func(g *G) *time.Duration { return &g.SNMP.VSInterval }, "snmp_vs_stats_update_interval", "virtual servers", "5").since("2.3.0"),
 		age(func(g *G) *time.Duration { return &g.SNMP.RSInterval }, "snmp_rs_stats_update_interval", "real servers", "snmp_vs_stats_update_interval").since("2.3.0"),

@@ -29,7 +29,7 @@ func (p *parent) collect(clear bool, done func(*status.Status)) {
 	r := &request{done: done, status: status.Status{
 		PID: os.Getpid(), Version: p.opts.Version, Asked: time.Now(), Began: p.began, Probation: p.back != nil, Reloaded: p.reloaded, Config: p.opts.File,
 		Orders: slices.Clone(p.orders.list), Instances: []status.Instance{}, Services: []status.Service{},
-		Files: maps.Clone(p.numbers), Processes: maps.Clone(p.running), Drills: slices.Clone(p.drills.list), Sync: p.wantsSync(),
+		Files: maps.Clone(p.numbers), Processes: maps.Clone(p.running), Sessions: maps.Clone(p.sessions), Drills: slices.Clone(p.drills.list), Sync: p.wantsSync(),
 	}}
 	r.status.Agreement, r.status.Digest = p.agreed.of(p.cfg)
 	for _, c := range []*child{p.vrrp, p.lvs} {

@@ -75,6 +75,7 @@ type parent struct {
 	looks       *time.Ticker // whether a process hangs
 	exporter    exporter
 	onBus       onBus
+	snmp        snmpAgent
 	orders      orders
 	drills      drills
 	agreed      agreed
@@ -311,6 +312,7 @@ func (p *parent) apply() {
 	p.procs.Set(trackedProcesses(p.cfg))
 	p.outlet.Apply(notify.OptionsOf(&p.cfg.Global, p.umask()))
 	p.export()
+	p.snmp.set(p)
 	loadIPVS(p.cfg, vrrp)
 	p.bfd.need(len(p.cfg.BFDs) > 0 && !p.opts.NoBFD)
 	p.vrrp.need(vrrp)
@@ -388,6 +390,7 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.Edge != nil:
 		p.noteEdge(m.Edge, m.Why)
 		p.edge(*m.Edge)
+		p.snmp.edge(*m.Edge, m.Why)
 	case m.Server != nil:
 		p.noteServer(m.Server, m.Why)
 		p.server(m.Server)

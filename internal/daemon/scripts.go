@@ -192,6 +192,7 @@ func (p *parent) runScript(c confparse.Command) {
 // killed when they take too long, then what reads the FIFOs and the mail.
 func (p *parent) farewell() {
 	p.onBus.leave()
+	p.snmp.close()
 	p.scripts.Drain(stopLimit)
 	p.kill()
 	p.scripts.Drain(killLimit)

@@ -52,6 +52,7 @@ func (p *parent) edge(e notify.Edge) {
 type teller struct {
 	scripts *confparse.Notify
 	mail    bool
+	master  bool // state MASTER
 }
 
 // tellers finds those of configurations by kind and name; what a later one says
@@ -63,10 +64,10 @@ func tellers(cfgs ...*confparse.Config) map[string]teller {
 			continue
 		}
 		for _, g := range cfg.SyncGroups {
-			found["GROUP "+g.Name] = teller{&g.Notify, g.SMTPAlert}
+			found["GROUP "+g.Name] = teller{&g.Notify, g.SMTPAlert, false}
 		}
 		for _, in := range cfg.Instances {
-			found["INSTANCE "+in.Name] = teller{&in.Notify, in.SMTPAlert}
+			found["INSTANCE "+in.Name] = teller{&in.Notify, in.SMTPAlert, in.Master}
 		}
 	}
 	return found

@@ -1,0 +1,153 @@
+package daemon
+
+import (
+	"cmp"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"keepgo/confparse"
+	"keepgo/internal/agentx"
+	"keepgo/internal/agentx/subagent"
+	"keepgo/internal/ha"
+	"keepgo/internal/notify"
+	"keepgo/internal/snmp"
+	"keepgo/internal/status"
+)
+
+// Bounds of the sub-agent of SNMP.
+const (
+	// viewAge is how old an answer may be, but for what takes long to find out:
+	// that may not take more than a tenth of the time.
+	viewAge = time.Second
+	// snmpFarewell is how long the last notifications may take.
+	snmpFarewell = 500 * time.Millisecond
+)
+
+// defaultAgentX is where net-snmp's master listens (NETSNMP_AGENTX_SOCKET).
+const defaultAgentX = "unix:/var/agentx/master"
+
+// snmpAgent answers an AgentX master, from a goroutine of its own: what it asks
+// for comes from the parent's loop, as any status does.
+type snmpAgent struct {
+	p     *parent
+	agent *subagent.Agent // nil before it is needed
+	stale atomic.Bool     // a reload was put in force
+
+	// Of the agent's goroutine.
+	at   time.Time // when view was so
+	cost time.Duration
+	view *snmp.MIB
+	plan struct {
+		of *confparse.Config
+		is *ha.Plan
+	}
+}
+
+// set puts the configuration's words about SNMP in force.
+func (a *snmpAgent) set(p *parent) {
+	s := &p.cfg.Global.SNMP
+	trees := snmp.Trees(s)
+	if a.agent == nil {
+		if trees == nil {
+			return
+		}
+		a.p, a.view = p, new(snmp.MIB)
+		a.agent = subagent.New(a.fresh, p.log.printf)
+	}
+	a.stale.Store(true)
+	if trees == nil {
+		a.agent.Set(nil)
+		return
+	}
+	a.agent.Set(&subagent.Options{Socket: cmp.Or(s.Socket, defaultAgentX), Name: "Keepalived", ID: snmp.Keepalived, Trees: trees})
+}
+
+// close ends the sub-agent with the daemon.
+func (a *snmpAgent) close() {
+	if a.agent != nil {
+		a.agent.Close(snmpFarewell)
+	}
+}
+
+// fresh is what may be told now.
+func (a *snmpAgent) fresh() agentx.View {
+	a.look(time.Now().Add(-max(viewAge, 10*a.cost)))
+	return a.view
+}
+
+// look finds out what is, unless that was done since a time.
+func (a *snmpAgent) look(since time.Time) {
+	if !a.stale.Swap(false) && a.at.After(since) {
+		return
+	}
+	began := time.Now()
+	w := a.ask()
+	if w.Status == nil {
+		return
+	}
+	if a.plan.of != w.Config {
+		a.plan.of = w.Config
+		a.plan.is, _ = routed(w.Config)
+	}
+	w.Plan, w.Links = a.plan.is, links(virtual(w.Config))
+	a.view = snmp.New(w)
+	a.at, a.cost = began, time.Since(began)
+}
+
+// ask gets the status and its configuration from the parent's loop. There is none
+// any more once that has ended.
+func (a *snmpAgent) ask() (w snmp.World) {
+	c := make(chan snmp.World, 1)
+	ask := func() {
+		cfg, namespace := a.p.cfg, a.p.scope.namespace
+		a.p.collect(false, func(s *status.Status) { c <- snmp.World{Config: cfg, Status: s, Namespace: namespace} })
+	}
+	select {
+	case a.p.events <- ask:
+	case <-a.p.stopped:
+	}
+	select {
+	case w = <-c:
+		w.HostName, _ = os.Hostname()
+	case <-a.p.stopped:
+	}
+	return w
+}
+
+// edge sends the notifications of a change of an instance or a group.
+func (a *snmpAgent) edge(e notify.Edge, why string) {
+	if a.agent == nil || !a.p.cfg.Global.SNMP.Traps || e.Again {
+		return
+	}
+	s := &a.p.cfg.Global.SNMP
+	if s.VRRP {
+		t := snmp.Change(e, a.p.tellers[e.Kind+" "+e.Name].master, a.p.routerID())
+		a.agent.Notify(func() (agentx.OID, []agentx.Bind) { return t.OID, t.Objects })
+	}
+	if e.Kind != "INSTANCE" || e.State != "MASTER" {
+		return
+	}
+	if s.RFCv2 {
+		a.later(func(m *snmp.MIB) snmp.Trap { return m.NewMaster2(e.Name) })
+	}
+	if s.RFCv3 {
+		a.later(func(m *snmp.MIB) snmp.Trap { return m.NewMaster3(e.Name, why) })
+	}
+}
+
+// later sends a notification of what is asked for when it is sent.
+func (a *snmpAgent) later(tell func(*snmp.MIB) snmp.Trap) {
+	now := time.Now()
+	a.agent.Notify(func() (agentx.OID, []agentx.Bind) {
+		a.look(now)
+		t := tell(a.view)
+		return t.OID, t.Objects
+	})
+}
+
+// routerID is router_id, else the name of the host.
+func (p *parent) routerID() string {
+	host, _ := os.Hostname()
+	return cmp.Or(p.cfg.Global.RouterID, host)
+}
