@@ -31,7 +31,7 @@ func (l *vrrpLoop) goOn(plan *ha.Plan) {
 // update goes on with a plan that is told by what changed. One that changes
 // another plan than this process has ends it: the next is told all of it.
 func (l *vrrpLoop) update(u *ha.Update) {
-	u.Plan.Share()
+	l.complete(u.Plan)
 	plan := u.Onto(l.node.Plan())
 	if plan == nil {
 		l.fail(errors.New("the parent told what changed of a plan that is not in force"))

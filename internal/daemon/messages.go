@@ -13,11 +13,13 @@ import (
 // toChild is what the parent tells a child: exactly one field is set, but for
 // those that come with another.
 type toChild struct {
-	Manner   *manner    // run like this
-	HA       *ha.Plan   // start or go on with this plan
-	HAUpdate *ha.Update // in place of HA: go on with another plan, told by what changed of the one before
-	Resume   []string   // with HA: instances that were MASTER when the last process died
-	Replaces bool       // with HA: another process stood there before
+	Manner *manner // run like this
+	// Instances are the first ones of the plan that HA or HAUpdate tells soon.
+	Instances []*ha.Instance
+	HA        *ha.Plan   // start or go on with this plan
+	HAUpdate  *ha.Update // in place of HA: go on with another plan, told by what changed of the one before
+	Resume    []string   // with HA: instances that were MASTER when the last process died
+	Replaces  bool       // with HA: another process stood there before
 	// Sequences, with HA: where the last process may have stopped to count, by instance
 	Sequences map[string]uint32
 	LB        *lb.Plan        // the same for the LVS process
@@ -44,6 +46,29 @@ type toChild struct {
 
 	// Yield is a service of IPVS to leave as somebody made it.
 	Yield *ipvsctl.ServiceKey
+}
+
+// piece is how many instances one message tells. A plan of thousands in a single
+// one would take a buffer of its size at both ends for as long as the link lives.
+const piece = 64
+
+// pieces are the messages that tell m.
+func (m toChild) pieces() (list []toChild) {
+	var told *ha.Plan
+	switch {
+	case m.HA != nil:
+		told = new(*m.HA)
+		m.HA = told
+	case m.HAUpdate != nil:
+		told = new(*m.HAUpdate.Plan)
+		m.HAUpdate = &ha.Update{Plan: told, Stay: m.HAUpdate.Stay}
+	default:
+		return []toChild{m}
+	}
+	for ; len(told.Instances) > piece; told.Instances = told.Instances[piece:] {
+		list = append(list, toChild{Instances: told.Instances[:piece]})
+	}
+	return append(list, m)
 }
 
 // childOrders are the orders that a child obeys.

@@ -96,7 +96,9 @@ func (c *child) hand(plan []toChild) {
 	c.tell(toChild{Manner: &m})
 	for _, m := range plan {
 		c.told.shorten(&m)
-		c.tell(m)
+		for _, part := range m.pieces() {
+			c.tell(part)
+		}
 	}
 }
 

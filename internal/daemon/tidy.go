@@ -111,6 +111,7 @@ func forgetProgram() {
 		return
 	}
 	defer maps.Close()
+	var parts [][2]uintptr // given back together: to find them takes the program too
 	for lines := bufio.NewScanner(maps); lines.Scan(); {
 		var start, end uintptr
 		var mode string
@@ -118,7 +119,10 @@ func forgetProgram() {
 			continue
 		}
 		if strings.HasSuffix(lines.Text(), program) && !strings.Contains(mode, "w") {
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, end-start, unix.MADV_DONTNEED) // it is worth a try
+			parts = append(parts, [2]uintptr{start, end - start})
 		}
+	}
+	for _, part := range parts {
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, part[0], part[1], unix.MADV_DONTNEED) // it is worth a try
 	}
 }

@@ -46,6 +46,7 @@ type vrrpLoop struct {
 	dirty  *dirtySet     // links that changed
 	losses chan ha.Event // what another hand removed
 
+	coming  []*ha.Instance // of the plan that is being told
 	acts    []ha.Action
 	batch   *sock.Batch
 	letters []letter // in the batch
@@ -227,12 +228,14 @@ func (l *vrrpLoop) told(m toChild) {
 		will{Masters: l.node.Masters(), Sequences: l.node.Sequences(), Left: l.node.Plan().Places()}.leave(l.log)
 	case m.Manner != nil:
 		l.rank.set(*m.Manner)
+	case m.Instances != nil:
+		l.coming = append(l.coming, m.Instances...)
 	case m.HA != nil && l.node == nil:
-		m.HA.Share()
+		l.complete(m.HA)
 		l.begin(m.HA, m)
 		go l.confine() // the first adverts have left
 	case m.HA != nil:
-		m.HA.Share()
+		l.complete(m.HA)
 		l.goOn(m.HA)
 	case m.HAUpdate != nil && l.node != nil:
 		l.update(m.HAUpdate)
@@ -255,6 +258,12 @@ func (l *vrrpLoop) told(m toChild) {
 	case m.Report:
 		l.report(m.Clear)
 	}
+}
+
+// complete gives a plan the instances that were told before it.
+func (l *vrrpLoop) complete(plan *ha.Plan) {
+	plan.Instances, l.coming = append(l.coming, plan.Instances...), nil
+	plan.Share()
 }
 
 // begin starts the first plan.
