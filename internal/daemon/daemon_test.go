@@ -41,6 +41,30 @@ func TestPIDFileIsHeldByOneProcess(t *testing.T) {
 	}
 }
 
+// TestPIDFileIsWaitedFor: of a daemon that was killed, the process that it was
+// just starting has the lock for a moment; one that stops removes the file.
+func TestPIDFileIsWaitedFor(t *testing.T) {
+	for name, end := range map[string]func(*pidFile){
+		"killed":  func(p *pidFile) { p.file.Close() },
+		"stopped": (*pidFile).remove,
+	} {
+		path := filepath.Join(t.TempDir(), "pid")
+		old, err := createPIDFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(5*lockPause, func() { end(old) })
+		p, err := createPIDFile(path)
+		if err != nil {
+			t.Fatalf("the other was %s: %v", name, err)
+		}
+		if gone(p.file, path) {
+			t.Errorf("the other was %s: a file is held that is not there", name)
+		}
+		p.remove()
+	}
+}
+
 func TestPIDFileFollowsNoSymlink(t *testing.T) {
 	dir := t.TempDir()
 	target := filepath.Join(dir, "target")

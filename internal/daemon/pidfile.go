@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,7 +25,7 @@ type pidFile struct {
 }
 
 // createPIDFile makes and locks the file, leaving it empty. It follows no
-// symlink. The error is errRunning when another process holds the lock.
+// symlink. The error is errRunning when another process holds the lock, and goes on to.
 func createPIDFile(path string) (*pidFile, error) {
 	p := &pidFile{path: path}
 	return p, p.open()
@@ -35,10 +36,9 @@ func (p *pidFile) open() error {
 	if err != nil {
 		return fmt.Errorf("pid file: %w", err)
 	}
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-		err = errRunning
+	if err = lock(f); err == nil && gone(f, p.path) {
+		f.Close()
+		return p.open() // who had it has ended, and took the file along
 	}
 	if err == nil {
 		err = f.Chmod(0o644) // everybody may read it, whatever the umask is
@@ -49,6 +49,35 @@ func (p *pidFile) open() error {
 	}
 	p.file = f
 	return nil
+}
+
+// lockTime is how long a lock is waited for, and lockPause the time between two
+// tries. A process that was about to execute a program shares the locks of the
+// daemon that started it until it does, and that one may have been killed meanwhile.
+const (
+	lockTime  = time.Second
+	lockPause = 10 * time.Millisecond
+)
+
+func lock(f *os.File) error {
+	for end := time.After(lockTime); ; {
+		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) {
+			return err
+		}
+		select {
+		case <-end:
+			return errRunning
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+// gone reports whether a path leads to another file by now, or to none.
+func gone(f *os.File, path string) bool {
+	is, err := f.Stat()
+	there, missing := os.Lstat(path)
+	return err == nil && (missing != nil || !os.SameFile(is, there))
 }
 
 // write stores a process id in the file. One that was removed is made anew.
