@@ -48,8 +48,9 @@ func (n *Node) land(m *member) (touched []*member) {
 func (n *Node) landAll() {
 	n.grounds = make(map[ground][]*member, len(n.members))
 	for _, m := range n.members {
-		m.ground = ground{}
-		n.land(m)
+		if m.ground = n.groundOf(m); m.ground != (ground{}) {
+			n.grounds[m.ground] = append(n.grounds[m.ground], m)
+		}
 	}
 }
 
@@ -86,11 +87,17 @@ func (n *Node) absent(acts []Action) []Action {
 		hint = "; if that is meant, set 'dynamic_interfaces' in global_defs"
 	}
 	for _, m := range n.members {
-		for _, t := range append([]Track{{Link: m.plan.Key.Link}}, m.plan.Links...) {
-			if !told[t.Link] && !n.links[t.Link].Exists {
-				acts = m.log(acts, "interface %s does not exist, it is used once it appears%s", t.Link, hint)
+		look := func(link string) {
+			if told[link] {
+				return
 			}
-			told[t.Link] = true
+			if told[link] = true; !n.links[link].Exists {
+				acts = m.log(acts, "interface %s does not exist, it is used once it appears%s", link, hint)
+			}
+		}
+		look(m.plan.Key.Link)
+		for _, t := range m.plan.Links {
+			look(t.Link)
 		}
 	}
 	for _, link := range slices.Sorted(maps.Keys(n.plan.Delays)) {

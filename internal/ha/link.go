@@ -159,27 +159,31 @@ func (n *Node) config(m *member) vrrp.Config {
 // indexLinks notes who must hear of which interface.
 func (n *Node) indexLinks() {
 	n.byLink, n.roaming = map[string][]*member{}, nil
+	var links []string
 	for _, m := range n.members {
 		if m.plan.TrackSource && m.plan.Key.Link == "" {
 			n.roaming = append(n.roaming, m)
 		}
-		for link := range m.concerns() {
-			n.byLink[link] = append(n.byLink[link], m)
+		links = m.concerns(links[:0])
+		for _, link := range links {
+			if all := n.byLink[link]; link != "" && (len(all) == 0 || all[len(all)-1] != m) {
+				n.byLink[link] = append(all, m)
+			}
 		}
 	}
 }
 
-// concerns are the interfaces that a member must hear of.
-func (m *member) concerns() map[string]bool {
-	seen := map[string]bool{m.plan.Key.Link: true, m.plan.Key.VRF: true, m.device().name: true}
+// concerns appends the interfaces that a member must hear of, some of them more
+// than once, and "" for those that it does not have.
+func (m *member) concerns(links []string) []string {
+	links = append(links, m.plan.Key.Link, m.plan.Key.VRF, m.device().name)
 	for _, s := range m.extra() {
-		seen[s.name] = true
+		links = append(links, s.name)
 	}
-	for _, t := range m.plan.Links {
-		seen[t.Link] = true
+	for i := range m.plan.Links {
+		links = append(links, m.plan.Links[i].Link)
 	}
-	delete(seen, "")
-	return seen
+	return links
 }
 
 // reindex notes that a device of a member has another name now.
@@ -187,11 +191,11 @@ func (n *Node) reindex(m *member, old, now string) {
 	if m.gone || old == now {
 		return
 	}
-	concerns := m.concerns()
-	if !concerns[old] {
+	concerns := m.concerns(nil)
+	if old != "" && !slices.Contains(concerns, old) {
 		n.byLink[old] = slices.DeleteFunc(n.byLink[old], func(o *member) bool { return o == m })
 	}
-	if concerns[now] && !slices.Contains(n.byLink[now], m) {
+	if now != "" && slices.Contains(concerns, now) && !slices.Contains(n.byLink[now], m) {
 		n.byLink[now] = append(n.byLink[now], m)
 	}
 }

@@ -78,17 +78,25 @@ type Use struct {
 // Wires are the sockets needed now.
 func (n *Node) Wires() map[Wire]Use {
 	wires := map[Wire]Use{}
+	var last Wire // most members share the one of the member before
+	var u Use
 	for _, m := range n.members {
-		if w, ok := m.wire(); ok {
-			u := wires[w]
-			u.IDs = append(u.IDs, m.id)
-			u.TTL, u.Buffer = m.plan.TTL, u.Buffer+m.buffer
-			if !n.plan.LogStrangers {
-				u.VRIDs = append(u.VRIDs, m.plan.Key.VRID)
-			}
-			wires[w] = u
+		w, ok := m.wire()
+		if !ok {
+			continue
+		}
+		if w != last {
+			wires[last] = u
+			last, u = w, wires[w]
+		}
+		u.IDs = append(u.IDs, m.id)
+		u.TTL, u.Buffer = m.plan.TTL, u.Buffer+m.buffer
+		if !n.plan.LogStrangers {
+			u.VRIDs = append(u.VRIDs, m.plan.Key.VRID)
 		}
 	}
+	wires[last] = u
+	delete(wires, Wire{}) // nobody's: a wire has a source
 	return wires
 }
 
@@ -96,16 +104,24 @@ func (n *Node) Wires() map[Wire]Use {
 func (n *Node) indexWires() {
 	n.byWire, n.routers = map[Wire]audience{}, map[neighbour]bool{}
 	n.last = lookup{}
+	var last Wire // most members share the one of the member before
+	var on audience
 	for _, m := range n.members {
 		w, ok := m.wire()
 		if !ok {
 			continue
 		}
-		n.byWire[w] = append(n.byWire[w], m)
+		if w != last {
+			n.byWire[last] = on
+			last, on = w, n.byWire[w]
+		}
+		on = append(on, m)
 		if n.plan.LogStrangers {
 			n.routers[neighbour{w.Link, w.IPv6, m.plan.Key.VRID}] = true
 		}
 	}
+	n.byWire[last] = on
+	delete(n.byWire, Wire{}) // nobody's: a wire has a source
 	for _, a := range n.byWire {
 		slices.SortStableFunc(a, func(m, o *member) int { return m.compareVRID(o.plan.Key.VRID) })
 	}
