@@ -2,14 +2,13 @@ package probe
 
 import (
 	"container/heap"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"keepgo/checker"
+	"keepgo/internal/epoll"
 )
 
 // batch is how many attempts begin before any of them is looked at again: of a
@@ -23,8 +22,7 @@ const batch = 16
 // wake several threads.
 type poller struct {
 	events [64]unix.EpollEvent
-	file   *os.File // the epoll
-	raw    syscall.RawConn
+	set    *epoll.Watched
 	turn   bell // for whoever has attempts to begin
 	limit  bell // the time of an attempt is over
 	done   chan struct{}
@@ -50,17 +48,12 @@ type crew interface {
 
 // newPoller starts one; nil, where the kernel has not what it takes.
 func newPoller() *poller {
-	p := &poller{done: make(chan struct{}), known: map[int32]*attempt{}}
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	set, err := epoll.NewWatched()
 	if err != nil {
 		return nil
 	}
-	_ = unix.SetNonblock(fd, true) // or package os would read it with a thread of its own
-	p.file = os.NewFile(uintptr(fd), "epoll")
-	if p.raw, err = p.file.SyscallConn(); err == nil {
-		err = p.hang(&p.turn)
-	}
-	if err == nil {
+	p := &poller{set: set, done: make(chan struct{}), known: map[int32]*attempt{}}
+	if err = p.hang(&p.turn); err == nil {
 		err = p.hang(&p.limit)
 	}
 	if err != nil {
@@ -77,12 +70,12 @@ func (p *poller) hang(b *bell) (err error) {
 		return err
 	}
 	*b = bell(fd)
-	return p.control(unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(fd)})
+	return p.set.Control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLET)
 }
 
 // free closes what it has.
 func (p *poller) free() {
-	p.file.Close()
+	p.set.Close()
 	for _, b := range []bell{p.turn, p.limit} {
 		if b > 0 {
 			unix.Close(int(b))
@@ -92,7 +85,7 @@ func (p *poller) free() {
 
 // close ends it. No attempt waits any more.
 func (p *poller) close() {
-	p.file.Close()
+	p.set.Close()
 	<-p.done
 	p.free()
 }
@@ -108,18 +101,14 @@ func (b bell) set(after time.Duration) {
 // serve waits until close.
 func (p *poller) serve(c crew) {
 	defer close(p.done)
-	_ = p.raw.Read(func(ep uintptr) bool { // its error is that of close
-		for p.round(int(ep), c) {
-		}
-		return false
-	})
+	_ = p.set.Serve(func(set epoll.Set) bool { return p.round(set, c) }) // its error is that of close
 }
 
 // round goes on with all that are ready, begins some that are due, and ends those
 // whose time is over although nobody was too busy to look. more says that there
 // is more to do.
-func (p *poller) round(ep int, c crew) (more bool) {
-	n := epollRaw(ep, p.events[:])
+func (p *poller) round(set epoll.Set, c crew) (more bool) {
+	n := set.Ready(p.events[:])
 	for _, e := range p.events[:n] {
 		switch int(e.Fd) {
 		case int(p.turn):
@@ -209,14 +198,14 @@ func end(a *attempt, o checker.Outcome, c crew) {
 func (p *poller) add(a *attempt) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(a.fd)}
+	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET)
 	if !a.connected {
-		event.Events |= unix.EPOLLOUT
+		events |= unix.EPOLLOUT
 	}
-	if a.dropped || p.control(unix.EPOLL_CTL_ADD, a.fd, &event) != nil {
+	if a.dropped || p.set.Control(unix.EPOLL_CTL_ADD, a.fd, events) != nil {
 		return false
 	}
-	p.known[event.Fd] = a
+	p.known[int32(a.fd)] = a
 	heap.Push(&p.waiting, a)
 	p.arm()
 	return true
@@ -252,13 +241,6 @@ func (p *poller) remove(a *attempt) {
 	delete(p.known, int32(a.fd))
 }
 
-func (p *poller) control(op, fd int, event *unix.EpollEvent) (err error) {
-	if e := p.raw.Control(func(ep uintptr) { err = unix.EpollCtl(int(ep), op, fd, event) }); e != nil {
-		return e
-	}
-	return err
-}
-
 // ready goes on with one attempt that waited.
 func (p *poller) ready(e unix.EpollEvent, c crew) {
 	a, o, over := p.advance(e)
@@ -266,7 +248,7 @@ func (p *poller) ready(e unix.EpollEvent, c crew) {
 	case over:
 		end(a, o, c)
 	case a != nil && a.long():
-		_ = p.control(unix.EPOLL_CTL_DEL, a.fd, &unix.EpollEvent{})
+		_ = p.set.Control(unix.EPOLL_CTL_DEL, a.fd, 0)
 		c.stream(a)
 	}
 }

@@ -61,12 +61,3 @@ func pollRaw(fds []unix.PollFd) int {
 	}
 	return int(n)
 }
-
-// epollRaw is epoll_wait(2) without waiting: how many events there are.
-func epollRaw(ep int, events []unix.EpollEvent) int {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-	if errno != 0 {
-		return 0
-	}
-	return int(n)
-}

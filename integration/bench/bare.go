@@ -39,20 +39,6 @@ func (a alarm) wait(at time.Duration) error {
 	return nil
 }
 
-// await waits for events, for a second at most.
-func await(ep int, events []unix.EpollEvent) (int, error) {
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 1000, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
-	}
-}
-
 // bareWake is how late a thread that does nothing else is woken, 100 times a
 // second.
 func bareWake(g *rig) error {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepgo/internal/epoll"
 	"keepgo/vrrp"
 )
 
@@ -169,13 +170,13 @@ func (g *rig) backupLoop(key string, links int, during time.Duration) error {
 		return err
 	}
 	defer closeAll(socks)
-	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	set, err := epoll.NewSet()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(ep)
+	defer set.Close()
 	for _, fd := range socks {
-		if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+		if err := set.Control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN); err != nil {
 			return err
 		}
 	}
@@ -184,7 +185,7 @@ func (g *rig) backupLoop(key string, links int, during time.Duration) error {
 	heard := 0
 	before, begin := threadTime(), monotonic()
 	for monotonic()-begin < during {
-		n, err := await(ep, events[:])
+		n, err := set.Wait(events[:], time.Second)
 		if err != nil {
 			return err
 		}

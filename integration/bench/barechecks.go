@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepgo/internal/epoll"
 )
 
 // bareChecks asks a server again and again, one connection after the other, with
@@ -25,7 +27,7 @@ func bareChecks(kind string) func(*rig) error {
 			if err != nil {
 				return err
 			}
-			defer unix.Close(w.ep)
+			defer w.set.Close()
 			cfg := &tls.Config{ServerName: "server", InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1),
 				CurvePreferences: []tls.CurveID{tls.X25519}}
 			for range g.few(20, 10) {
@@ -47,13 +49,14 @@ func bareChecks(kind string) func(*rig) error {
 // net.Conn it has what crypto/tls uses.
 type wire struct {
 	net.Conn
-	to     unix.Sockaddr
-	ep, fd int
+	to  unix.Sockaddr
+	set epoll.Set
+	fd  int
 }
 
 func newWire(to unix.Sockaddr) (*wire, error) {
-	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	return &wire{to: to, ep: ep}, err
+	set, err := epoll.NewSet()
+	return &wire{to: to, set: set}, err
 }
 
 // check is one check, from socket to close.
@@ -92,11 +95,11 @@ func (w *wire) connect() (err error) {
 
 // wait waits until the connection is ready.
 func (w *wire) wait(op int, what uint32) error {
-	if err := unix.EpollCtl(w.ep, op, w.fd, &unix.EpollEvent{Events: what}); err != nil {
+	if err := w.set.Control(op, w.fd, what); err != nil {
 		return err
 	}
 	var events [1]unix.EpollEvent
-	n, err := await(w.ep, events[:])
+	n, err := w.set.Wait(events[:], time.Second)
 	if err == nil && n == 0 {
 		err = unix.ETIMEDOUT
 	}
