@@ -62,6 +62,10 @@ func TestGlobal(t *testing.T) {
 			func(confparse.Global) any {
 				return confparse.SNMP{RFCv2: true, RFCv3: true, VSInterval: 2 * time.Second, RSInterval: 2 * time.Second}
 			}},
+		{"enable_dbus\ndbus_service_name org.example-1.Vrrp_1\ndbus_no_interface_name no_2", func(g confparse.Global) any { return g.DBus },
+			func(confparse.Global) any {
+				return confparse.DBus{Enabled: true, Service: "org.example-1.Vrrp_1", NoInterface: "no_2"}
+			}},
 		{"vrrp_rx_bufs_policy MTU\nvrrp_rx_bufs_multiplier 5", func(g confparse.Global) any { return g.ReceiveBuffer },
 			func(confparse.Global) any { return confparse.ReceiveBuffer{MTU: true, Multiplier: 5} }},
 		{"lvs_netlink_cmd_rcv_bufs 1000\nlvs_netlink_cmd_rcv_bufs_force", func(g confparse.Global) any { return []confparse.NetlinkBuffer{g.LVSCommandBuffer, g.LVSMonitorBuffer} },
@@ -94,6 +98,10 @@ func TestRefused(t *testing.T) {
 	for _, c := range []struct{ text, says string }{
 		{"global_defs {\nreload_time_file x\n}", "not an absolute path"},
 		{"global_defs {\numask 999\n}", "unknown bit"},
+		{"global_defs {\ndbus_service_name keepgo\n}", "is not a bus name"},
+		{"global_defs {\ndbus_service_name org.2nd\n}", "is not a bus name"},
+		{"global_defs {\ndbus_service_name org..x\n}", "is not a bus name"},
+		{"global_defs {\ndbus_no_interface_name a-b\n}", "is not letters, digits and _"},
 		{"global_defs {\nlvs_timeouts\n}", "needs a value"},
 		{"global_defs {\nlvs_sync_daemon eth0 nobody\n}", "no vrrp_instance 'nobody'"},
 		{"global_defs {\nnotify_fifo /run/a\nlvs_notify_fifo /run/a\n}", "is notify_fifo as well"},

@@ -13,9 +13,17 @@ import (
 	"keepgo/internal/status"
 )
 
+// busDoor is a *bus.Door.
+type busDoor interface {
+	Set(p *bus.Presence, reloaded bool)
+	Tell(instance string, s bus.State, gone bool)
+	Close(ctx context.Context)
+}
+
 // onBus is the daemon on D-Bus.
 type onBus struct {
-	door *bus.Door // nil until it is wanted
+	door busDoor // nil until it is wanted
+	on   bool    // it is wanted
 	// changing: a plan is on its way to the VRRP process. Names may mean other
 	// instances before and after; how they all are is told when it is in force.
 	changing bool
@@ -23,23 +31,24 @@ type onBus struct {
 	reloaded bool // by a reload
 }
 
-// showInstances puts the configuration's words about D-Bus in force. Like keepalived's, the
-// bus knows VRRP alone.
+// showInstances puts the configuration's words about D-Bus in force. As with
+// keepalived, the bus knows VRRP alone.
 func (p *parent) showInstances() {
 	b := &p.onBus
-	b.changing, b.asked = p.cfg.Global.DBus.Enabled && p.vrrp.needed, false
+	b.on = p.cfg.Global.DBus.Enabled && p.vrrp.needed
+	b.changing, b.asked = b.on, false
 	switch {
-	case b.changing && b.door == nil:
+	case b.on && b.door == nil:
 		b.door = bus.New(bus.Options{Address: os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), Obey: p.obeyBus, Log: p.log.printf})
-	case !b.changing && b.door != nil:
+	case !b.on && b.door != nil:
 		b.door.Set(nil, false)
 	}
 }
 
 // planned asks how the instances are once their plan is in force.
 func (b *onBus) planned(c *child, reload bool) {
-	if b.changing {
-		b.asked, b.reloaded = true, reload
+	if b.on {
+		b.asked, b.reloaded = true, b.reloaded || reload
 		c.tell(toChild{Report: true})
 	}
 }
@@ -51,7 +60,7 @@ func (p *parent) show(s *status.Status) {
 		return
 	}
 	b.door.Set(p.presence(s.Instances), b.reloaded)
-	b.changing, b.asked = false, false
+	b.changing, b.asked, b.reloaded = false, false, false
 }
 
 // presence is what is to be seen on the bus.
