@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -319,7 +320,8 @@ func (p *parent) apply() {
 	p.showInstances()
 	p.lvs.need(lvs)
 	p.guard()
-	p.foresee() // nobody waits for it
+	runtime.Gosched() // what the children are told is written first: nobody waits for what follows
+	p.foresee()
 	p.heir = false
 	if !lvs {
 		p.servers = nil
