@@ -107,7 +107,7 @@ func serviceRows() []row[service] {
 		field("ha_suspend", flag().in("services with an address"), func(o *S) *bool { return &o.HASuspend }, "Checks only while the address is on this host.").since("1.1.0"),
 		field("smtp_alert", boolean().or("smtp_alert_checker, else smtp_alert, else off"), func(o *S) *bool { return &o.SMTPAlert }, "Sends mails about the quorum.").since("2.0.0"),
 		field("virtualhost", text("string"), func(o *S) *string { return &o.virtualHost }, "The Host header of HTTP checks.").since("1.1.0"),
-		field("snmp_name", text("string"), func(o *S) *string { return &o.SNMPName }, "The name of the service in SNMP.").without("keepgo serves no SNMP; the status and the metrics have the service's address").since("2.2.3"),
+		field("snmp_name", text("string"), func(o *S) *string { return &o.SNMPName }, "The name of the service in SNMP.").since("2.2.3"),
 		field("omega", flag(), func(o *S) *bool { return &o.Omega }, "Tells of servers going down at the stop too.").since("1.1.16"),
 		field("quorum_up", command(), func(o *S) **Command { return &o.QuorumUp }, "Runs when the quorum is reached.").since("1.1.16"),
 		field("quorum_down", command(), func(o *S) **Command { return &o.QuorumDown }, "Runs when the quorum is lost.").since("1.1.16"),
@@ -308,7 +308,7 @@ func serverRows() []row[server] {
 		field("notify_down", command(), func(o *S) **Command { return &o.NotifyDown }, "Runs when the server goes down.").since("1.1.0"),
 		field("smtp_alert", boolean().or("smtp_alert_checker, else smtp_alert, else on"), func(o *S) *bool { return &o.SMTPAlert }, "Sends mails about the server.").since("2.0.0"),
 		field("virtualhost", text("string").or("that of the virtual_server"), func(o *S) *string { return &o.virtualHost }, "The Host header of HTTP checks.").since("1.3.6"),
-		field("snmp_name", text("string"), func(o *S) *string { return &o.SNMPName }, "The name of the server in SNMP.").without("keepgo serves no SNMP; the status and the metrics have the server's address").since("2.2.3"),
+		field("snmp_name", text("string"), func(o *S) *string { return &o.SNMPName }, "The name of the server in SNMP.").since("2.2.3"),
 		gone[S]("CI-LINUX", "{ ... }", "was removed from keepalived long ago and has no effect").since("1.1.0"),
 	}...)
 	for kind := range BFDCheck + 1 {

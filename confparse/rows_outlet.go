@@ -14,7 +14,7 @@ func outletRows() []row[globals] {
 	rows = append(rows, fifoRows("vrrp_notify_fifo", "changes of VRRP are", func(g *G) *FIFO { return &g.VRRPNotifyFIFO })...)
 	rows = append(rows, fifoRows("lvs_notify_fifo", "changes of servers are", func(g *G) *FIFO { return &g.LVSNotifyFIFO })...)
 	age := func(at func(*G) *time.Duration, name, who, def string) row[G] {
-		return field(name, seconds(0.001, 30).or(def), at, "How old the counters of "+who+" may be.").without("keepgo serves no SNMP; counters are read when they are asked for")
+		return field(name, seconds(0.001, 30).or(def), at, "How old the counters of "+who+" may be.").without("what SNMP tells is never older than about a second")
 	}
 	return append(rows,
 		field("fifo_write_vrrp_states_on_reload", flag(), func(g *G) *bool { return &g.FIFOOnReload }, "Writes all states after a reload.").since("2.2.5"),
@@ -24,7 +24,7 @@ func outletRows() []row[globals] {
 		action("enable_snmp_rfc", "", func(s *stmt, g *G) { g.SNMP.RFCv2, g.SNMP.RFCv3 = true, true }, "Serves the tables of RFC 2787 and RFC 6527.").or("off").since("1.2.20"),
 		field("enable_snmp_rfcv2", flag(), func(g *G) *bool { return &g.SNMP.RFCv2 }, "Serves the tables of RFC 2787.").since("1.2.20"),
 		field("enable_snmp_rfcv3", flag(), func(g *G) *bool { return &g.SNMP.RFCv3 }, "Serves the tables of RFC 6527.").since("1.2.20"),
-		field("enable_snmp_checker", flag(), func(g *G) *bool { return &g.SNMP.Checker }, "Serves the tables of virtual servers.").notYet().since("1.2.20"),
+		field("enable_snmp_checker", flag(), func(g *G) *bool { return &g.SNMP.Checker }, "Serves the tables of virtual servers.").since("1.2.20"),
 		age(func(g *G) *time.Duration { return &g.SNMP.VSInterval }, "snmp_vs_stats_update_interval", "virtual servers", "5").since("2.3.0"),
 		age(func(g *G) *time.Duration { return &g.SNMP.RSInterval }, "snmp_rs_stats_update_interval", "real servers", "snmp_vs_stats_update_interval").since("2.3.0"),
 		field("enable_dbus", flag(), func(g *G) *bool { return &g.DBus.Enabled }, "Shows the instances on D-Bus, and takes orders there.").since("1.3.0"),

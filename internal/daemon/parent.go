@@ -396,6 +396,7 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.Server != nil:
 		p.noteServer(m.Server, m.Why)
 		p.server(m.Server)
+		p.snmp.server(*m.Server)
 	case m.BFD != nil:
 		p.sessionIs(*m.BFD)
 	case m.Report != nil:

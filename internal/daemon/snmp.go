@@ -10,6 +10,7 @@ import (
 	"keepgo/internal/agentx"
 	"keepgo/internal/agentx/subagent"
 	"keepgo/internal/ha"
+	"keepgo/internal/lb"
 	"keepgo/internal/notify"
 	"keepgo/internal/snmp"
 	"keepgo/internal/status"
@@ -86,6 +87,10 @@ func (a *snmpAgent) look(since time.Time) {
 	if w.Status == nil {
 		return
 	}
+	if a.plan.of == w.Config && partial(&w) {
+		a.at, a.cost = began, time.Since(began)
+		return
+	}
 	if a.plan.of != w.Config {
 		a.plan.of = w.Config
 		a.plan.is, _ = routed(w.Config)
@@ -93,6 +98,12 @@ func (a *snmpAgent) look(since time.Time) {
 	w.Plan, w.Links = a.plan.is, links(virtual(w.Config))
 	a.view = snmp.New(w)
 	a.at, a.cost = began, time.Since(began)
+}
+
+// partial tells that a child did not say in time how it is: what it said before
+// is better than nothing.
+func partial(w *snmp.World) bool {
+	return len(w.Config.Instances) > 0 && len(w.Status.Instances) == 0 || len(w.Config.VirtualServers) > 0 && len(w.Status.Services) == 0
 }
 
 // ask gets the status and its configuration from the parent's loop. There is none
@@ -133,6 +144,16 @@ func (a *snmpAgent) edge(e notify.Edge, why string) {
 	}
 	if s.RFCv3 {
 		a.later(func(m *snmp.MIB) snmp.Trap { return m.NewMaster3(e.Name, why) })
+	}
+}
+
+// server sends the notification of a change of a virtual or a real server.
+func (a *snmpAgent) server(e lb.Edge) {
+	if a.agent == nil {
+		return
+	}
+	if s := &a.p.cfg.Global.SNMP; s.Traps && s.Checker && !e.OfCheck {
+		a.later(func(m *snmp.MIB) snmp.Trap { return m.Server(e) })
 	}
 }
 

@@ -34,7 +34,7 @@ var pure = map[string][]string{
 	"internal/traffic":   nil,
 	"internal/dump":      {"confparse", "internal/status", "vrrp"},
 	"internal/agentx":    nil,
-	"internal/snmp":      {"confparse", "internal/agentx", "internal/dump", "internal/ha", "internal/notify", "internal/status", "vip", "vrrp"},
+	"internal/snmp":      {"confparse", "internal/agentx", "internal/dump", "internal/ha", "internal/lb", "internal/notify", "internal/status", "vip", "vrrp"},
 	"internal/ha":        {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status", "internal/sum"},
 	"internal/ipvsadm":   {"ipvsctl"},
 	"internal/importer":  {"ipvsctl", "internal/ipvsadm"},

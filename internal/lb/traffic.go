@@ -40,4 +40,21 @@ func count(t **status.Traffic, l ipvsctl.Load) {
 	(*t).BytesOut += l.BytesOut
 	(*t).Active += l.Active
 	(*t).Inactive += l.Inactive
+	(*t).Persistent += l.Persistent
+	rates(*t, &l.Counters)
+}
+
+// rates adds the kernel's estimates, where there is anything to tell.
+func rates(t *status.Traffic, c *ipvsctl.Counters) {
+	if c.ConnectionRate|c.PacketRateIn|c.PacketRateOut|c.ByteRateIn|c.ByteRateOut == 0 {
+		return
+	}
+	if t.Rates == nil {
+		t.Rates = &status.Rates{}
+	}
+	t.Rates.Connections += c.ConnectionRate
+	t.Rates.PacketsIn += c.PacketRateIn
+	t.Rates.PacketsOut += c.PacketRateOut
+	t.Rates.BytesIn += c.ByteRateIn
+	t.Rates.BytesOut += c.ByteRateOut
 }

@@ -34,7 +34,7 @@ func TestTrafficIsSummedOverAGroup(t *testing.T) {
 		t.Fatalf("status %+v", s)
 	}
 	got := fmt.Sprintf("%+v %+v", *s[0].Traffic, *s[0].Servers[0].Traffic)
-	want := "{Connections:12 PacketsIn:0 PacketsOut:0 BytesIn:120 BytesOut:0 Active:0 Inactive:0} " +
-		"{Connections:7 PacketsIn:0 PacketsOut:0 BytesIn:70 BytesOut:0 Active:3 Inactive:2}"
+	want := "{Connections:12 PacketsIn:0 PacketsOut:0 BytesIn:120 BytesOut:0 Active:0 Inactive:0 Persistent:0 Rates:<nil>} " +
+		"{Connections:7 PacketsIn:0 PacketsOut:0 BytesIn:70 BytesOut:0 Active:3 Inactive:2 Persistent:0 Rates:<nil>}"
 	expect(t, "traffic", got, want)
 }

@@ -7,6 +7,7 @@
 package snmp
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -58,13 +59,17 @@ type MIB struct {
 	tables  []table        // in the order of their objects
 	all     []router       // of all instances whose interface is there
 	numbers map[string]int // of them, by instance; nil before somebody asks
+
+	served   []service
+	byName   map[string]*service // nil before somebody asks
+	routerID string
 }
 
 // New makes the tables that a configuration asks for.
 func New(w World) *MIB {
 	s, m := &w.Config.Global.SNMP, &MIB{}
 	k := newSnapshot(&w)
-	m.all = k.routers(0)
+	m.all, m.served, m.routerID = k.routers(0), k.services(), cmp.Or(w.Config.Global.RouterID, w.HostName)
 	if s.RFCv2 {
 		m.tables = append(m.tables, k.version2()...)
 	}

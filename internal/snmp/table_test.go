@@ -12,6 +12,7 @@ import (
 	"keepgo/internal/agentx"
 	"keepgo/internal/dump"
 	"keepgo/internal/ha"
+	"keepgo/internal/lb"
 	"keepgo/internal/notify"
 	"keepgo/internal/status"
 
@@ -52,22 +53,25 @@ vrrp_instance V2 {
 }
 `
 
-func world(t *testing.T) World {
+func load(t *testing.T, text string) World {
 	t.Helper()
-	cfg, list := confparse.Load(fstest.MapFS{"f": {Data: []byte(conf)}}, "f", syntax.Env{})
+	cfg, list := confparse.Load(fstest.MapFS{"f": {Data: []byte(text)}}, "f", syntax.Env{})
 	if cfg == nil {
 		t.Fatal(list)
 	}
-	asked := time.Unix(1000, 0)
-	up := asked.Add(-3 * time.Second)
-	return World{
-		Config: cfg, Plan: ha.Build(cfg), HostName: "h",
-		Links: []dump.Link{{Name: "eth2", Index: 2, MAC: "02:00:00:00:00:af"}, {Name: "eth9", Index: 9}},
-		Status: &status.Status{Version: "v1", Asked: asked, Instances: []status.Instance{
-			{Name: "V9", State: "MASTER", Want: "MASTER", Priority: 100, Standing: true, Up: &up, Source: "10.0.0.1", Reason: "received advert with lower priority"},
-			{Name: "V2", State: "BACKUP", Want: "BACKUP", Master: "10.0.0.7"},
-		}},
+	return World{Config: cfg, Plan: ha.Build(cfg), HostName: "h", Status: &status.Status{Version: "v1", Asked: time.Unix(1000, 0)}}
+}
+
+func world(t *testing.T) World {
+	t.Helper()
+	w := load(t, conf)
+	up := w.Status.Asked.Add(-3 * time.Second)
+	w.Links = []dump.Link{{Name: "eth2", Index: 2, MAC: "02:00:00:00:00:af"}, {Name: "eth9", Index: 9}}
+	w.Status.Instances = []status.Instance{
+		{Name: "V9", State: "MASTER", Want: "MASTER", Priority: 100, Standing: true, Up: &up, Source: "10.0.0.1", Reason: "received advert with lower priority"},
+		{Name: "V2", State: "BACKUP", Want: "BACKUP", Master: "10.0.0.7"},
 	}
+	return w
 }
 
 // walk is everything, by GetNext.
@@ -116,6 +120,89 @@ func TestWalk(t *testing.T) {
 	for _, s := range list {
 		if strings.HasPrefix(s, v2+"1.3.1.3.2.") || strings.HasPrefix(s, k+"2.3.1.26.1 ") {
 			t.Errorf("%s is told", s)
+		}
+	}
+}
+
+const lvs = `
+global_defs {
+    router_id R
+    enable_snmp_checker
+    lvs_timeouts tcp 100
+}
+virtual_server_group GR {
+    10.0.0.70 80
+    10.0.0.71-75 81
+    fwmark 5
+}
+virtual_server 10.0.0.100 80 {
+    lvs_sched sh
+    sh-port
+    protocol TCP
+    snmp_name "web site"
+    sorry_server 10.0.0.99 80
+    real_server 10.0.0.21 8080 {
+        weight 3
+        snmp_name one
+        TCP_CHECK {
+            connect_timeout 2
+        }
+    }
+    real_server 10.0.0.22 8080 {
+    }
+}
+virtual_server group GR {
+    lvs_sched mh
+    lvs_method TUN type gue port 6000 csum
+    real_server 10.0.0.23 80 {
+    }
+}
+`
+
+func balancing(t *testing.T) World {
+	t.Helper()
+	w := load(t, lvs)
+	w.Status.Services = []status.Service{{
+		Name: "[10.0.0.100]:tcp:80", Up: true,
+		Traffic: &status.Traffic{Connections: 1<<32 + 7, PacketsIn: 1<<32 + 8, Rates: &status.Rates{BytesOut: 1<<32 + 9}},
+		Servers: []status.Server{
+			{Name: "[10.0.0.21]:tcp:8080", Up: true, Weight: 3, Traffic: &status.Traffic{Active: 4, Persistent: 2}},
+			{Name: "[10.0.0.22]:tcp:8080", Checks: []status.Check{{}}},
+		},
+	}}
+	return w
+}
+
+func TestServers(t *testing.T) {
+	const k = "1.3.6.1.4.1.9586.100.5.3."
+	list := walk(t, New(balancing(t)))
+	for _, want := range []string{
+		k + `1.1.2.1 "GR"`, k + "2.1.2.1.1 1", k + "2.1.3.1.1 5", k + "2.1.2.1.2 2", k + `2.1.7.1.3 "\n\x00\x00K"`,
+		k + "3.1.2.1 2", k + "3.1.2.2 3", k + `3.1.3.2 "GR"`, k + "3.1.9.1 8", k + "3.1.54.1 1", k + "3.1.20.1 2", k + "3.1.21.1 1", k + `3.1.71.1 "web site"`,
+		k + "3.1.27.1 4294967295", k + "3.1.28.1 8", k + "3.1.38.1 4294967303", k + "3.1.49.1 9", k + "3.1.50.1 1", k + "3.1.69.2 6000",
+		k + "4.1.2.1.1 2", k + "4.1.6.1.2 1", k + "4.1.6.1.3 2", k + "4.1.7.1.2 3", k + "4.1.13.1.3 1", k + "4.1.15.1.2 4", k + "4.1.17.1.2 2", k + `4.1.55.1.2 "one"`,
+		k + "6.1.0 2", k + "7.1.0 100",
+	} {
+		if !slices.Contains(list, want) {
+			t.Errorf("%s is not told:\n%s", want, strings.Join(list, "\n"))
+		}
+	}
+}
+
+func TestServerNotifications(t *testing.T) {
+	m := New(balancing(t))
+	for _, c := range []struct {
+		edge lb.Edge
+		want string
+	}{
+		{lb.Edge{Service: "[10.0.0.100]:tcp:80", Server: "[10.0.0.22]:tcp:8080"}, `3.5.0.1 [3.4.1.3 1 3.4.1.4 "\n\x00\x00\x16" 3.4.1.5 8080 3.4.1.6 2 ` +
+			`3.3.1.2 2 3.3.1.5 1 3.3.1.6 "\n\x00\x00d" 3.3.1.7 80 3.3.1.8 1 3.3.1.21 1 3.3.1.20 2 1.2.0 "R"]`},
+		{lb.Edge{Service: "[GR]:0", Up: true}, `3.5.0.2 [3.3.1.2 3 3.3.1.3 "GR" 3.3.1.8 2 3.3.1.23 1 3.3.1.22 1 3.3.1.21 0 3.3.1.20 1 1.2.0 "R"]`},
+		{lb.Edge{Service: "[10.0.0.100]:tcp:80", OfCheck: true}, " []"},
+		{lb.Edge{Service: "nobody"}, " []"},
+	} {
+		if got := trapOf(m.Server(c.edge)); got != c.want {
+			t.Errorf("%+v is %s, want %s", c.edge, got, c.want)
 		}
 	}
 }

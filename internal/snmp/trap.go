@@ -2,6 +2,7 @@ package snmp
 
 import (
 	"keepgo/internal/agentx"
+	"keepgo/internal/lb"
 	"keepgo/internal/notify"
 )
 
@@ -62,6 +63,65 @@ func (m *MIB) NewMaster3(name, reason string) Trap {
 		{Name: rfc6527.Add(1, 1, 1, 1, 3).Add(index...), Value: address(r.primary())},
 		{Name: rfc6527.Add(1, 2, 5, 1, 2).Add(index...), Value: agentx.Int(why("MASTER", reason))},
 	}}
+}
+
+// Server is realServerStateChange, or virtualServerQuorumStateChange: a change of
+// a real or a virtual server. There is none of a server that is not known.
+func (m *MIB) Server(e lb.Edge) Trap {
+	v := m.service(e.Service)
+	if v == nil || e.OfCheck {
+		return Trap{}
+	}
+	entry := check.Add(3, 1)
+	of := []agentx.Bind{{Name: entry.Add(2), Value: v.kind()}}
+	add := func(id uint32, value agentx.Value) {
+		if value.Kind != agentx.None {
+			of = append(of, agentx.Bind{Name: entry.Add(id), Value: value})
+		}
+	}
+	add(3, text(v.Group))
+	add(4, number(v.FWMark))
+	if v.byAddress() {
+		add(5, family(v.Addr))
+		add(6, address(v.Addr))
+		add(7, agentx.Gauge(uint64(v.Port)))
+	}
+	add(8, agentx.Int(protocolNumbers[v.Protocol]))
+	id := uint32(1)
+	if e.Server == "" {
+		id = 2
+		add(23, truth(e.Up))
+		add(22, agentx.Gauge(uint64(v.Quorum)))
+	}
+	add(21, agentx.Gauge(v.up()))
+	add(20, agentx.Gauge(uint64(len(v.Servers))))
+	objects := append(v.real(e.Server, e.Up), of...)
+	return Trap{check.Add(5, 0, id), append(objects, agentx.Bind{Name: global.Add(2, 0), Value: agentx.Text(m.routerID)})}
+}
+
+// real are the objects of a real server by its name.
+func (v *service) real(name string, up bool) []agentx.Bind {
+	entry := check.Add(4, 1)
+	for _, rs := range v.VirtualServer.Servers {
+		if endpoint(rs.Addr, v.Protocol, rs.Port) == name {
+			return []agentx.Bind{
+				{Name: entry.Add(3), Value: family(rs.Addr)}, {Name: entry.Add(4), Value: address(rs.Addr)},
+				{Name: entry.Add(5), Value: agentx.Gauge(uint64(rs.Port))}, {Name: entry.Add(6), Value: truth(up)},
+			}
+		}
+	}
+	return nil
+}
+
+// service finds a virtual server.
+func (m *MIB) service(name string) *service {
+	if m.byName == nil {
+		m.byName = map[string]*service{}
+		for i := range m.served {
+			m.byName[serviceName(m.served[i].VirtualServer)] = &m.served[i]
+		}
+	}
+	return m.byName[name]
 }
 
 // router finds an instance as the RFCs have it.

@@ -170,8 +170,19 @@ type Traffic struct {
 	PacketsOut  uint64 `json:"packets_out"`
 	BytesIn     uint64 `json:"bytes_in"`
 	BytesOut    uint64 `json:"bytes_out"`
-	Active      uint32 `json:"active"`   // established connections now, of a server
-	Inactive    uint32 `json:"inactive"` // connections in other states
+	Active      uint32 `json:"active"`               // established connections now, of a server
+	Inactive    uint32 `json:"inactive"`             // connections in other states
+	Persistent  uint32 `json:"persistent,omitempty"` // clients that a server is kept for
+	Rates       *Rates `json:"rates,omitempty"`      // nil where all are 0
+}
+
+// Rates are the kernel's estimates of the last seconds, per second.
+type Rates struct {
+	Connections uint64 `json:"connections"`
+	PacketsIn   uint64 `json:"packets_in"`
+	PacketsOut  uint64 `json:"packets_out"`
+	BytesIn     uint64 `json:"bytes_in"`
+	BytesOut    uint64 `json:"bytes_out"`
 }
 
 // Server is one real_server of a service.
