@@ -67,7 +67,7 @@ func (n *Node) changed(now vrrp.Time, l Link, acts []Action) []Action {
 	}
 	acts = n.rewire(now, concerned, acts)
 	for _, m := range concerned {
-		acts = n.reconsider(now, m, acts)
+		acts = n.part(now, m, n.reconsider(now, m, acts))
 	}
 	return acts
 }

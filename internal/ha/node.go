@@ -112,6 +112,7 @@ type member struct {
 	started  bool
 	resumed  bool // it was MASTER when its last process died
 	held     bool // it holds back by order
+	left     bool // addresses of an earlier life may stand, and nobody was told that they go
 	gone     bool // the plan does not have it any more
 	since    vrrp.Time
 	up       vrrp.Time // since when it is BACKUP or MASTER

@@ -3,6 +3,7 @@ package ha
 import (
 	"slices"
 
+	"keepgo/vip"
 	"keepgo/vrrp"
 )
 
@@ -53,6 +54,7 @@ func (n *Node) enter(now vrrp.Time, m *member, acts []Action) []Action {
 	m.since, m.reason = now, "waiting for the first result of its scripts"
 	if !m.resumed {
 		acts = append(acts, Action{Kind: ActClean, ID: m.id})
+		m.left = n.leftOver(m)
 	}
 	if m.plan.Device != nil {
 		m.reason = "waiting for its interface"
@@ -114,6 +116,7 @@ func (n *Node) wake(now vrrp.Time, m *member, v verdict, acts []Action) []Action
 		return n.step(now, m, vrrp.Event{Kind: vrrp.EventFault}, acts)
 	}
 	acts = n.step(now, m, vrrp.Event{Kind: vrrp.EventStart}, acts)
+	acts = n.part(now, m, acts)
 	switch {
 	case m.group == nil:
 		return n.regroup(now, m, acts) // a group it has left may have put it in FAULT
@@ -124,4 +127,30 @@ func (n *Node) wake(now vrrp.Time, m *member, v verdict, acts []Action) []Action
 		acts = n.regroup(now, o, acts)
 	}
 	return acts
+}
+
+// leftOver tells whether an address of a member stands on its interface, of which
+// it has put none there yet.
+func (n *Node) leftOver(m *member) bool {
+	link := n.links[m.plan.Key.Link]
+	return m.router.State() != vrrp.Master && slices.ContainsFunc(m.plan.Addresses, func(a vip.Address) bool {
+		return a.Link == link.Name && slices.Contains(link.Addresses, a.Prefix.Addr())
+	})
+}
+
+// part takes leave of addresses that an earlier life left, once they are gone: a
+// process was killed, and another router may have them since. Whoever asked
+// meanwhile may have been told of this one; a goodbye has the master there is
+// announce them again (RFC 9568 section 6.4.3).
+func (n *Node) part(now vrrp.Time, m *member, acts []Action) []Action {
+	if !m.left || !m.started || n.leftOver(m) {
+		return acts
+	}
+	if m.left = false; m.router.State() != vrrp.Backup || !m.router.Config().ListenAfterPause || now < n.quiet {
+		return acts
+	}
+	acts = m.log(acts, "addresses that an earlier process left are gone: whoever has them now is to announce them")
+	goodbye := vrrp.Action{Kind: vrrp.ActSend}
+	m.stats.CountActions(vrrp.Backup, []vrrp.Action{goodbye})
+	return n.translate(now, m, &goodbye, vrrp.Backup, acts)
 }
