@@ -18,6 +18,11 @@ import (
 // the addresses stand by then, and are announced.
 const tidyAfter = 2 * time.Second
 
+// forgetAfter is how long after that the pages of the program go. The collector
+// makes stacks smaller, and those of who is at work grow again at once: to move one
+// the runtime reads its tables of the program, a megabyte and more.
+const forgetAfter = time.Second
+
 // keepFor is how long the memory that a reload took is kept for the next one, which
 // seldom comes alone. To get it again page by page is a fifth of a reload's work.
 const keepFor = time.Minute
@@ -71,7 +76,7 @@ func (t *tidier) release() {
 	if t.rest > 0 {
 		debug.SetGCPercent(growth(t.rest, leastGarbage, live()))
 	}
-	forgetProgram()
+	time.AfterFunc(forgetAfter, forgetProgram)
 }
 
 // leastGarbage is what may lie about until it is collected, however little there is

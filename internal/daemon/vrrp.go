@@ -193,7 +193,7 @@ func (l *vrrpLoop) late(at vrrp.Time) bool {
 
 // grace is how long a tick that came late is put off.
 func (l *vrrpLoop) grace(late time.Duration) time.Duration {
-	if l.node == nil || len(l.node.Masters()) > 0 {
+	if l.node == nil || l.node.Leads() {
 		return grace // its own adverts are late already
 	}
 	return max(grace, min(late/4, maxGrace))
@@ -317,12 +317,18 @@ func (l *vrrpLoop) sessionsAre(up map[string]bool) {
 // adverts takes is let go: it comes seldom, and may be much.
 func (l *vrrpLoop) step(ev ha.Event) { l.stepAt(l.clock.now(), ev) }
 
+// fewActs is how many actions there is always room for: what one instance asks
+// for that becomes MASTER, many times over.
+const fewActs = 64
+
 // stepAt does it as of an instant a little while ago.
 func (l *vrrpLoop) stepAt(at vrrp.Time, ev ha.Event) {
 	l.acts = l.node.Step(at, ev, l.acts[:0])
 	l.perform(l.acts)
 	if slices.ContainsFunc(l.acts, func(a ha.Action) bool { return a.Kind != ha.ActSend }) {
-		l.acts = nil
+		if clear(l.acts); cap(l.acts) > fewActs {
+			l.acts = nil
+		}
 		l.tidy.soon()
 	}
 }

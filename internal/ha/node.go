@@ -331,6 +331,9 @@ func (n *Node) Resume(names []string) {
 	}
 }
 
+// Leads tells whether any instance is MASTER.
+func (n *Node) Leads() bool { return n.leading > 0 }
+
 // Masters are the names of the instances that are MASTER, for Resume.
 func (n *Node) Masters() []string {
 	names := []string{}

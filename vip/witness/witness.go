@@ -143,38 +143,39 @@ func (l *link) silence() {
 }
 
 // Set replaces the addresses an owner holds; none ends its watch. What it costs
-// does not grow with what others hold.
+// does not grow with what others hold. The door keeps targets.
 func (d *Door) Set(owner int, targets []Target) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return nil
 	}
-	touched := map[int]bool{}
+	var touched []int
 	for _, t := range d.owners[owner] {
 		d.hold(owner, t, -1)
-		touched[t.Link] = true
+		touched = append(touched, t.Link)
 	}
 	delete(d.owners, owner)
-	var now []Target
+	now := targets[:0]
 	for _, t := range targets {
 		t.Addr = t.Addr.Unmap().WithZone("")
 		if t.Addr.IsValid() {
 			now = append(now, t)
 			d.hold(owner, t, +1)
-			touched[t.Link] = true
+			touched = append(touched, t.Link)
 		}
 	}
 	if len(now) > 0 {
 		d.owners[owner] = now
 	}
-	var errs []error
-	for index := range touched {
+	slices.Sort(touched)
+	var err error
+	for _, index := range slices.Compact(touched) {
 		if l := d.links[index]; l != nil {
-			errs = append(errs, d.tend(l))
+			err = errors.Join(err, d.tend(l))
 		}
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // hold counts the owners of an address: one comes or goes.
