@@ -239,9 +239,6 @@ func hostRows() []row[globals] {
 	}
 	buffer("lvs_netlink_cmd_rcv_bufs", "the netlink socket that the checkers give orders on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.LVSCommandBuffer })
 	buffer("lvs_netlink_monitor_rcv_bufs", "the netlink socket that the checkers hear changes on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.LVSMonitorBuffer })
-	for i := range rows {
-		rows[i] = rows[i].notYet()
-	}
 	buffer("vrrp_netlink_cmd_rcv_bufs", "the netlink socket that VRRP gives orders on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.VRRPCommandBuffer })
 	buffer("vrrp_netlink_monitor_rcv_bufs", "the netlink socket that VRRP hears changes on", "65536", "2.0.0", func(g *G) *NetlinkBuffer { return &g.VRRPMonitorBuffer })
 	buffer("process_monitor_rcv_bufs", "the socket of process events", "the kernel's", "2.0.11", func(g *G) *NetlinkBuffer { return &g.ProcessBuffer })

@@ -259,6 +259,10 @@ func (l *lvsLoop) watch() {
 		l.check()
 		return
 	}
+	plan := l.node.Plan()
+	if err := l.here.SetBuffers(watch.Buffer(plan.Events), watch.Buffer(plan.Answers)); err != nil {
+		l.log("%v", err)
+	}
 	l.here.Set(wanted)
 	l.hereAre(l.here.Take())
 }

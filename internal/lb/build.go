@@ -68,6 +68,7 @@ func (b *builder) kernel(g *confparse.Global) {
 	b.plan.DataPlane = g.DataPlane
 	b.plan.Timeouts = ipvsctl.Timeouts(g.LVSTimeouts)
 	b.plan.Repair = g.LVSRepair
+	b.plan.Events, b.plan.Answers = buffer(g.LVSMonitorBuffer), buffer(g.LVSCommandBuffer)
 	b.plan.Switches = g.LVSSwitches
 	b.plan.FlushAtStop = g.LVSFlushOnStop && !g.LVSFlushVS
 	if d := g.LVSSync; d != nil && d.Instance == "" {
@@ -300,4 +301,12 @@ func members(g *confparse.ServerGroup, vs *confparse.VirtualServer) ([]ipvsctl.S
 		}
 	}
 	return keys, nil
+}
+
+// buffer is what a file says of a receive buffer, if it says anything.
+func buffer(b confparse.NetlinkBuffer) confparse.NetlinkBuffer {
+	if b.Default() {
+		return confparse.NetlinkBuffer{}
+	}
+	return b
 }

@@ -6,11 +6,13 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"keepgo/checker"
 	"keepgo/checker/pcre"
 	"keepgo/confparse"
+	"keepgo/confparse/syntax"
 	"keepgo/ipvsctl"
 )
 
@@ -227,6 +229,22 @@ func TestServerWithoutPortTakesItsServices(t *testing.T) {
 			if key.Port != port {
 				t.Errorf("service %s has server %v", p.Services[i].Key, key)
 			}
+		}
+	}
+}
+
+// What the file says of the netlink sockets of this process goes with the plan;
+// what it does not say leaves the default.
+func TestBuffers(t *testing.T) {
+	text := "virtual_server 10.0.0.1 80 {\n real_server 10.0.0.2 80 {\n }\n}\n"
+	for globals, want := range map[string][2]confparse.NetlinkBuffer{
+		"": {},
+		"global_defs {\n lvs_netlink_monitor_rcv_bufs 9000\n lvs_netlink_monitor_rcv_bufs_force on\n lvs_netlink_cmd_rcv_bufs 8000\n}\n": {{Bytes: 9000, Force: true}, {Bytes: 8000}},
+	} {
+		cfg, _ := confparse.Load(fstest.MapFS{"f": {Data: []byte(globals + text)}}, "f", syntax.Env{})
+		p, _ := Build(cfg)
+		if got := [2]confparse.NetlinkBuffer{p.Events, p.Answers}; got != want {
+			t.Errorf("%q plans %+v, want %+v", globals, got, want)
 		}
 	}
 }

@@ -31,12 +31,16 @@ type Plan struct {
 	Marking Marking
 	Marked  []Marked
 
-	DataPlane   confparse.DataPlane
-	Timeouts    ipvsctl.Timeouts
-	Sync        ipvsctl.SyncWant  // both roles, or none; one that follows an instance is the other half's
-	Switches    map[string]string // values of net.ipv4.vs.* by name, of net.ipv4.* by path
-	Repair      bool              // what others change in the table is put back
-	FlushAtStop bool              // the whole table is emptied, others' services too
+	DataPlane confparse.DataPlane
+	Timeouts  ipvsctl.Timeouts
+	Sync      ipvsctl.SyncWant  // both roles, or none; one that follows an instance is the other half's
+	Switches  map[string]string // values of net.ipv4.vs.* by name, of net.ipv4.* by path
+	Repair    bool              // what others change in the table is put back
+	// Events and Answers are the receive buffers of the netlink sockets that
+	// watch addresses (lvs_netlink_monitor_rcv_bufs, lvs_netlink_cmd_rcv_bufs); 0
+	// bytes are the default.
+	Events, Answers confparse.NetlinkBuffer
+	FlushAtStop     bool // the whole table is emptied, others' services too
 }
 
 // share has the checks call servers and services by the very names that these

@@ -61,6 +61,34 @@ func (a *Addresses) Set(wanted []netip.Addr) {
 	a.look()
 }
 
+// Buffer is the size of a receive buffer; 0 bytes are the default of 1 MiB.
+type Buffer struct {
+	Bytes int
+	Force bool // beyond net.core.rmem_max, where the process may
+}
+
+// SetBuffers changes how much the kernel may have to tell of changes, and to
+// answer, before it is heard.
+func (a *Addresses) SetBuffers(events, answers Buffer) error {
+	return errors.Join(events.set(a.events), answers.set(a.dumps))
+}
+
+func (b Buffer) set(c *netlink.Conn) error {
+	if b.Bytes == 0 {
+		b = Buffer{receiveBuffer, true}
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("sizing the receive buffer of addresses: %w", err)
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = setBuffer(int(fd), b.Bytes, b.Force) })
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("sizing the receive buffer of addresses: %w", err)
+	}
+	return nil
+}
+
 // Close ends watching.
 func (a *Addresses) Close() error { return errors.Join(a.events.Close(), a.dumps.Close()) }
 
