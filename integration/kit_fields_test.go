@@ -34,6 +34,10 @@ func withGlobal(lines string, play func(*stand)) func(*stand) {
 	}
 }
 
+// unhurried is for those who count announcements: a director that was not scheduled
+// for three of its intervals announces again.
+const unhurried = "version 3\nadvert_int 5\n"
+
 const (
 	owner  = "priority 255\n"
 	master = "state MASTER\n"

@@ -24,7 +24,7 @@ var takeoverCases = []kase{
 			s.t.Error("an address was announced before the first advert")
 		}
 	}},
-	{name: "addresses are announced in turn", conf: quick + owner + "garp_master_repeat 2\ngarp_master_delay 0\nvirtual_ipaddress {\n10.0.0.102\n10.0.0.101\n}\nvirtual_ipaddress_excluded {\n10.0.0.103\n}\n", play: func(s *stand) {
+	{name: "addresses are announced in turn", conf: unhurried + owner + "garp_master_repeat 2\ngarp_master_delay 0\nvirtual_ipaddress {\n10.0.0.102\n10.0.0.101\n}\nvirtual_ipaddress_excluded {\n10.0.0.103\n}\n", play: func(s *stand) {
 		s.master()
 		s.announces("10.0.0.103", 2, s.begin)
 		var order []string

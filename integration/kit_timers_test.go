@@ -96,10 +96,10 @@ var timerCases = []kase{
 		s.start()
 		s.within("it speaks", s.speaks(s.begin).At.Sub(s.begin), 2*time.Second)
 	}},
-	{name: "five announcements, five after 5 seconds", conf: quick + owner, play: announcesIn("10.0.0.100", 5, 5*time.Second)},
-	{name: "five advertisements, five after 5 seconds", conf: "advert_int 0.1\n" + owner + ip6, play: announcesIn("fd00::100", 5, 5*time.Second)},
-	{name: "garp_master_repeat and garp_master_delay", conf: quick + owner + "garp_master_repeat 3\ngarp_master_delay 1\n", play: announcesIn("10.0.0.100", 3, time.Second)},
-	{name: "garp_master_delay 0", conf: quick + owner + "garp_master_delay 0\n", play: func(s *stand) {
+	{name: "five announcements, five after 5 seconds", conf: unhurried + owner, play: announcesIn("10.0.0.100", 5, 5*time.Second)},
+	{name: "five advertisements, five after 5 seconds", conf: unhurried + owner + ip6, play: announcesIn("fd00::100", 5, 5*time.Second)},
+	{name: "garp_master_repeat and garp_master_delay", conf: unhurried + owner + "garp_master_repeat 3\ngarp_master_delay 1\n", play: announcesIn("10.0.0.100", 3, time.Second)},
+	{name: "garp_master_delay 0", conf: unhurried + owner + "garp_master_delay 0\n", play: func(s *stand) {
 		s.master()
 		s.announces("10.0.0.100", 5, s.begin)
 		s.rest(6 * time.Second)
@@ -107,14 +107,14 @@ var timerCases = []kase{
 			s.t.Errorf("%d announcements, want one burst of 5", n)
 		}
 	}},
-	{name: "garp_master_refresh", conf: quick + owner + "garp_master_repeat 1\ngarp_master_delay 1\ngarp_master_refresh 1\ngarp_master_refresh_repeat 2\n", play: func(s *stand) {
+	{name: "garp_master_refresh", conf: unhurried + owner + "garp_master_repeat 1\ngarp_master_delay 1\ngarp_master_refresh 1\ngarp_master_refresh_repeat 2\n", play: func(s *stand) {
 		s.master()
 		g := s.announces("10.0.0.100", 6, s.begin)
 		s.within("the first refresh came", g[2].At.Sub(s.elected()), 2*time.Second)
 		s.within("the second refresh came", g[4].At.Sub(s.elected()), 3*time.Second)
 		s.within("a refresh repeats at once", g[3].At.Sub(g[2].At), 0)
 	}},
-	{name: "vrrp_garp_interval", conf: quick + owner + "virtual_ipaddress {\n10.0.0.101\n10.0.0.102\n}\n", alone: "forgets repetitions that have to wait", play: withGlobal("vrrp_garp_interval 0.05\n", func(s *stand) {
+	{name: "vrrp_garp_interval", conf: unhurried + owner + "virtual_ipaddress {\n10.0.0.101\n10.0.0.102\n}\n", alone: "forgets repetitions that have to wait", play: withGlobal("vrrp_garp_interval 0.05\n", func(s *stand) {
 		s.master()
 		s.announces("10.0.0.101", 3, s.begin)
 		all := s.announces("10.0.0.102", 3, s.begin)

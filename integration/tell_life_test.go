@@ -102,13 +102,21 @@ func TestStopWaitsForNobody(t *testing.T) {
 		t.Error("the second FIFO does not stand")
 	}
 
-	w.a.stop()
-	if exists(two) {
-		t.Error("the second FIFO is left")
-	}
-	for _, line := range []string{"stop", "INSTANCE VI_1 STOP 150", two + " term"} {
-		if !has(line)() {
-			t.Errorf("%q is missing: %q", line, lines(record))
+	for try := 1; ; try++ {
+		begin := time.Now()
+		w.a.stop()
+		if exists(two) {
+			t.Error("the second FIFO is left")
 		}
+		missing := slices.DeleteFunc([]string{"stop", "INSTANCE VI_1 STOP 150", two + " term"}, func(line string) bool { return has(line)() })
+		if len(missing) == 0 {
+			return
+		}
+		if try == 3 || noise.since(begin) == 0 { // a busy machine may take longer than the second for them
+			t.Fatalf("%q are missing: %q", missing, lines(record))
+		}
+		w.do(os.Remove(record))
+		w.a.start()
+		w.eventually("it is as before", func() bool { return has("reads "+two)() && has("master hangs")() })
 	}
 }
