@@ -63,7 +63,7 @@ const lvsGC = 40
 // reloadGC is what holds instead over a reload.
 const reloadGC = 100
 
-// reloadGarbage is what may lie about then at least.
+// reloadGarbage is what may lie about then, however small the heap.
 const reloadGarbage = 16 << 20
 
 // runLVS is the main function of the LVS process.

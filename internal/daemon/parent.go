@@ -30,7 +30,8 @@ const stopLimit = time.Second
 // what does not would take a third of the time. The rest is let go afterwards.
 const readGC = 400
 
-// readGarbage is what may lie about then at least: two thousand instances leave 20 MiB.
+// readGarbage is what may lie about then, however small the heap: two thousand
+// instances leave 20 MiB.
 const readGarbage = 32 << 20
 
 // parent is the first process: it reads the configuration, starts and watches

@@ -37,11 +37,14 @@ type tidier struct {
 	rest    int           // how much the heap may grow between two collections when it is over, in percent, beyond leastGarbage; 0: as before
 }
 
-// busy lets the heap grow over a reload, by so many percent and at least by so many
-// bytes: what the work leaves behind is collected once, at its end.
+// busy lets the heap grow over a reload, by so many percent, and up to twice as many
+// where that makes no more than so many bytes: what the work leaves behind is
+// collected once, at its end.
 func (t *tidier) busy(percent int, garbage uint64) {
-	t.room.Store(garbage)
-	debug.SetGCPercent(growth(percent, garbage, live()))
+	now := max(live(), 1<<20)
+	percent = min(2*percent, growth(percent, garbage, now))
+	t.room.Store(now * uint64(percent) / 100)
+	debug.SetGCPercent(percent)
 	t.warm.Store(true)
 	if t.late == nil {
 		t.late = time.AfterFunc(keepFor, t.release)
