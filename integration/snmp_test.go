@@ -266,7 +266,7 @@ func oidText(b []byte) string {
 func (m *masterAgent) ask(program string, args ...string) string {
 	var out []byte
 	err := m.d.Do(func() (err error) {
-		argv := append([]string{"-On", "-v2c", "-c", "private", "-m", "", "-t", "10", "127.0.0.1:1611"}, args...)
+		argv := append([]string{"-On", "-v2c", "-c", "private", "-m", "", "-t", "5", "-r", "1", "127.0.0.1:1611"}, args...)
 		if program == "snmpbulkwalk" {
 			argv = append([]string{"-Cr50"}, argv...)
 		}
@@ -390,7 +390,7 @@ func TestSNMPFollowsReloads(t *testing.T) {
 	w.a.reload()
 	w.eventually("a reload tells the new name", func() bool { return strings.Contains(m.ask("snmpget", name), `"R2"`) })
 	w.do(m.proc.Signal(syscall.SIGKILL))
-	tells("the master agent is gone", false)
+	w.eventually("the master agent is gone", func() bool { return isClosed(m.proc.Done()) })
 	m.start()
 	tells("the next master agent is found", true)
 }
