@@ -327,7 +327,7 @@ func (p *parent) apply() {
 	if !lvs {
 		p.servers = nil
 	}
-	p.tidy.soon()
+	p.tidy.busy(readGC, readGarbage) // the next may follow soon, after a start as well
 }
 
 // plan is what a child starts or goes on with.
