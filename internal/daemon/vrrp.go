@@ -59,10 +59,10 @@ type vrrpLoop struct {
 // wire is an open socket.
 type wire struct {
 	conn     *sock.Conn
-	group    netip.Addr // whom adverts are for; not valid for unicast
-	silent   bool       // the last send failed, and that was told
-	failures int        // to receive, in a row
-	buffer   int        // asked for, in bytes
+	group    netip.Addr          // whom adverts are for; not valid for unicast
+	lost     map[netip.Addr]bool // where the last send to failed, which was told
+	failures int                 // to receive, in a row
+	buffer   int                 // asked for, in bytes
 }
 
 // runVRRP is the main function of the VRRP process.

@@ -15,6 +15,7 @@ import (
 type letter struct {
 	wire     *wire
 	in       *ha.Instance
+	to       netip.Addr
 	priority uint8
 }
 
@@ -65,7 +66,7 @@ func (l *vrrpLoop) sendTo(w *wire, advert *ha.Advert, dst netip.Addr, priority u
 		l.post()
 	}
 	l.batch.Add(w.conn, advert.AppendTo(l.batch.Room(), dst), dst)
-	l.letters = append(l.letters, letter{w, advert.Instance, priority})
+	l.letters = append(l.letters, letter{w, advert.Instance, dst, priority})
 }
 
 // post sends them.
@@ -75,14 +76,25 @@ func (l *vrrpLoop) post() {
 	l.letters = l.letters[:0]
 }
 
-// posted hears of the i-th. A failure is told once until a packet gets through,
-// but not where the last one before a fault finds no way any more.
+// posted hears of the i-th. A failure is told once until a packet gets through to
+// where this one was for, but not where the last one before a fault finds no way
+// any more.
 func (l *vrrpLoop) posted(i int, err error) {
 	p := &l.letters[i]
-	if err != nil && !p.wire.silent && p.priority > 0 {
-		l.log("(%s) cannot send adverts: %v", p.in.Name, err)
+	switch {
+	case err == nil:
+		if len(p.wire.lost) > 0 {
+			delete(p.wire.lost, p.to)
+		}
+	case !p.wire.lost[p.to]:
+		if p.priority > 0 {
+			l.log("(%s) cannot send adverts: %v", p.in.Name, err)
+		}
+		if p.wire.lost == nil {
+			p.wire.lost = map[netip.Addr]bool{}
+		}
+		p.wire.lost[p.to] = true
 	}
-	p.wire.silent = err != nil
 }
 
 // maxFailures to receive in a row are taken for the end of a socket.
