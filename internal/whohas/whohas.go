@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	arpwire "github.com/mdlayher/arp"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,10 +24,13 @@ func Frame(mac net.HardwareAddr, own, ip netip.Addr) []byte {
 }
 
 func arp(mac net.HardwareAddr, ip netip.Addr) []byte {
-	b := ethernet(slices.Repeat([]byte{0xff}, 6), mac, unix.ETH_P_ARP)
-	b = append(b, 0, 1, 0x08, 0, 6, 4, 0, 1) // RFC 826: Ethernet, IPv4, request
-	b = append(append(b, mac...), make([]byte, 4+6)...)
-	return append(b, ip.AsSlice()...)
+	question := arpwire.Packet{
+		HardwareType: 1, HardwareAddrLength: 6, ProtocolType: unix.ETH_P_IP, IPLength: 4, // RFC 826: Ethernet, IPv4
+		Operation:          arpwire.OperationRequest,
+		SenderHardwareAddr: mac, SenderIP: netip.IPv4Unspecified(), TargetIP: ip,
+	}
+	b, _ := question.MarshalBinary() // "never returns an error"
+	return append(ethernet(slices.Repeat([]byte{0xff}, 6), mac, unix.ETH_P_ARP), b...)
 }
 
 func ethernet(dst, src []byte, proto uint16) []byte {
