@@ -131,10 +131,10 @@ func dumped(t *testing.T, file, id string, cfg *confparse.Config) (dump, log str
 		if !alive() || strings.Contains(log, "exited with permanent error") || strings.Contains(log, "Respawning") {
 			return true
 		}
-		if strings.Contains(log, "Startup complete") {
+		if strings.Contains(log, "Startup complete") { // by then it has a /tmp of its own
 			cmd.Process.Signal(syscall.SIGUSR1)
+			dump = text(name)
 		}
-		dump = text(name)
 		return strings.Contains(dump, endOfDump)
 	})
 	if !strings.Contains(dump, endOfDump) {

@@ -33,7 +33,9 @@ func (d *Door) attend(service string) error {
 	d.opt.Log("D-Bus: here as %s", service)
 	for {
 		signals, over := d.take(service)
-		if err := s.emit(signals); err != nil {
+		if err := s.emit(signals); errors.Is(err, dbus.ErrClosed) {
+			return d.hungUp()
+		} else if err != nil {
 			return fmt.Errorf("%s: %w", d.address(), err)
 		}
 		if over {
@@ -42,9 +44,14 @@ func (d *Door) attend(service string) error {
 		select {
 		case <-d.wake:
 		case <-conn.Context().Done():
-			return fmt.Errorf("%s: the bus closed the connection", d.address())
+			return d.hungUp()
 		}
 	}
+}
+
+// hungUp is said of a bus that ended the connection, whoever noticed first.
+func (d *Door) hungUp() error {
+	return fmt.Errorf("%s: the bus closed the connection", d.address())
 }
 
 // greet says that we are there, and how all instances are. It returns the path

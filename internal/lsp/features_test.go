@@ -206,10 +206,9 @@ func TestHover(t *testing.T) {
 func TestHoverTellsTheStatus(t *testing.T) {
 	c := dial(t).start(object{"capabilities": object{}}) // no Markdown
 	text := "vrrp_instance A {\n vmac_xmit_base\n native_ipv6\n vmac_garp_intvl 3\n virtual_ipaddress {\n 192.0.2.1 dev eth0\n }\n}\n" +
-		"virtual_server 192.0.2.1 80 {\n  lb_kind TUN type gre\n}\n$A=${B}0\n$B=$C\n~SEQ(i,1,3) vrrp_instance L$i {\n}\n${A} ${_PWD} $i $NONE\nglobal_defs {\n enable_snmp_checker\n}\n"
+		"virtual_server 192.0.2.1 80 {\n  lb_kind TUN type gre\n}\n$A=${B}0\n$B=$C\n~SEQ(i,1,3) vrrp_instance L$i {\n}\n${A} ${_PWD} $i $NONE\n"
 	c.open("a.conf", text)
 	for place, want := range map[position]string{
-		{17, 3}:  "- status: not yet: it is read and has no effect",
 		{2, 3}:   "- status: no effect: the addresses tell the family",
 		{3, 3}:   "- deprecated: use garp_extra_if",
 		{5, 12}:  "dev <IF> in virtual_ipaddress",
