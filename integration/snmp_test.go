@@ -344,7 +344,7 @@ func (m *masterAgent) examine(walk []string) {
 var different = regexp.MustCompile(`^\.1\.3\.6\.1\.(4\.1\.9586\.100\.5\.(1\.1\.0|2\.6\.1\.11\.)|2\.1\.68\.1\.3\.1\.(2|7|13)\.|2\.1\.68\.(1\.3|2\.4)\.1\.\d+\.\d+\.52 |2\.1\.207\.1\.1\.1\.1\.([345]|12)\.|2\.1\.207\.1\.2\.5\.1\.8)`)
 
 // linkLocal is an address that a host has by chance.
-var linkLocal = regexp.MustCompile(`="\\xfe\\x80\S*`)
+var linkLocal = regexp.MustCompile(`="\\xfe\\x80(?:[^"\\]|\\.)*"`)
 
 func unequalObject(s string) bool { return different.MatchString(s) }
 
