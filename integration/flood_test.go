@@ -16,7 +16,7 @@ import (
 // A flood is sent at this rate, and for as long.
 var (
 	floodRate = flag.Int("floodrate", 50000, "packets a second of a flood")
-	floodTime = flag.Duration("flood", 2*time.Second, "how long each flood lasts")
+	floodTime = flag.Duration("flood", time.Second, "how long each flood lasts")
 )
 
 // flood is what comes by tens of thousands a second, none of which counts.

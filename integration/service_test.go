@@ -19,8 +19,12 @@ import (
 func TestServiceGuest(t *testing.T) {
 	needsRoot(t)
 	t.Parallel()
-	for _, which := range []string{"Groups|Persistence|Sorry|Care", "ThroughVIP$", "ThroughVIPSix|Gone", "Transfer", "Docs"} {
-		t.Run(which, func(t *testing.T) { guest.Tests(t, "^TestService("+which+")") })
+	groups := []string{"(Groups|Persistence|Sorry|Care|Transfer)", "(ThroughVIP|Gone)/^DR$"}
+	if *long {
+		groups = append(groups, "ThroughVIP$/^TUN$", "Docs")
+	}
+	for _, which := range groups {
+		t.Run(which, func(t *testing.T) { guest.Tests(t, "^TestService"+which) })
 	}
 }
 
