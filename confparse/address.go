@@ -133,7 +133,7 @@ func (s *stmt) addressOption(a *Address, o *addressOption, w syntax.Word) bool {
 	case o.Life != "":
 		return s.lifetime(a, o.Life, w)
 	case o.Flag != "":
-		s.addressFlag(a, o.Flag, w)
+		a.flag(o.Flag)
 	case o.Group != "":
 		a.TrackGroup, w.Text = o.Group, o.Group
 		s.refers("track_group", w)
@@ -197,7 +197,7 @@ func (s *stmt) lifetime(a *Address, text string, w syntax.Word) bool {
 	return true
 }
 
-func (s *stmt) addressFlag(a *Address, flag string, w syntax.Word) {
+func (a *Address) flag(flag string) {
 	switch flag {
 	case "no_track":
 		a.NoTrack = true
@@ -213,9 +213,6 @@ func (s *stmt) addressFlag(a *Address, flag string, w syntax.Word) {
 		a.AutoJoin = true
 	case "use_vmac":
 		a.UseVMAC = true
-	}
-	if k := s.within.Keyword(flag); k != nil && k.Status == NotYet {
-		s.note(w, "", "'%s' of an address has no effect yet", flag)
 	}
 }
 

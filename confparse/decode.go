@@ -146,10 +146,6 @@ func (b *block[T]) statement(s *stmt, obj *T, sc *scope) {
 	if rw.read == nil {
 		return
 	}
-	if idle := rw.Status == NotYet && rw.Block != nil; idle {
-		s.r.idle++ // one note speaks for the whole block
-		defer func() { s.r.idle-- }()
-	}
 	rw.read(s, obj)
 	s.leftover()
 }
@@ -231,8 +227,6 @@ func (s *stmt) status() {
 		s.warn(w, "delete the line", "'%s' %s", s.name(), s.filled(k.Why))
 	case k.Status == NoEffect:
 		s.note(w, "", "'%s' has no effect: %s", s.name(), k.Why)
-	case k.Status == NotYet && s.r.idle == 0:
-		s.note(w, "", "'%s' is known and has no effect yet", s.name())
 	case k.Old:
 		s.note(w, "", "'%s' is deprecated; use '%s'", s.name(), k.Alias)
 	}

@@ -106,7 +106,6 @@ type reader struct {
 	errs       syntax.ErrorList
 	cfg        *Config
 	globals    globals
-	idle       int            // open blocks that have no effect yet
 	open       []*syntax.Node // blocks around the statement being read
 	stmts      []*stmt        // by the number of open blocks
 	within     *scope         // of the innermost open block

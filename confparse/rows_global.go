@@ -64,7 +64,7 @@ func topRows[T any](g func(*T) *globals) []row[T] {
 		field("linkbeat_use_polling", flag(), func(o *T) *bool { return &g(o).LinkbeatPolling }, "Polls the link state of every interface.").since("1.1.18"),
 		field("net_namespace", namespace().or("the current one"), func(o *T) *string { return &g(o).Namespace }, "Runs in this network namespace.").since("1.2.24"),
 		field("net_namespace_ipvs", given(optional(namespace(), "")).or("net_namespace"), func(o *T) **string { return &g(o).NamespaceIPVS }, "Uses this network namespace for IPVS alone; without a name that of the first process.").since("2.1.0"),
-		later[T]("namespace_with_ipsets", "", "Allows ipsets in a namespace on kernels before 3.13.").or("off").without("kernels of today need no permission").since("1.3.0"),
+		inert[T]("namespace_with_ipsets", "Allows ipsets in a namespace on kernels before 3.13.", "kernels of today need no permission").or("off").since("1.3.0"),
 		field("use_pid_dir", flag(), func(o *T) *bool { return &g(o).UsePIDDir }, "Keeps the pid files in a directory of their own.").since("1.2.24"),
 		field("instance", text("name"), func(o *T) *string { return &g(o).InstanceName }, "Names this daemon among several on a host.").since("1.2.24"),
 	}

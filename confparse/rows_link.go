@@ -26,7 +26,7 @@ func linkRows() []row[Instance] {
 				option("bridge", "", "The interfaces below one hear each other.").or("default"), option("private", "", "They do not."), option("vepa", "", "The switch carries what they say to each other."),
 				option("group", "<GROUP>", "The link group of the interface.").or("that of the interface below")).
 			item("<IP>", "address of the instance family", "", "none", "An address of the interface, and the source of adverts.").since("2.0.17"),
-		later[I]("native_ipv6", "", "Makes the instance one of IPv6.").or("told by the addresses").without("the addresses tell the family").since("1.2.1"),
+		inert[I]("native_ipv6", "Makes the instance one of IPv6.", "the addresses tell the family").or("told by the addresses").since("1.2.1"),
 		field("vrf", link().in("unicast instances without an interface"), func(i *I) *string { return &i.VRF }, "The VRF of a unicast instance.").since("2.2.5"),
 		field("promote_secondaries", flag(), func(i *I) *bool { return &i.PromoteSecondaries }, "Keeps the other addresses of a network when its first one goes.").since("1.3.0"),
 		field("linkbeat_use_polling", flag(), func(i *I) *bool { return &i.LinkbeatPolling }, "Polls the link state of the interface.").since("2.0.0"),

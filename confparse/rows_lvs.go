@@ -100,7 +100,7 @@ func serviceRows() []row[service] {
 		schedFlag("flag-1", flag1, "").since("1.3.0"), schedFlag("flag-2", flag2, "").since("1.3.0"), schedFlag("flag-3", flag3, "").since("1.3.0"),
 		schedFlag("sh-fallback", flag1, "sh").since("1.3.0"), schedFlag("sh-port", flag2, "sh").since("1.3.0"),
 		schedFlag("mh-fallback", flag1, "mh").since("2.0.20"), schedFlag("mh-port", flag2, "mh").since("2.0.20"),
-		later[S]("hashed", "", "An old switch.").or("off").without("keepalived has none for it either").since("1.3.0"),
+		inert[S]("hashed", "An old switch.", "keepalived has none for it either").or("off").since("1.3.0"),
 		field("persistence_engine", text("name").in("such as sip"), func(o *S) *string { return &o.Engine }, "The IPVS persistence engine, such as sip.").since("1.2.20"),
 		action("persistence_timeout", "[<SECS>]", persistence, "How long a client keeps its server.").in("1-2678400").or("0; 360 when no argument").since("1.1.0"),
 		action("persistence_granularity", "<NETMASK> | <LEN>", granularity, "The network of clients that share a server; it turns persistence on.").in("a netmask of IPv4; 1-128 of IPv6").or("255.255.255.255 / 128").since("1.1.0"),

@@ -40,7 +40,7 @@ func scriptRows() []row[Script] {
 		field("rise", number[int](1, 1<<31-1).or(1), func(o *S) *int { return &o.Rise }, "How many successes in a row make it good.").since("1.1.18"),
 		field("fall", number[int](1, 1<<31-1).or(1), func(o *S) *int { return &o.Fall }, "How many failures in a row make it bad.").since("1.1.18"),
 		action("user", "<USER> [<GROUP>]", func(s *stmt, o *S) { identity(&o.Command.User, &o.Command.Group, s) }, "Who the script runs as.").in("names or numbers that exist").or("script_user").since("1.3.0"),
-		later[S]("init_fail", "", "The script has failed until it succeeds.").or("off").without("keepalived overrides it when the script is tracked").since("1.3.2"),
+		inert[S]("init_fail", "The script has failed until it succeeds.", "keepalived overrides it when the script is tracked").or("off").since("1.3.2"),
 	}
 }
 
@@ -65,7 +65,7 @@ func groupRows() []row[SyncGroup] {
 		notifyRow("notify_stop", func(n *Notify) **Command { return &n.Stop }, notify, "Runs when VRRP stops.").since("2.0.0"),
 		notifyRow("notify", func(n *Notify) **Command { return &n.Any }, notify, "Runs on every change.").since("1.1.2"),
 		field("smtp_alert", boolean().or("smtp_alert_vrrp"), func(g *G) *bool { return &g.SMTPAlert }, "Sends mails about the group.").since("1.1.0"),
-		later[G]("global_tracking", "", "An old switch.").or("off").without("tracking is set in the group now").since("1.2.3"),
+		inert[G]("global_tracking", "An old switch.", "tracking is set in the group now").or("off").since("1.2.3"),
 		field("sync_group_tracking_weight", flag(), func(g *G) *bool { return &g.TrackWeights }, "Members may have trackers with weights.").since("2.0.0"),
 		field("notify_priority_changes", boolean().or("vrrp_notify_priority_changes"), func(g *G) *bool { return &g.NotifyPriorityChanges }, "Tells the FIFOs of changes of the priority too.").since("2.2.0"),
 	}, released(trackLists(func(g *G) *tracks {

@@ -8,14 +8,13 @@ type Status uint8
 // What may stand behind a keyword.
 const (
 	Done     Status = iota // it has its effect
-	NotYet                 // known, and its effect is still to come
 	NoEffect               // known, and rightly without effect; Keyword.Why says why
 	Removed                // keepalived itself no longer knows it; Keyword.Why says what to write
 )
 
 // String names the status as the manual prints it.
 func (s Status) String() string {
-	return [...]string{"done", "not yet", "no effect", "removed"}[s]
+	return [...]string{"done", "no effect", "removed"}[s]
 }
 
 // Keyword is one row of the table: what decoding, checking, the manual and
@@ -162,11 +161,6 @@ func nested[T, C any](name, args string, inner *block[C], open func(s *stmt, obj
 	}
 }
 
-// later makes the row of a keyword that is known and has no effect yet.
-func later[T any](name, args, doc string) row[T] {
-	return row[T]{Keyword: Keyword{Name: name, Args: args, Doc: doc, Status: NotYet}}
-}
-
 // word makes the row of an option inside a line; the grammar of the line
 // reads it.
 func word[T any](name, args, doc string) row[T] {
@@ -201,27 +195,9 @@ func gone[T any](name, args, why string) row[T] {
 	return row[T]{Keyword: Keyword{Name: name, Args: args, Status: Removed, Why: why, Doc: "Removed: " + why + "."}}
 }
 
-// notYet says that a keyword is read and checked, and has no effect yet; with
-// a block everything in it.
-func (rw row[T]) notYet() row[T] {
-	rw.Status = NotYet
-	delay(rw.Block)
-	delay(rw.Options)
-	return rw
-}
-
-// delay says of everything in a block that it has no effect yet.
-func delay(b Block) {
-	if b == nil {
-		return
-	}
-	for _, k := range b.Keywords() {
-		if k.Status == Done {
-			k.Status = NotYet
-		}
-		delay(k.Block)
-		delay(k.Options)
-	}
+// inert makes the row of a keyword that is known and has rightly no effect.
+func inert[T any](name, doc, why string) row[T] {
+	return word[T](name, "", doc).without(why)
 }
 
 // without says that a keyword has rightly no effect.

@@ -229,9 +229,6 @@ func spelling(k *confparse.Keyword) [2]string {
 
 func status(k *confparse.Keyword) string {
 	s := k.Status.String()
-	if k.Status == confparse.NotYet {
-		s += ": it is read and has no effect"
-	}
 	if k.Why != "" {
 		s += ": " + k.Why
 	}

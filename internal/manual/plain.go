@@ -117,8 +117,6 @@ func list(b *strings.Builder, first *confparse.Keyword, of confparse.Block) {
 	for _, k := range of.Keywords() {
 		doc := k.Doc
 		switch {
-		case k.Status == confparse.NotYet:
-			doc += " (not yet)"
 		case k.Status == confparse.NoEffect:
 			doc += " (without effect)"
 		case k.Old:

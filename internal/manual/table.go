@@ -120,8 +120,6 @@ func since(release string) string {
 // status is the status of a keyword in words; "" if it simply works.
 func status(k *confparse.Keyword) string {
 	switch k.Status {
-	case confparse.NotYet:
-		return strings.TrimSuffix("read and checked; it has no effect yet: "+k.Why, ": ")
 	case confparse.NoEffect:
 		return "without effect: " + k.Why
 	case confparse.Removed:
