@@ -6,8 +6,6 @@ import (
 	"os"
 	"strconv"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // manager is the service manager, which is told the daemon's state as
@@ -64,9 +62,7 @@ func (m *manager) ready() {
 
 // reloading tells that a reload began; READY=1 tells its end.
 func (m *manager) reloading() {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
-	m.tell(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", ts.Nano()/1000))
+	m.tell(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", sinceBoot().Microseconds()))
 }
 
 // pulse ticks twice in the time that the manager's watchdog waits.
