@@ -118,15 +118,26 @@ func (b *builder) virtualServer(vs *confparse.VirtualServer) {
 	b.plan.Pools = append(b.plan.Pools, p)
 }
 
+// Name is keepalived's name of a virtual server, in logs, dumps and the status.
+func Name(vs *confparse.VirtualServer) string {
+	if vs.Group != "" {
+		return "[" + vs.Group + "]:0"
+	}
+	return single(vs).String()
+}
+
+// ServerName is that of a real server of a virtual one, the sorry server too.
+func ServerName(vs *confparse.VirtualServer, rs *confparse.RealServer) string {
+	return ipvsctl.DestKey{Addr: rs.Addr, Port: rs.Port}.Name(uint8(vs.Protocol))
+}
+
 // identity is the name of a virtual server in logs and its key across reloads.
 func identity(vs *confparse.VirtualServer) (name, key string) {
+	name = Name(vs)
 	if vs.Group != "" {
-		name = "[" + vs.Group + "]:0"
 		return name, name + " " + ipvsctl.ProtocolName(uint8(vs.Protocol))
 	}
-	k := single(vs)
-	name = k.String()
-	return name, name + " " + strconv.FormatBool(k.IPv6)
+	return name, name + " " + strconv.FormatBool(single(vs).IPv6)
 }
 
 // service is what the kernel is told of every service of vs.

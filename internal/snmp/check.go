@@ -2,13 +2,12 @@ package snmp
 
 import (
 	"cmp"
-	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
 	"keepgo/confparse"
 	"keepgo/internal/agentx"
+	"keepgo/internal/lb"
 	"keepgo/internal/status"
 )
 
@@ -35,29 +34,11 @@ func (s *snapshot) services() []service {
 	}
 	list := make([]service, len(s.Config.VirtualServers))
 	for i, vs := range s.Config.VirtualServers {
-		if list[i] = (service{vs, now[serviceName(vs)]}); list[i].now == nil {
+		if list[i] = (service{vs, now[lb.Name(vs)]}); list[i].now == nil {
 			list[i].now = &status.Service{}
 		}
 	}
 	return list
-}
-
-// serviceName and endpoint are the names that the status has of virtual servers
-// and of real ones.
-func serviceName(vs *confparse.VirtualServer) string {
-	switch {
-	case vs.Group != "":
-		return "[" + vs.Group + "]:0"
-	case vs.FWMark != 0:
-		return fmt.Sprintf("FWM %d", vs.FWMark)
-	}
-	return endpoint(vs.Addr, vs.Protocol, vs.Port)
-}
-
-var protocols = map[confparse.Protocol]string{confparse.TCP: "tcp", confparse.UDP: "udp", confparse.SCTP: "sctp", confparse.NoProtocol: "none"}
-
-func endpoint(a netip.Addr, proto confparse.Protocol, port uint16) string {
-	return fmt.Sprintf("[%s]:%s:%d", a, protocols[proto], port)
 }
 
 // servers are those of a service.
@@ -70,7 +51,7 @@ func (v *service) servers() (list []server) {
 		list = append(list, server{v.Sorry, v, &status.Server{Up: true, Weight: v.Sorry.Weight}, true})
 	}
 	for _, rs := range v.Servers {
-		is := now[endpoint(rs.Addr, v.Protocol, rs.Port)]
+		is := now[lb.ServerName(v.VirtualServer, rs)]
 		if is == nil {
 			is = &status.Server{}
 		}

@@ -103,7 +103,7 @@ func (m *MIB) Server(e lb.Edge) Trap {
 func (v *service) real(name string, up bool) []agentx.Bind {
 	entry := check.Add(4, 1)
 	for _, rs := range v.VirtualServer.Servers {
-		if endpoint(rs.Addr, v.Protocol, rs.Port) == name {
+		if lb.ServerName(v.VirtualServer, rs) == name {
 			return []agentx.Bind{
 				{Name: entry.Add(3), Value: family(rs.Addr)}, {Name: entry.Add(4), Value: address(rs.Addr)},
 				{Name: entry.Add(5), Value: agentx.Gauge(uint64(rs.Port))}, {Name: entry.Add(6), Value: truth(up)},
@@ -118,7 +118,7 @@ func (m *MIB) service(name string) *service {
 	if m.byName == nil {
 		m.byName = map[string]*service{}
 		for i := range m.served {
-			m.byName[serviceName(m.served[i].VirtualServer)] = &m.served[i]
+			m.byName[lb.Name(m.served[i].VirtualServer)] = &m.served[i]
 		}
 	}
 	return m.byName[name]
