@@ -133,6 +133,7 @@ func scrapes(t *testing.T, d daemon) map[string]string {
 	w.eventually(string(d)+" writes all files", func() bool {
 		return strings.HasSuffix(read("keepalived.json"), "\n") && strings.Count(read("keepalived.stats"), "Priority Zero:\n") == 3
 	})
+	w.a.stop() // a file is not read while it is written
 	files := map[string]string{}
 	for _, name := range []string{"keepalived.data", "keepalived_parent.data", "keepalived.stats", "keepalived.json"} {
 		files[name] = read(name)
@@ -141,7 +142,6 @@ func scrapes(t *testing.T, d daemon) map[string]string {
 			t.Errorf("%s of %s: mode %o", name, d, fi.Mode().Perm())
 		}
 	}
-	w.a.stop()
 	return files
 }
 

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -93,6 +96,25 @@ func TestBusComesAndGoes(t *testing.T) {
 	newFake(t, path).hears(general+" VrrpStarted", first+change+"3", second+change+"1")
 	if d.says("no such file")+d.says("refused") > 2 || d.says("here as "+service) != 2 {
 		t.Errorf("it logged %q", d.logged)
+	}
+}
+
+// TestClosedBy: that the bus has gone is told in the same words, whether reading
+// or writing noticed it first.
+func TestClosedBy(t *testing.T) {
+	ends := func(code syscall.Errno) error {
+		return &net.OpError{Op: "write", Err: os.NewSyscallError("write", code)}
+	}
+	for err, want := range map[error]bool{
+		dbus.ErrClosed:           true,
+		ends(syscall.EPIPE):      true,
+		ends(syscall.ECONNRESET): true,
+		ends(syscall.EMSGSIZE):   false,
+		nil:                      false,
+	} {
+		if closedBy(err) != want {
+			t.Errorf("%v: %v", err, !want)
+		}
 	}
 }
 

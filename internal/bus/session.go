@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -33,7 +34,7 @@ func (d *Door) attend(service string) error {
 	d.opt.Log("D-Bus: here as %s", service)
 	for {
 		signals, over := d.take(service)
-		if err := s.emit(signals); errors.Is(err, dbus.ErrClosed) {
+		if err := s.emit(signals); closedBy(err) {
 			return d.hungUp()
 		} else if err != nil {
 			return fmt.Errorf("%s: %w", d.address(), err)
@@ -52,6 +53,11 @@ func (d *Door) attend(service string) error {
 // hungUp is said of a bus that ended the connection, whoever noticed first.
 func (d *Door) hungUp() error {
 	return fmt.Errorf("%s: the bus closed the connection", d.address())
+}
+
+// closedBy is whether a word failed because the other side has gone.
+func closedBy(err error) bool {
+	return errors.Is(err, dbus.ErrClosed) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // greet says that we are there, and how all instances are. It returns the path
