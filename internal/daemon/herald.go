@@ -61,7 +61,8 @@ func newHerald(arp *garp.Pacer, log func(format string, args ...any)) (*herald, 
 }
 
 // conflict passes the claim of another station on. The witness tells of one
-// every ten seconds at most; what the loop has no room for comes again.
+// again after a second, and then every ten at most; what the loop has no room
+// for comes again.
 func (h *herald) conflict(c witness.Conflict) {
 	select {
 	case h.claims <- claim{c.Owner, c.Addr, fmt.Sprintf("%s on %s", net.HardwareAddr(c.MAC[:]), c.Name)}:

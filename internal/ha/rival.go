@@ -20,7 +20,7 @@ type rivalry struct {
 	began  vrrp.Time
 	heard  vrrp.Time     // the last sign
 	hush   time.Duration // after so long without one it is over
-	fresh  bool          // we had just become MASTER ourselves
+	fresh  bool          // we had just become MASTER ourselves, and it has not gone on since
 	goes   bool          // it goes on
 	byARP  bool          // no advert of it was heard
 	claims bool          // it claims an address, and has had no answer yet
@@ -32,9 +32,14 @@ type rivalry struct {
 // hushes is how many intervals without a sign end a rivalry of adverts.
 const hushes = 3
 
-// claimsEnd does so for claims by ARP: the witness tells of one every ten
-// seconds.
+// claimsEnd does so for claims by ARP: the witness tells of one that goes on
+// every ten seconds.
 const claimsEnd = 25 * time.Second
+
+// lettingGo is how long after we became MASTER the one before may still speak by
+// ARP in the name of an address: until our advert has reached it and the address
+// is gone there, its kernel asks who has its clients, and answers.
+const lettingGo = time.Second
 
 // Announcing again: the first time at once, then at growing distances, for a
 // rival may go on for hours.
@@ -144,7 +149,7 @@ func (n *Node) rivals(now vrrp.Time, m *member, peer, sign, cause string) {
 		n.arm(m)
 	}
 	r.heard = now
-	r.goes = r.goes || now-r.began >= interval/2
+	r.goes = r.goes || !r.byARP && now-r.began >= interval/2
 }
 
 // refused hears that a MASTER dropped an advert of its own virtual router: the
@@ -163,7 +168,9 @@ func (n *Node) refused(now vrrp.Time, m *member, err error, advert *vrrp.Packet,
 
 // claimed hears that another station claims an address of an instance. The
 // answer waits for an interval: a router that was just elected says so by its
-// adverts, and takes nothing from us.
+// adverts, and takes nothing from us. One that we took the place of is answered,
+// for it may have been believed; it is a rival if it goes on when it must have
+// let go.
 func (n *Node) claimed(now vrrp.Time, id int, a netip.Addr, station string, acts []Action) []Action {
 	m := n.byID[id]
 	if m == nil || m.gone || m.router.State() != vrrp.Master || !m.plan.Reannounce {
@@ -172,7 +179,8 @@ func (n *Node) claimed(now vrrp.Time, id int, a netip.Addr, station string, acts
 	n.rivals(now, m, station, fmt.Sprintf("%s is claimed by %s", a, station), unheard)
 	r := m.rival
 	if r.byARP {
-		r.goes, r.hush = true, claimsEnd
+		r.goes = r.goes || now-m.since >= max(lettingGo, m.router.MasterInterval())
+		r.fresh, r.hush = !r.goes, claimsEnd
 	}
 	r.claims = true
 	r.again = min(r.again, now+m.router.Config().Interval)

@@ -171,8 +171,10 @@ func TestLimit(t *testing.T) {
 		again uint64
 		ok    bool
 	}{
-		{one, 0, 0, true}, {one, 0, 0, false}, {two, 0, 0, true}, {one, quiet - 1, 0, false},
+		{one, 0, 0, true}, {one, 0, 0, false}, {two, 0, 0, true}, {one, soon - 1, 0, false},
 		{one, 1, 2, true}, {one, 0, 0, false}, {two, 0, 0, true},
+		{one, quiet - 1, 0, false}, {one, 1, 2, true}, {one, quiet, 0, true},
+		{one, 2 * quiet, 0, true}, {one, soon, 0, true}, {one, soon, 0, false},
 	} {
 		now = now.Add(step.after)
 		if again, ok := l.allow(step.c, now); again != step.again || ok != step.ok {

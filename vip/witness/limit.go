@@ -3,11 +3,13 @@ package witness
 import "time"
 
 const (
-	quiet     = 10 * time.Second // between two reports of the same claim
+	soon      = time.Second      // between the first report of a claim and the second
+	quiet     = 10 * time.Second // between two reports of it from then on
 	maxClaims = 256              // that are remembered; others wait until one is forgotten
 )
 
-// limiter lets each claim through once in a while.
+// limiter lets each claim through once in a while: the second time soon, for
+// one that comes again says more than one that came once.
 type limiter map[claim]memory
 
 // memory is of a claim that was let through.
@@ -31,7 +33,11 @@ func (l limiter) allow(c claim, now time.Time) (again uint64, ok bool) {
 			return 0, false
 		}
 	}
-	l[c] = memory{until: now.Add(quiet)}
+	pause := soon
+	if known && now.Before(m.until.Add(quiet)) {
+		pause = quiet
+	}
+	l[c] = memory{until: now.Add(pause)}
 	return m.again, true
 }
 

@@ -17,7 +17,7 @@ type Event interface{ event() }
 
 // Conflict is that another station answers for an address of the watched set,
 // announces it or asks in its name. The same station and address are reported
-// at most every ten seconds.
+// again after a second, and then at most every ten.
 type Conflict struct {
 	Link  int
 	Name  string // of the link
