@@ -62,8 +62,6 @@ type block[T any] struct {
 	index map[string]int
 	// item takes a line of a list block.
 	item func(s *stmt, obj *T)
-	// words are the options that may follow in a line of a list block.
-	words []row[T]
 	// end looks at the whole block when it was read.
 	end func(r *reader, obj *T, n *syntax.Node)
 }

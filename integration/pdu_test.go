@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"time"
 )
 
 // pdu is an advert to be sent. It is made here byte by byte, apart from the code
@@ -29,15 +28,6 @@ type pdu struct {
 	ruin  func(frame []byte) []byte
 	cut   int
 	proto uint8 // 112
-}
-
-// every is the interval as a time.
-func (p pdu) every() time.Duration {
-	p.complete()
-	if p.version == 2 {
-		return time.Duration(p.interval) * time.Second
-	}
-	return time.Duration(p.interval) * 10 * time.Millisecond
 }
 
 func (p *pdu) complete() {

@@ -40,16 +40,6 @@ type HMAC struct {
 	Monotonic bool
 }
 
-// key is the key with the number id, nil for none.
-func (h *HMAC) key(id uint8) *Key {
-	for i := range h.Keys {
-		if h.Keys[i].ID == id {
-			return &h.Keys[i]
-		}
-	}
-	return nil
-}
-
 // window is Window, or its default for the interval.
 func (h *HMAC) window(interval time.Duration) time.Duration {
 	if h.Window > 0 {

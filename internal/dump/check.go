@@ -2,11 +2,11 @@ package dump
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
 	"keepgo/confparse"
+	"keepgo/internal/lb"
 	"keepgo/internal/status"
 )
 
@@ -24,7 +24,7 @@ func Check(w World) []byte {
 		now[s.Name] = s
 	}
 	for _, vs := range p.Config.VirtualServers {
-		s := now[serviceName(vs)]
+		s := now[lb.Name(vs)]
 		if s == nil {
 			s = &status.Service{}
 		}
@@ -72,21 +72,6 @@ func (p *page) serverGroups() {
 	}
 }
 
-// serviceName is how keepalived names a virtual server.
-func serviceName(vs *confparse.VirtualServer) string {
-	switch {
-	case vs.Group != "":
-		return "[" + vs.Group + "]:0"
-	case vs.FWMark != 0:
-		return fmt.Sprintf("FWM %d", vs.FWMark)
-	}
-	return endpoint(vs.Addr, vs.Protocol, vs.Port)
-}
-
-func endpoint(a netip.Addr, proto confparse.Protocol, port uint16) string {
-	return fmt.Sprintf("[%s]:%s:%d", a, protocols[proto], port)
-}
-
 var protocols = map[confparse.Protocol]string{confparse.TCP: "tcp", confparse.UDP: "udp", confparse.SCTP: "sctp", confparse.NoProtocol: "none"}
 
 // forwards are the forwarding methods.
@@ -121,7 +106,7 @@ func (p *page) service(vs *confparse.VirtualServer, s *status.Service) {
 	p.when(vs.HASuspend, "   Using HA suspend")
 	p.put("   Using smtp notification = %s", yesNo(vs.SMTPAlert))
 	if vs.Sorry != nil {
-		p.put("   sorry server = %s", endpoint(vs.Sorry.Addr, vs.Protocol, vs.Sorry.Port))
+		p.put("   sorry server = %s", lb.ServerName(vs, vs.Sorry))
 		p.put("     forwarding method = %s", forwarding(vs.Sorry))
 		p.put("     Inhibit on failure is %s", onOff(vs.SorryInhibit))
 	}
@@ -132,7 +117,7 @@ func (p *page) service(vs *confparse.VirtualServer, s *status.Service) {
 		servers[rs.Name] = rs
 	}
 	for _, rs := range vs.Servers {
-		p.server(vs, rs, servers[endpoint(rs.Addr, vs.Protocol, rs.Port)])
+		p.server(vs, rs, servers[lb.ServerName(vs, rs)])
 	}
 }
 
@@ -175,7 +160,7 @@ func (p *page) checkers() {
 	for _, vs := range p.Config.VirtualServers {
 		for _, rs := range vs.Servers {
 			for _, c := range rs.Checkers {
-				p.put(" %s -> %s", serviceName(vs), endpoint(rs.Addr, vs.Protocol, rs.Port))
+				p.put(" %s -> %s", lb.Name(vs), lb.ServerName(vs, rs))
 				p.checker(c)
 			}
 		}

@@ -32,7 +32,7 @@ var pure = map[string][]string{
 	"internal/preflight": {"internal/lab/drill", "internal/status"},
 	"internal/capture":   {"vrrp"},
 	"internal/traffic":   nil,
-	"internal/dump":      {"confparse", "internal/status", "vrrp"},
+	"internal/dump":      {"confparse", "internal/lb", "internal/status", "vrrp"},
 	"internal/agentx":    nil,
 	"internal/snmp":      {"confparse", "internal/agentx", "internal/dump", "internal/ha", "internal/lb", "internal/notify", "internal/status", "vip", "vrrp"},
 	"internal/ha":        {"confparse", "confparse/syntax", "vrrp", "vip", "ipvsctl", "internal/status", "internal/sum"},

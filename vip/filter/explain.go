@@ -1,32 +1,13 @@
 package filter
 
 import (
-	"errors"
 	"fmt"
 
-	"golang.org/x/sys/unix"
+	"keepgo/internal/nfwire"
 )
 
 // explain says what is not in force, why, and what to do about it.
 func explain(err error) error {
-	if errno := unix.Errno(0); errors.As(err, &errno) {
-		err = errno // the library repeats it for each message of a transaction
-	}
-	return fmt.Errorf("nftables: %w%s; until then virtual addresses are not protected by no_accept, and VMACs not kept quiet", err, hint(err))
-}
-
-func hint(err error) string {
-	switch {
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return "; it needs CAP_NET_ADMIN in the network namespace"
-	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT):
-		return "; the kernel lacks nf_tables: load it (modprobe nf_tables) or use one built with CONFIG_NF_TABLES, CONFIG_NF_TABLES_IPV4 and CONFIG_NF_TABLES_IPV6"
-	case errors.Is(err, unix.EMSGSIZE), errors.Is(err, unix.ENOBUFS):
-		return "; the table does not fit into the socket's buffer: raise net.core.wmem_max and net.core.rmem_max"
-	case errors.Is(err, unix.ENOENT):
-		return "; the kernel lacks a part of nf_tables: the expressions meta, payload, lookup, counter and the hash sets are needed"
-	case errors.Is(err, unix.EBUSY):
-		return "; another program holds the table: name another one with the keyword nftables"
-	}
-	return "; it is tried again"
+	err = nfwire.Explain(err, "the expressions meta, payload, lookup, counter and the hash sets")
+	return fmt.Errorf("%w; until then virtual addresses are not protected by no_accept, and VMACs not kept quiet", err)
 }
