@@ -331,7 +331,7 @@ func (m *masterAgent) examine(walk []string) {
 	if got := m.ask("snmpget", "1.3.6.1.4.1.9586.100.5.1.2.0", "1.3.6.1.4.1.9586.100.5.2.3.1.7.99"); !strings.Contains(got, `"R1"`) || !strings.Contains(got, "No Such Instance") {
 		t.Errorf("snmpget: %s", got)
 	}
-	if got := m.ask("snmpset", "1.3.6.1.4.1.9586.100.5.2.3.1.7.1", "i", "7"); !strings.Contains(got, "notWritable") {
+	if got := m.ask("snmpset", "1.3.6.1.4.1.9586.100.5.2.3.1.8.1", "i", "7"); !strings.Contains(got, "notWritable") {
 		t.Errorf("snmpset: %s", got)
 	}
 }

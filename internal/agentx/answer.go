@@ -7,16 +7,18 @@ type View interface {
 	Get(OID) Value
 	// Next is the first instance behind an identifier, or the one of it too.
 	Next(after OID, include bool) (Bind, bool)
+	// Test is the error that a value is refused with, as NotWritable; 0 where it
+	// may be written.
+	Test(Bind) uint16
 }
 
 // maxBinds is how many values one answer has at most: a master that asks for
 // more is told so many, and asks again.
 const maxBinds = 500
 
-// Answer is the response to what a master asks; nil where none is due. fresh is
-// asked for the view once it is needed. Nothing can be set, and there is one
-// context.
-func Answer(p *Packet, fresh func() View) *Packet {
+// Answer is the response to what a master asks; nil where none is due. There is
+// one context.
+func (a *Responder) Answer(p *Packet) *Packet {
 	r := &Packet{Type: Response, Session: p.Session, Transaction: p.Transaction, ID: p.ID}
 	if p.Context != nil {
 		r.Error = errContext
@@ -24,25 +26,28 @@ func Answer(p *Packet, fresh func() View) *Packet {
 	}
 	switch p.Type {
 	case Get:
-		v := fresh()
+		v := a.View()
 		for _, s := range p.Ranges {
 			r.Binds = append(r.Binds, get(v, s.Start))
 		}
 	case GetNext:
-		v := fresh()
+		v := a.View()
 		for _, s := range p.Ranges {
 			r.Binds = append(r.Binds, next(v, s))
 		}
 	case GetBulk:
-		r.Binds = bulk(fresh(), p)
+		r.Binds = bulk(a.View(), p)
 	case TestSet:
-		r.Error, r.Index = errNotWritable, 1
+		r.Error, r.Index = a.test(p)
 	case CommitSet:
-		r.Error = errCommitFailed
+		r.Error = a.commit(p)
 	case UndoSet:
-		r.Error = errUndoFailed
+		r.Error = a.revert(p)
+	case CleanupSet:
+		a.forget()
+		return nil
 	case Ping:
-	case CleanupSet, Response, Close:
+	case Response, Close:
 		return nil
 	default:
 		r.Error = errParse

@@ -40,9 +40,12 @@ const (
 
 // Errors of a Response (RFC 2741 section 6.2.16, RFC 3416 section 3).
 const (
+	NoAccess        = 6
+	WrongType       = 7
+	WrongValue      = 10
 	errCommitFailed = 14
 	errUndoFailed   = 15
-	errNotWritable  = 17
+	NotWritable     = 17
 	NotOpen         = 257
 	errContext      = 262 // unsupportedContext
 	Duplicate       = 263 // duplicateRegistration

@@ -44,6 +44,7 @@ func (p *parent) recall() {
 		p.orders.list = nil
 	}
 	p.expire(time.Now())
+	p.endOrders(bySNMP)
 	for _, o := range p.orders.list {
 		p.log.printf("An order of an earlier life holds on: %s", orderWords(&o))
 	}
@@ -64,6 +65,9 @@ func orderWords(o *status.Order) string {
 	if o.Verb == lb.Weight {
 		words = append(words, fmt.Sprint("to ", o.Weight))
 	}
+	if o.By != "" {
+		words = append(words, "by", o.By)
+	}
 	if o.Until != nil {
 		words = append(words, "until", o.Until.Format(time.DateTime))
 	}
@@ -72,9 +76,14 @@ func orderWords(o *status.Order) string {
 
 // expire forgets the orders that have ended, and tells whether there were any.
 func (p *parent) expire(now time.Time) bool {
+	return p.endOrders(func(o *status.Order) bool { return o.Over(now) })
+}
+
+// endOrders forgets the orders that are meant, and tells whether there were any.
+func (p *parent) endOrders(meant func(*status.Order) bool) bool {
 	before := len(p.orders.list)
 	p.orders.list = slices.DeleteFunc(p.orders.list, func(o status.Order) bool {
-		over := o.Over(now)
+		over := meant(&o)
 		if over {
 			p.noteOrder("ORDER_ENDED", &o)
 		}
@@ -82,6 +91,8 @@ func (p *parent) expire(now time.Time) bool {
 	})
 	return len(p.orders.list) < before
 }
+
+func bySNMP(o *status.Order) bool { return o.By == status.BySNMP }
 
 // noteOrder logs and keeps what becomes of an order.
 func (p *parent) noteOrder(state string, o *status.Order) {

@@ -290,6 +290,7 @@ func (p *parent) reload() {
 	now := time.Now()
 	p.reloaded = &now
 	p.noteDaemon("RELOAD", "%s was read anew", p.opts.File)
+	p.snmp.undone(p)
 	p.apply()
 }
 
@@ -359,7 +360,7 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 // planHA plans the VRRP half and logs what cannot be done.
 func (p *parent) planHA() *ha.Plan {
 	plan, problems := routed(p.cfg)
-	plan.Held = p.held()
+	plan.Held, plan.Repeat = p.held(), plan.Repeat && p.doing == "Reload"
 	for _, problem := range problems {
 		p.log.printf("%v", problem)
 	}

@@ -33,7 +33,9 @@ const defaultAgentX = "unix:/var/agentx/master"
 type snmpAgent struct {
 	p     *parent
 	agent *subagent.Agent // nil before it is needed
-	stale atomic.Bool     // a reload was put in force
+	stale atomic.Bool     // a reload was put in force, or what a master set
+
+	amended bool // a master set what the file says otherwise; of the parent's loop
 
 	// Of the agent's goroutine.
 	at   time.Time // when view was so
@@ -54,15 +56,18 @@ func (a *snmpAgent) set(p *parent) {
 			return
 		}
 		a.p, a.view = p, new(snmp.MIB)
-		a.agent = subagent.New(a.fresh, p.log.printf)
+		a.agent = subagent.New(a.fresh, a.write, p.log.printf)
 	}
 	a.stale.Store(true)
 	if trees == nil {
 		a.agent.Set(nil)
 		return
 	}
-	a.agent.Set(&subagent.Options{Socket: cmp.Or(s.Socket, defaultAgentX), Name: "Keepalived", ID: snmp.Keepalived, Trees: trees})
+	a.agent.Set(&subagent.Options{Socket: master(s), Name: "Keepalived", ID: snmp.Keepalived, Trees: trees})
 }
+
+// master is where the master agent listens.
+func master(s *confparse.SNMP) string { return cmp.Or(s.Socket, defaultAgentX) }
 
 // close ends the sub-agent with the daemon.
 func (a *snmpAgent) close() {

@@ -30,6 +30,9 @@ func Order(o *status.Order) string {
 }
 
 func end(o *status.Order, now time.Time) string {
+	if o.By == status.BySNMP {
+		return ", by SNMP until a reload"
+	}
 	if o.Until == nil {
 		return ", until taken back"
 	}

@@ -60,6 +60,7 @@ type MIB struct {
 	all     []router       // of all instances whose interface is there
 	numbers map[string]int // of them, by instance; nil before somebody asks
 
+	config   *confparse.Config
 	served   []service
 	byName   map[string]*service // nil before somebody asks
 	routerID string
@@ -69,7 +70,7 @@ type MIB struct {
 func New(w World) *MIB {
 	s, m := &w.Config.Global.SNMP, &MIB{}
 	k := newSnapshot(&w)
-	m.all, m.served, m.routerID = k.routers(0), k.services(), cmp.Or(w.Config.Global.RouterID, w.HostName)
+	m.config, m.all, m.served, m.routerID = w.Config, k.routers(0), k.services(), cmp.Or(w.Config.Global.RouterID, w.HostName)
 	if s.RFCv2 {
 		m.tables = append(m.tables, k.version2()...)
 	}

@@ -17,9 +17,14 @@ type Order struct {
 	Service   string     `json:"service,omitempty"`   // of an order for a server
 	Server    string     `json:"server,omitempty"`
 	Weight    int        `json:"weight,omitempty"`
+	By        string     `json:"by,omitempty"` // BySNMP, or "" for the control socket
 	Since     time.Time  `json:"since"`
 	Until     *time.Time `json:"until,omitempty"` // nil for no end
 }
+
+// BySNMP is Order.By of what a master agent set. As with keepalived that holds
+// until the configuration is read anew.
+const BySNMP = "SNMP"
 
 // Over tells whether an order has ended.
 func (o *Order) Over(now time.Time) bool { return o.Until != nil && !now.Before(*o.Until) }

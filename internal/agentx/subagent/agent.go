@@ -70,8 +70,8 @@ const (
 
 // Agent keeps a session with a master agent, from a goroutine of its own.
 type Agent struct {
-	view func() agentx.View
-	log  func(format string, a ...any)
+	answers agentx.Responder // of a new session
+	log     func(format string, a ...any)
 
 	set   chan *Options
 	traps chan trap
@@ -83,11 +83,12 @@ type Agent struct {
 }
 
 // New starts an agent without options, which does nothing yet. view makes what
-// is told when a master asks; it is called on the agent's goroutine.
-func New(view func() agentx.View, log func(format string, a ...any)) *Agent {
+// is told when a master asks, and write, which may be nil, puts in force what one
+// sets (see agentx.Responder); both are called on the agent's goroutine.
+func New(view func() agentx.View, write func([]agentx.Bind) (undo func(), err error), log func(format string, a ...any)) *Agent {
 	ctx, stop := context.WithCancel(context.Background())
 	a := &Agent{
-		view: view, log: log, stop: stop,
+		answers: agentx.Responder{View: view, Write: write}, log: log, stop: stop,
 		set: make(chan *Options, 1), traps: make(chan trap, traps), done: make(chan struct{}), idle: make(chan chan struct{}),
 	}
 	go a.run(ctx)
@@ -205,6 +206,7 @@ func (a *Agent) serve(ctx context.Context, o **Options, opened func()) error {
 	if err != nil {
 		return err
 	}
+	s.answers = a.answers
 	opened()
 	for _, tree := range (*o).Trees {
 		if err := s.register(tree); err != nil {
@@ -238,7 +240,7 @@ func (a *Agent) talk(ctx context.Context, s *session, o **Options) (orderly bool
 			if !more {
 				return false, s.err
 			}
-			err = s.heard(&p, a.view)
+			err = s.heard(&p)
 		case t := <-a.traps:
 			err = a.notify(s, t)
 		case sent := <-a.idle:

@@ -23,6 +23,7 @@ var root, other = agentx.MustOID("1.3.6.1.4.1.5"), agentx.MustOID("1.3.6.1.4.1.7
 
 func (one) Get(agentx.OID) agentx.Value               { return object.Value }
 func (one) Next(agentx.OID, bool) (agentx.Bind, bool) { return object, true }
+func (one) Test(agentx.Bind) uint16                   { return 0 }
 
 func view() agentx.View { return one{} }
 
@@ -87,7 +88,7 @@ func (l *lines) all() []string {
 func TestSession(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "master")
 	log := &lines{first: make(chan struct{})}
-	a := New(view, log.add)
+	a := New(view, nil, log.add)
 	a.Set(&Options{Socket: "unix:" + path, Name: "test", ID: root, Trees: []agentx.OID{root, other}})
 	a.Notify(func() (agentx.OID, []agentx.Bind) { return root.Add(0, 1), []agentx.Bind{object} }) // before there is a master
 
@@ -140,7 +141,7 @@ func TestCloseSendsWhatWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	a := New(view, t.Logf)
+	a := New(view, nil, t.Logf)
 	a.Set(&Options{Socket: "tcp:" + l.Addr().String()})
 	m := &master{t: t, l: l}
 	m.accept(1)
@@ -159,7 +160,7 @@ func TestCloseSendsWhatWaits(t *testing.T) {
 // Nobody waits for an agent whose master takes nothing.
 func TestNotifyNeverBlocks(t *testing.T) {
 	log := &lines{}
-	a := New(view, log.add)
+	a := New(view, nil, log.add)
 	a.Set(&Options{Socket: filepath.Join(t.TempDir(), "nobody")})
 	for range traps + 100 {
 		a.Notify(func() (agentx.OID, []agentx.Bind) { return nil, nil })

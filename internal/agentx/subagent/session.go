@@ -32,7 +32,8 @@ type session struct {
 	err     error                           // why in is closed
 	waiting map[uint32]func(*agentx.Packet) // by the packet that they wait for the answer of
 	refused map[string]uint16               // subtrees that another sub-agent has, and the error
-	alive   bool                            // heard since the last heartbeat
+	answers agentx.Responder
+	alive   bool // heard since the last heartbeat
 	log     func(format string, a ...any)
 }
 
@@ -149,7 +150,7 @@ func (s *session) beat() error {
 }
 
 // heard deals with a packet of the master.
-func (s *session) heard(p *agentx.Packet, fresh func() agentx.View) error {
+func (s *session) heard(p *agentx.Packet) error {
 	s.alive = true
 	switch {
 	case p.Type == agentx.Close:
@@ -167,7 +168,7 @@ func (s *session) heard(p *agentx.Packet, fresh func() agentx.View) error {
 	case p.Session != s.id:
 		return s.send(&agentx.Packet{Type: agentx.Response, Transaction: p.Transaction, ID: p.ID, Error: agentx.NotOpen})
 	}
-	if r := agentx.Answer(p, fresh); r != nil {
+	if r := s.answers.Answer(p); r != nil {
 		return s.send(r)
 	}
 	return nil
