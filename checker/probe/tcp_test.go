@@ -113,8 +113,12 @@ func fullListener(t *testing.T) (c *checker.Check, listener int) {
 	name, _ := syscall.Getsockname(fd)
 	c = tcpCheck(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(name.(*syscall.SockaddrInet4).Port)).String())
 	c.Timeout = 300 * time.Millisecond
-	for range 8 { // the kernel takes backlog + 1 and never more
+	failed := 0
+	for range 8 { // the kernel takes backlog + 1 and never more; one may fail because the machine is busy
 		if o := Once(t.Context(), c, 0); o.Answer == checker.Failed {
+			failed++
+		}
+		if failed == 2 {
 			break
 		}
 	}

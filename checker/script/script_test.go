@@ -124,8 +124,8 @@ func TestTimeoutEndsTheGroup(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			pids := filepath.Join(t.TempDir(), "pids")
 			path := file(t, tt.trap+"sleep 60 & echo $$ $! > "+pids+"\nwait\nwait\n")
-			out := Run(t.Context(), as(path), 500*time.Millisecond)
-			if !out.TimedOut || out.Exited() || out.String() != "ended after its limit of 500ms" {
+			out := Run(t.Context(), as(path), 3*time.Second)
+			if !out.TimedOut || out.Exited() || out.String() != "ended after its limit of 3s" {
 				t.Errorf("got %v, %+v", out, out)
 			}
 			for _, pid := range children(t, pids) {

@@ -13,10 +13,10 @@ func TestCut(t *testing.T) {
 	c := must(l.Host("c"))(t)
 	check(t, c.Attach("eth0", l.switches[0], netip.MustParsePrefix("10.9.0.3/24")))
 	hears := func(p *Pinger) bool {
-		return Until(5*time.Second, func() bool { return p.AnsweredSince(time.Now().Add(-30 * time.Millisecond)) })
+		return Until(30*time.Second, func() bool { return p.AnsweredSince(time.Now().Add(-30 * time.Millisecond)) })
 	}
 	falls := func(p *Pinger) bool {
-		return Until(5*time.Second, func() bool { return !p.AnsweredSince(time.Now().Add(-200 * time.Millisecond)) })
+		return Until(30*time.Second, func() bool { return !p.AnsweredSince(time.Now().Add(-200 * time.Millisecond)) })
 	}
 	fromA := must(a.Ping(netip.MustParseAddr("10.9.0.2"), 2*time.Millisecond))(t)
 	fromC := must(c.Ping(netip.MustParseAddr("10.9.0.2"), 2*time.Millisecond))(t)

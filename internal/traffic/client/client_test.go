@@ -142,6 +142,7 @@ func TestDatagrams(t *testing.T) {
 		t.Errorf("without an answer: %+v", got)
 	}
 	conn.Close()
+	o.Timeout = 10 * time.Second
 	if got := first(t, o); got.Fault != "connection refused" {
 		t.Errorf("without a server: %+v", got)
 	}
