@@ -91,6 +91,7 @@ func TestCapture(t *testing.T) {
 	pcap := filepath.Join(w.lab.Dir, "capture.pcap")
 	healthy := must(w.b.Start(keepgo, "capture", lanLink, "-f", w.b.conf, "--pcap", pcap, "--only", "vrrp", "--count", "3", "--for", "60s"))(t)
 	w.a.start()
+	w.eventually("the better one speaks", func() bool { return len(w.a.speaks(begin)) > 0 }) // and no other ever does
 	w.b.start()
 	w.becomesMaster(w.a, vip4, begin)
 	if err := healthy.Err(); err != nil || !strings.Contains(healthy.Log(), "3 packets, 0 with faults") ||

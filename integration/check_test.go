@@ -159,6 +159,10 @@ func TestStatusTellsTheState(t *testing.T) {
 	k := wire{version: 3}
 	w := newPair(t, k, confA(k), confB(k))
 	w.eventually("both tell their states", func() bool { return w.a.state() == "MASTER" && w.b.state() == "BACKUP" })
+	w.eventually("the backup has heard its master", func() bool {
+		s := w.b.status()
+		return s != nil && s.Instances[0].Master != ""
+	})
 	a, b := w.a.status(), w.b.status()
 	if a.PID != w.a.proc.PID() || a.Config != w.a.conf {
 		t.Errorf("status of process %d with %s says %d and %s", w.a.proc.PID(), w.a.conf, a.PID, a.Config)
@@ -219,7 +223,8 @@ virtual_server 10.0.0.100 80 {
 	tells(false, false, 5)
 	w.do(w.a.DelAddr(lanLink, netip.PrefixFrom(vip4, 32)))
 	tells(true, false, 5)
-	if p := w.a.status().Probes; p == nil || p.Probes == 0 || p.Checks != 0 {
-		t.Errorf("probes %+v", p)
-	}
+	w.eventually("nothing is asked any more", func() bool {
+		s := w.a.status()
+		return s != nil && s.Probes != nil && s.Probes.Probes > 0 && s.Probes.Checks == 0
+	})
 }

@@ -46,7 +46,7 @@ var stale = map[string]string{
 }
 
 // tableTime is how long both daemons may take to fill their tables in a guest.
-const tableTime = 40 * time.Second
+const tableTime = 90 * time.Second
 
 // parts are the files by the first digit of their number: each takes a guest of
 // its own, because the time of one is bounded and a busy host makes it slow.

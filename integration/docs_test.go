@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"keepgo/internal/guest"
 	"keepgo/internal/netlab"
 	"keepgo/internal/status"
@@ -140,8 +142,10 @@ func (s *classroom) reached() {
 	s.t.Helper()
 	for _, m := range []string{"router", "lb1", "lb2", "rs1", "rs2"} {
 		for _, link := range []string{"eth0", "eth1"} {
-			l := must(s.machines[m].Netlink().LinkByName(link))(s.t)
-			s.eventually(m+" has "+link, func() bool { return l.Attrs().RawFlags&0x40 != 0 })
+			s.eventually(m+" has "+link, func() bool {
+				l, err := s.machines[m].Netlink().LinkByName(link)
+				return err == nil && l.Attrs().RawFlags&unix.IFF_RUNNING != 0
+			})
 		}
 	}
 	p := must(s.machines["client"].Ping(netip.MustParseAddr("10.2.0.13"), 50*time.Millisecond))(s.t)

@@ -18,7 +18,7 @@ var flaws = map[string]struct{ file, before, flaw, tells string }{
 	"no child starts":        {"cmd/keepgo/main.go", "return daemon.RunChild(name)", "return 1", " process died: exit status 1"},
 	"LVS does not start":     {"internal/daemon/lvs.go", "debug.SetGCPercent(lvsGC)", `panic("flaw")`, "its Healthcheck process died: exit status 2"},
 	"VRRP dies of its plan":  {"internal/daemon/vrrp.go", "l.begin(m.HA, m)", `panic("flaw")`, "its VRRP process died: exit status 2"},
-	"VRRP does not come up":  {"internal/daemon/vrrp.go", "debug.SetGCPercent(400)", "select {}", "its processes are not at work after 2s"},
+	"VRRP does not come up":  {"internal/daemon/vrrp.go", "debug.SetGCPercent(400)", "select {}", "its processes are not at work after 8s"},
 	"the parent starts not":  {"internal/daemon/parent.go", "p.recall()", `return errors.New("flaw 1")`, "9.9): flaw 1"},
 	"the parent reads wrong": {"internal/daemon/parent.go", "p.manager = newManager()", `return exitConfig, errors.New("flaw 2")`, "9.9): flaw 2"},
 }
@@ -32,7 +32,7 @@ var flawed = sync.OnceValues(func() (program string, err error) {
 	}
 	edits := [][3]string{
 		{"cmd/keepgo/main.go", `version = "0.1.0"`, `version = "9.9"`},
-		{"internal/daemon/fallback.go", "probation = 30 * time.Second", "probation = 2 * time.Second"},
+		{"internal/daemon/fallback.go", "probation = 30 * time.Second", "probation = 8 * time.Second"},
 		{"internal/daemon/lvs.go", `"net/netip"`, `"net/netip"; "os"`},
 		{"internal/daemon/vrrp.go", `"net/netip"`, `"net/netip"; "os"`},
 	}

@@ -36,8 +36,8 @@ const (
 	peers4   = "unicast_src_ip 10.0.0.1\nunicast_peer {\n10.0.0.2\n10.0.0.9\n10.0.0.77\n}\n"
 	peers6   = "unicast_src_ip fd00::1\nunicast_peer {\nfd00::2\nfd00::9\nfd00::77\n}\n"
 	six      = "fe80::100\nfd00::100/64"
-	nobody   = " " // no addresses
-	quickly  = "version 3\nadvert_int 0.3\n"
+	nobody   = " "                           // no addresses
+	quickly  = "version 3\nadvert_int 0.5\n" // who is not scheduled for three of them announces again
 	twoBusts = "garp_master_delay 1\ngarp_master_repeat 2\n"
 )
 

@@ -20,7 +20,7 @@ vrrp_instance four {
 	interface eth0
 	virtual_router_id 51
 	priority 200
-	advert_int 0.1
+	advert_int 1
 	virtual_ipaddress {
 		10.0.0.100/24
 		10.0.0.101/24
@@ -35,7 +35,7 @@ vrrp_instance virtual {
 	interface eth0
 	virtual_router_id 52
 	priority 200
-	advert_int 0.1
+	advert_int 1
 	use_vmac
 	virtual_ipaddress {
 		10.0.0.110/24
@@ -46,7 +46,7 @@ vrrp_instance six {
 	interface eth0
 	virtual_router_id 53
 	priority 200
-	advert_int 0.1
+	advert_int 1
 	use_vmac
 	virtual_ipaddress {
 		fe80::110

@@ -254,6 +254,7 @@ func TestIPVSKeepsWhatStands(t *testing.T) {
 
 	say(t, f.a.Host, "ipvsadm", "-C")
 	holds("-a -t 10.0.0.100:80 -r 10.0.0.22:80 -g -w 2")
+	f.a.logs("another hand")
 	if lines := strings.Count(f.a.proc.Log(), "another hand"); lines != 1 {
 		t.Errorf("a repair in %d lines", lines)
 	}

@@ -133,7 +133,7 @@ func (f *farm) get() (string, error) { return f.getFrom("80") }
 
 // getFrom asks on another port.
 func (f *farm) getFrom(port string) (string, error) {
-	client := http.Client{Timeout: 5 * time.Second,
+	client := http.Client{Timeout: patience / 3,
 		Transport: &http.Transport{DialContext: f.client.Dial, DisableKeepAlives: true}}
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+vip4.String()+":"+port+"/", nil)
 	if err != nil {

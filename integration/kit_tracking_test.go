@@ -96,7 +96,7 @@ var trackingCases = []kase{
 		s.rest(time.Second) // its first success
 		now := time.Now()
 		s.write("status", "1")
-		if early := s.saysPriority(80, now).At.Sub(now); early < 2*time.Second {
+		if early := s.saysPriority(80, now).At.Sub(now); early < 1500*ms {
 			s.t.Errorf("down after %v: that is not the third failure", early)
 		}
 	}},
@@ -107,7 +107,7 @@ var trackingCases = []kase{
 		s.saysPriority(80, s.begin)
 		now := time.Now()
 		s.write("status", "0")
-		if early := s.saysPriority(100, now).At.Sub(now); early < 2*time.Second {
+		if early := s.saysPriority(100, now).At.Sub(now); early < 1500*ms {
 			s.t.Errorf("up after %v: that is not the third success", early)
 		}
 	}},

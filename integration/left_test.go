@@ -20,7 +20,7 @@ func TestKilledDirectorSaysGoodbye(t *testing.T) {
 			w := newWorld(t, ours, ours)
 			for d, priority := range map[*director]int{w.a: 150, w.b: 100} {
 				d.configure(fmt.Sprintf("global_defs {\n%s\n}\nvrrp_instance VI_1 {\n interface eth0\n version 3\n nopreempt\n virtual_router_id 51\n priority %d\n"+
-					" advert_int 0.2\n virtual_ipaddress {\n 10.0.0.100/24\n }\n}\n", global, priority))
+					" advert_int 1\n virtual_ipaddress {\n 10.0.0.100/24\n }\n}\n", global, priority))
 			}
 			w.a.start()
 			w.a.tells("MASTER", "status")

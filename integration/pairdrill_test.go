@@ -181,8 +181,11 @@ func TestDrillReverts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := drillable(t, ours)
-			limits := w.file("limits")
-			w.do(os.WriteFile(limits, []byte("hold gap 300ms\n"), 0o600))
+			limits, gap := w.file("limits"), "20s"
+			if name == "limit passed" {
+				gap = "300ms"
+			}
+			w.do(os.WriteFile(limits, []byte("hold gap "+gap+"\n"), 0o600))
 			p := w.a.drill("--accept", "peer", "--yes", "--return", "--hold", "1h", "--limits", limits)
 			w.acted(p)
 			c.end(w, p)

@@ -143,7 +143,7 @@ func (f *course) weight(d *director, n int) (weight int) {
 // asker is a client of its own; one that keeps its connection goes on over the
 // same.
 func (f *course) asker(keep bool) (ask func() (name, peer string, err error)) {
-	client := http.Client{Timeout: 5 * time.Second,
+	client := http.Client{Timeout: patience / 3,
 		Transport: &http.Transport{DialContext: f.client.Dial, DisableKeepAlives: !keep, MaxConnsPerHost: 1}}
 	if keep {
 		dialed := false
@@ -237,7 +237,7 @@ func (f *course) counted() {
 // metric is the value of the line of the first director's metrics that has a
 // name and a text, -1 if there is none.
 func (f *course) metric(name, text string) float64 {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: f.client.Dial, DisableKeepAlives: true}}
+	client := http.Client{Timeout: patience / 3, Transport: &http.Transport{DialContext: f.client.Dial, DisableKeepAlives: true}}
 	res, err := client.Get("http://10.0.0.1:9650/metrics")
 	if err != nil {
 		return -1

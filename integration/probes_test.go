@@ -365,7 +365,7 @@ func TestIPVSProbesAreKeepaliveds(t *testing.T) {
 	}
 	for _, phrase := range phrasesOf(w.b.proc.Log()) {
 		phrase = strings.Replace(phrase, "HTTP_CHECK on service [10.0.0.31]:tcp:84", "SSL_CHECK on service [10.0.0.31]:tcp:84", 1) // as since 2.2.8
-		if !strings.Contains(w.a.proc.Log(), phrase) {
+		if !netlab.Until(patience/6, func() bool { return strings.Contains(w.a.proc.Log(), phrase) }) {
 			t.Errorf("keepalived logs %q, keepgo does not", phrase)
 		}
 	}

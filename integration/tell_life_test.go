@@ -35,7 +35,7 @@ func TestScriptsOfStartAndEnd(t *testing.T) {
 	look := w.program("look", "test -s "+vrrp+" && s=running || s=still\necho $* $s $(ip -o -4 addr show dev eth0 | grep -c 10.0.0.100/) >> "+record)
 	slow := w.program("slow", "echo slow >> "+record+"\nsleep 60\necho late >> "+record)
 	a := confA(wire{version: 3})
-	a.global = fmt.Sprintf("startup_script \"%s startup\"\n    shutdown_script \"%s\"\n    shutdown_script_timeout 1", look, slow)
+	a.global = fmt.Sprintf("startup_script \"%s startup\"\n    shutdown_script \"%s\"\n    shutdown_script_timeout 3", look, slow)
 	w.a.configure(a.String())
 	begin := time.Now()
 	w.a.start()
@@ -53,7 +53,7 @@ func TestScriptsOfStartAndEnd(t *testing.T) {
 		t.Errorf("at the end: %q", got)
 	}
 
-	a.global = fmt.Sprintf("shutdown_script \"%s\"\n    shutdown_script_timeout 1", slow)
+	a.global = fmt.Sprintf("shutdown_script \"%s\"\n    shutdown_script_timeout 3", slow)
 	w.a.configure(a.String())
 	w.a.start()
 	w.a.logs("Startup complete")
@@ -61,7 +61,7 @@ func TestScriptsOfStartAndEnd(t *testing.T) {
 	if got := lines(record); got[len(got)-1] != "slow" {
 		t.Errorf("at the second end: %q", got)
 	}
-	w.a.logs("shutdown_script " + slow + ": ended after its limit of 1s")
+	w.a.logs("shutdown_script " + slow + ": ended after its limit of 3s")
 }
 
 // Scripts told of the stop have a second, beside one that hangs; readers of FIFOs
@@ -103,7 +103,6 @@ func TestStopWaitsForNobody(t *testing.T) {
 	}
 
 	for try := 1; ; try++ {
-		begin := time.Now()
 		w.a.stop()
 		if exists(two) {
 			t.Error("the second FIFO is left")
@@ -112,7 +111,7 @@ func TestStopWaitsForNobody(t *testing.T) {
 		if len(missing) == 0 {
 			return
 		}
-		if try == 3 || noise.since(begin) == 0 { // a busy machine may take longer than the second for them
+		if try == 3 { // a busy machine may take longer than the second for them
 			t.Fatalf("%q are missing: %q", missing, lines(record))
 		}
 		w.do(os.Remove(record))

@@ -118,7 +118,7 @@ virtual_server 10.0.0.100 80 {
         notify_up "%[2]s server up"
         notify_down "%[2]s server down"
         TCP_CHECK {
-            connect_timeout 1
+            connect_timeout 10
             retry 0
         }
     }

@@ -192,7 +192,7 @@ func (s *tale) advert(vrid, priority uint8) {
 	s.t.Helper()
 	src, dst := netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("224.0.0.18")
 	p := vrrp.Packet{
-		Version: 3, VRID: vrid, Priority: priority, Interval: 300 * time.Millisecond,
+		Version: 3, VRID: vrid, Priority: priority, Interval: time.Second, // a busy machine makes nobody take over
 		Addresses: vrrp.AppendAddress(nil, netip.AddrFrom4([4]byte{10, 9, 9, vrid})),
 	}
 	s.do(s.client.Do(func() error {

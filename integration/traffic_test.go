@@ -39,7 +39,7 @@ func TestTraffic(t *testing.T) {
 	f.answers()
 	ask := []string{keepgo, "drill", "traffic", vip4.String(), "--rate", "50", "--timeout", "1s", "--json"}
 
-	healthy := must(f.client.Start(append(ask, "--for", "3s")...))(t)
+	healthy := must(f.client.Start(append(ask, "--for", "3s", "--timeout", "10s")...))(t)
 	if err := healthy.Err(); err != nil {
 		t.Fatalf("of a healthy service: %v\n%s", err, healthy.Log())
 	}

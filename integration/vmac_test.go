@@ -136,7 +136,10 @@ func TestVMACComesBack(t *testing.T) {
 	if s := w.a.status(); len(s.Instances[0].Devices) != 2 || s.Instances[0].Devices[1].Name != "vrrp1.51" {
 		t.Errorf("status tells %+v", s.Instances[0].Devices)
 	}
-	w.eventually("the status has the self-test", func() bool { return w.a.status().Instances[0].Devices[1].Test == "heard" })
+	w.eventually("the status has the self-test", func() bool {
+		s := w.a.status()
+		return s != nil && len(s.Instances[0].Devices) == 2 && s.Instances[0].Devices[1].Test == "heard"
+	})
 }
 
 // TestAdvertsFollowTheLinkLocalAddress: that of the base serves on the VMAC.
@@ -185,7 +188,7 @@ func TestExtraAnnouncementsEqualKeepalived(t *testing.T) {
 	virtual_router_id 51
 	priority 255
 	version 3
-	advert_int 0.1
+	advert_int 0.5
 	garp_master_delay 0
 	garp_master_repeat 1
 	%s
@@ -218,9 +221,9 @@ func TestExtraAnnouncementsEqualKeepalived(t *testing.T) {
 				w.a.start()
 				w.eventually("everything is announced", func() bool { return len(w.announces(w.a, since)) == 5 })
 				quiet := time.Now()
-				w.eventually("the first burst ends", func() bool { return len(w.a.speaks(quiet)) >= 5 })
+				w.eventually("the first burst ends", func() bool { return len(w.a.speaks(quiet)) >= 2 })
 				quiet = time.Now()
-				w.eventually("two periods", func() bool { return len(w.a.speaks(quiet)) >= 25 })
+				w.eventually("two periods", func() bool { return len(w.a.speaks(quiet)) >= 6 })
 				if got := fmt.Sprint(w.announces(w.a, quiet)); got != tt.want {
 					t.Errorf("%s repeats %s, want %s", program, got, tt.want)
 				}

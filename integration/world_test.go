@@ -275,9 +275,10 @@ func (d *director) logs(text string) {
 	d.w.eventually(fmt.Sprintf("%s logs %q", d.Name, text), func() bool { return strings.Contains(d.proc.Log(), text) })
 }
 
-// status asks the daemon how it is; nil while it does not answer.
+// status asks the daemon how it is; nil while it does not run. One that runs is
+// waited for, however busy the machine is.
 func (d *director) status() *status.Status {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience/2)
 	defer cancel()
 	s, err := control.New(d.socket).Status(ctx)
 	if err != nil {

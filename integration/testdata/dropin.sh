@@ -80,6 +80,7 @@ for what in DATA STATS JSON; do
 	kill -"$(keepalived --signum=$what)" $main
 done
 until_ "data" has "State = MASTER" /tmp/keepalived.data
+until_ "the end of data" has "< Interfaces >" /tmp/keepalived.data
 until_ "stats" has "Priority Zero" /tmp/keepalived.stats
 until_ "json" has '"pri_zero_sent"' /tmp/keepalived.json
 stat -c '%n %a' /tmp/keepalived.data /tmp/keepalived.stats /tmp/keepalived.json
@@ -109,6 +110,7 @@ for file in /run/keepalived.pid /run/vrrp.pid; do
 	echo "$file $(gone $file && echo gone)"
 done
 until_ "notify says STOP" has "VI_1 STOP" /run/notified
+until_ "the FIFO says STOP" has '"VI_1" STOP' /run/events
 kill $reader
 wait || true
 echo "== what the FIFO told"
