@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +17,7 @@ func (d *Door) learn(batch []change) {
 		c := &batch[i]
 		switch {
 		case c.lost:
-			d.state.resyncAt = now
+			d.state.resyncAt, d.state.unsteady = now, false
 		case c.link.Index != 0 && c.linkGone:
 			d.linkGone(c.link.Index)
 		case c.link.Index != 0:
@@ -192,6 +193,10 @@ func (d *Door) load() error {
 			d.addrSeen(a, now)
 		}
 	})
+	if errors.Is(err, errUnsteady) { // as while thousands go: the rest comes as notifications
+		d.state.unsteady, d.state.resyncAt = true, now.Add(longPause)
+		err = nil
+	}
 	if err != nil {
 		return fmt.Errorf("reading the addresses: %w", err)
 	}
@@ -208,16 +213,18 @@ func (s *state) forget() {
 	}
 }
 
-// resync reads everything anew after notifications were lost, and repairs what
-// went unseen.
+// resync reads everything anew after notifications were lost, or where it changed
+// while it was read, and repairs what went unseen.
 func (d *Door) resync(now time.Time) {
-	before := d.Links()
-	d.state.resyncAt = time.Time{}
+	before, lost := d.Links(), !d.state.unsteady
+	d.state.resyncAt, d.state.unsteady = time.Time{}, false
 	err := d.load()
 	if err != nil {
 		d.state.resyncAt = now.Add(longPause)
 	}
-	d.notify(Event{Kind: Resynced, Err: err})
+	if lost {
+		d.notify(Event{Kind: Resynced, Err: err})
+	}
 	for _, old := range before {
 		if l, ok := d.links.indexed(old.Index); !ok || l.Name != old.Name {
 			d.nameGone(old, ok)

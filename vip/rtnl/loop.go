@@ -65,18 +65,21 @@ func (d *Door) wait(now time.Time) time.Duration {
 // takeWants carries out what callers left in the box.
 func (d *Door) takeWants() {
 	d.box.Lock()
-	owners, wants, clean := d.box.owners, d.box.wants, d.box.clean
-	if len(owners) == 0 && clean.Empty() {
+	owners, wants, clean, after := d.box.owners, d.box.wants, d.box.clean, d.box.after
+	if len(owners)+len(after) == 0 && clean.Empty() {
 		d.box.Unlock()
 		return
 	}
-	d.box.owners, d.box.wants, d.box.clean = nil, make(map[int]vip.Want), vip.Want{}
+	d.box.owners, d.box.wants, d.box.clean, d.box.after = nil, make(map[int]vip.Want), vip.Want{}, nil
 	d.box.Unlock()
 	for _, owner := range owners {
 		d.want(owner, wants[owner])
 	}
 	d.cleanUp(clean)
 	d.flush()
+	for _, do := range after {
+		do()
+	}
 }
 
 // want queues the difference between what owner wanted and wants now: what goes

@@ -117,6 +117,7 @@ type Door struct {
 		owners []int // in the order they came
 		wants  map[int]vip.Want
 		clean  vip.Want
+		after  []func() // what to call once that is carried out
 	}
 	links linkTable
 	state state // the goroutine's own
@@ -188,6 +189,16 @@ func (d *Door) CleanAll(all vip.Want) {
 	c.Addresses = append(c.Addresses, all.Addresses...)
 	c.Routes = append(c.Routes, all.Routes...)
 	c.Rules = append(c.Rules, all.Rules...)
+	d.box.Unlock()
+	d.poke()
+}
+
+// After has do called from the door's goroutine, so it must not block, once all
+// that was set and is to be cleaned until now is carried out, as far as the kernel
+// lets it. It never blocks.
+func (d *Door) After(do func()) {
+	d.box.Lock()
+	d.box.after = append(d.box.after, do)
 	d.box.Unlock()
 	d.poke()
 }

@@ -224,6 +224,34 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// TestAfter: what is called after a change finds it carried out, however long it
+// takes.
+func TestAfter(t *testing.T) {
+	w := newWorld(t, Options{})
+	after := func() int {
+		t.Helper()
+		called := make(chan struct{})
+		w.door.After(func() { close(called) })
+		select {
+		case <-called:
+		case <-time.After(patience):
+			t.Fatal("nothing was called")
+		}
+		return len(w.kernel("v0"))
+	}
+	w.door.Set(1, many("v0", 300))
+	w.door.Set(2, vip.Set{address("v0", "10.9.0.1/32")})
+	if n := after(); n != 301 {
+		t.Errorf("the kernel has %d", n)
+	}
+	w.add("v0", "10.9.0.2/32")
+	w.door.Set(1, nil)
+	w.door.Clean(vip.Set{address("v0", "10.9.0.2/32")})
+	if n := after(); n != 1 || !has(w.kernel("v0"), "10.9.0.1/32") {
+		t.Errorf("the kernel has %d", n)
+	}
+}
+
 // TestManyAddressesInBatches: what stands is told batch by batch, but for the
 // last, which comes with the whole set.
 func TestManyAddressesInBatches(t *testing.T) {
@@ -462,6 +490,41 @@ func TestRefusalIsToldOnceAndHealed(t *testing.T) {
 	if got := w.kernel("v0"); len(got) != 1 {
 		t.Errorf("the kernel has %v", got)
 	}
+}
+
+// TestOpenWhileAddressesChange: a door opens while another hand changes thousands of
+// addresses, as a process does whose place it takes, and knows soon how it is.
+func TestOpenWhileAddressesChange(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.door.Set(1, many("v0", 6000))
+	w.expectKind(Applied)
+	other, err := newCommander()
+	w.must(err)
+	defer other.close()
+	other.index = w.door.links.index
+	ends, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for a := address("v0", "10.7.0.1/32"); ; {
+			select {
+			case <-ends:
+				return
+			default:
+				e := &entry{address: &a}
+				index := w.door.links.index("v0")
+				other.do([]request{{kind: vip.Add, entry: e, index: index}, {kind: vip.Remove, entry: e, index: index}})
+			}
+		}
+	}()
+	for range 5 {
+		d, err := Open(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+	}
+	close(ends)
+	<-ended
 }
 
 func TestKernelRecordsWhoAdded(t *testing.T) {

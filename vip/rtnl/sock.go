@@ -24,6 +24,10 @@ const (
 	maxDumps = 8
 )
 
+// errUnsteady says that a list changed each time that it was read: what was read
+// last may lack something.
+var errUnsteady = errors.New("it changes all the time")
+
 // errLost says that the kernel's answer did not fit into the receive buffer.
 var errLost = errors.New("the kernel's answer was lost")
 
@@ -253,7 +257,7 @@ func decodeError(m message) error {
 
 // dump hands every message of a kind to each; body is what the request holds,
 // often only zeros. When the list changed while it was read, it starts again
-// after calling reset.
+// after calling reset; at last the error is errUnsteady.
 func (c *commander) dump(kind uint16, body []byte, reset func(), each func(message)) error {
 	for range maxDumps {
 		reset()
@@ -267,7 +271,7 @@ func (c *commander) dump(kind uint16, body []byte, reset func(), each func(messa
 			return err
 		}
 	}
-	return unix.EAGAIN
+	return errUnsteady
 }
 
 func (c *commander) readDump(each func(message)) (again bool, err error) {

@@ -111,6 +111,7 @@ type state struct {
 
 	touched  []int // links to tell of
 	resyncAt time.Time
+	unsteady bool // that is because it changed while it was read
 }
 
 // claim is what an owner wants; more is nil where that is addresses alone.
