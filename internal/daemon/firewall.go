@@ -21,8 +21,9 @@ type firewall struct {
 
 	mu    sync.Mutex // also the goroutines of both doors come here
 	wards map[int]*ward
-	begun bool // before, what is wanted goes on from an earlier life, rules and all
-	blind bool // the tables cannot be changed: addresses do not wait for them
+	after []func() // what to call once what is wanted now stands
+	begun bool     // before, what is wanted goes on from an earlier life, rules and all
+	blind bool     // the tables cannot be changed: addresses do not wait for them
 }
 
 // filterDoor is filter.Door.
@@ -34,6 +35,7 @@ type filterDoor interface {
 // addressDoor is rtnl.Door.
 type addressDoor interface {
 	SetAll(owner int, want vip.Want)
+	After(do func())
 }
 
 // ward is what there is to keep away for one instance.
@@ -121,6 +123,32 @@ func (f *firewall) settle(id int, want vip.Want, drop vip.Set) {
 		return
 	}
 	f.links.SetAll(id, want)
+	f.passOn()
+}
+
+// settled has do called once all that is wanted now stands, and what is not
+// wanted any more has gone.
+func (f *firewall) settled(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.after = append(f.after, do)
+	f.passOn()
+}
+
+// passOn hands on what is to be called, if no address waits.
+func (f *firewall) passOn() {
+	if len(f.after) == 0 {
+		return
+	}
+	for _, w := range f.wards { // in any order: of many that wait one is found soon
+		if w.waits != nil {
+			return
+		}
+	}
+	for _, do := range f.after {
+		f.links.After(do)
+	}
+	f.after = nil
 }
 
 // all is what the tables are to keep away.
@@ -160,6 +188,7 @@ func (f *firewall) inForce(id int, drop []filter.Address) {
 func (f *firewall) let(id int, w *ward) {
 	f.links.SetAll(id, *w.waits)
 	w.waits = nil
+	f.passOn()
 }
 
 // fails hears that the tables cannot be changed. An address that anybody may

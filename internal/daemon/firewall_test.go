@@ -25,6 +25,8 @@ func (b addressBook) SetAll(owner int, want vip.Want) {
 	b.lines = append(b.lines, fmt.Sprintf("%d stands %v", owner, bytesOf(addresses(want.Addresses))))
 }
 
+func (b addressBook) After(do func()) { do() }
+
 func (b filterBook) Set(owner int, want filter.Want) {
 	b.lines = append(b.lines, fmt.Sprintf("%d drops %v quiet %d", owner, bytesOf(want.Drop), len(want.Guards)))
 }
@@ -103,6 +105,29 @@ func TestRuleStandsAroundItsAddress(t *testing.T) {
 	}
 	if len(f.wards) > 0 {
 		t.Errorf("remembers %v", f.wards)
+	}
+}
+
+// TestSettledWaitsForRules: all stands once no address waits for its rule.
+func TestSettledWaitsForRules(t *testing.T) {
+	f, b := guarded(t)
+	settled := func(what string) { f.settled(func() { b.lines = append(b.lines, what) }) }
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string
+	}{
+		{"nothing waits", func() { settled("a") }, "a"},
+		{"one waits", func() { f.settle(1, vip.Want{Addresses: places(1)}, places(1)) }, "1 drops [1] quiet 0"},
+		{"another, too", func() { f.settle(2, vip.Want{Addresses: places(2)}, places(2)) }, "2 drops [2] quiet 0"},
+		{"asked while they wait", func() { settled("b") }, ""},
+		{"the first stands", func() { f.inForce(1, addresses(places(1))) }, "1 stands [1]"},
+		{"the second is not wanted", func() { f.settle(2, vip.Want{}, nil) }, "2 drops [2] quiet 0, 2 stands [], b"},
+	} {
+		step.do()
+		if got := b.take(); got != step.want {
+			t.Fatalf("%s: %q, want %q", step.name, got, step.want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"keepgo/internal/ha"
+	"keepgo/vip"
 	viplink "keepgo/vip/link"
 	"keepgo/vip/rtnl"
 )
@@ -24,8 +25,34 @@ func (l *vrrpLoop) equip(plan *ha.Plan) {
 func (l *vrrpLoop) goOn(plan *ha.Plan) {
 	l.herald.learn(plan)
 	l.equip(plan)
+	l.past = append(l.past, l.node.Plan())
 	l.step(ha.Event{Kind: ha.EventReload, Plan: plan})
+	l.ready()
+}
+
+// ready tells that a plan is in force, and later that all of it stands.
+func (l *vrrpLoop) ready() {
+	l.plans++
+	n := l.plans
 	l.up.send(fromChild{Ready: true, Masters: l.node.Masters()})
+	l.filter.settled(func() {
+		l.up.send(fromChild{Settled: n})
+		go l.turn(func() { // the door does not wait for that
+			if n == l.plans {
+				l.past = nil
+			}
+		})
+	})
+}
+
+// places is all that this process may have placed, or was told to take away.
+func (l *vrrpLoop) places() vip.Want {
+	w := l.node.Plan().Places()
+	for _, p := range l.past {
+		w.Add(p.Places())
+		w.Add(p.Left)
+	}
+	return w
 }
 
 // update goes on with a plan that is told by what changed. One that changes

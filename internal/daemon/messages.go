@@ -94,7 +94,8 @@ type scriptResult struct {
 // fromChild is what a child tells its parent: exactly one field is set.
 type fromChild struct {
 	Waiting  bool // it is up, and waits for a plan
-	Ready    bool // the plan is in force
+	Ready    bool // a plan is in force; each is answered so
+	Settled  int  // so many plans were told, and all of the last one stands: what only those before have placed is gone
 	Detached bool // by Detach: nothing follows
 	// Masters, with Ready: the instances that are MASTER, by the names of the plan
 	Masters []string

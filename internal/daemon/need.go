@@ -5,6 +5,17 @@ import "keepgo/confparse"
 // balances tells whether the LVS process is to run.
 func (p *parent) balances() bool { return !p.opts.NoLVS && (p.opts.All || needsLVS(p.cfg)) }
 
+// places tells whether the VRRP process is to run.
+func (p *parent) places() bool {
+	return !p.opts.NoVRRP && (p.opts.All || len(p.cfg.Instances)+len(p.cfg.StaticAddresses)+len(p.cfg.StaticRoutes)+len(p.cfg.StaticRules) > 0)
+}
+
+// strays tells whether a VRRP process that died left what the configuration does
+// not have any more, and another one has to take away.
+func (p *parent) strays() bool {
+	return !p.opts.NoVRRP && !p.vrrp.running() && p.vrrp.died && len(p.former) > 0
+}
+
 // leftovers tells whether an LVS process that died left services in the kernel,
 // which another one has to take out even if there are to be none any more.
 func (p *parent) leftovers() bool {

@@ -54,7 +54,7 @@ type parent struct {
 	vrrp     *child
 	lvs      *child
 	bfd      *child
-	former   []*confparse.Config // that were reloaded before the VRRP process had the next in force
+	former   []*confparse.Config // that were in force before, while not all of what the VRRP process does about that is done
 	bequest  vip.Want            // what a process of an earlier parent left
 	masters  map[string]bool     // instances that are MASTER, for a replaced process
 	counted  map[string]uint32   // the sequence numbers of auth_type AH that may be used, by instance
@@ -284,7 +284,9 @@ func (p *parent) reload() {
 		return
 	}
 	p.tellers = tellers(p.cfg, cfg)
-	p.former = append(p.former, p.cfg)
+	if p.places() {
+		p.former = append(p.former, p.cfg)
+	}
 	p.cfg, p.known = cfg, faults.keys()
 	p.doing = "Reload"
 	now := time.Now()
@@ -297,7 +299,7 @@ func (p *parent) reload() {
 // apply gives the children the configuration, starts those that have become
 // needed and stops those that have nothing left to do.
 func (p *parent) apply() {
-	vrrp := !p.opts.NoVRRP && (p.opts.All || len(p.cfg.Instances)+len(p.cfg.StaticAddresses)+len(p.cfg.StaticRoutes)+len(p.cfg.StaticRules) > 0)
+	vrrp := p.places() || p.strays()
 	lvs := p.balances() || p.leftovers()
 	if !vrrp && !lvs {
 		p.log.printf("%s configures neither a vrrp_instance nor a virtual_server: there is nothing to run", p.opts.File)
@@ -411,26 +413,9 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.Waiting && c.needed:
 		c.succeed()
 	case m.Ready:
-		if c == p.vrrp {
-			p.renamed(m.Masters)
-			p.former, p.bequest = nil, vip.Want{}
-			p.onBus.planned(c, p.doing == "Reload")
-		}
-		c.ready = true
-		if c == p.lvs && !p.balances() { // it took out what was left
-			c.stop(false)
-			p.servers = nil
-		}
-		p.completed()
-	}
-}
-
-// renamed notes who is MASTER once a plan is in force: a reload may have given
-// an instance another name without a change of its state.
-func (p *parent) renamed(masters []string) {
-	clear(p.masters)
-	for _, name := range masters {
-		p.masters[name] = true
+		p.inForce(c, m.Masters)
+	case m.Settled == c.handed && m.Settled > 0 && c == p.vrrp:
+		p.cameAway()
 	}
 }
 

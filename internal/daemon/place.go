@@ -12,9 +12,11 @@ func (p *parent) place(c *child, m *toChild, replaced bool) {
 	if !c.ready {
 		m.Sequences = maps.Clone(p.counted)
 	}
+	if c.told == nil {
+		m.HA.Left = p.left()
+	}
 	m.Resume = nil
-	if replaced {
-		m.HA.Left, m.Replaces = p.left(), true
+	if m.Replaces = replaced || c.died; replaced {
 		m.Resume = slices.Collect(maps.Keys(p.masters))
 	}
 }
@@ -29,4 +31,41 @@ func (p *parent) left() (w vip.Want) {
 		w.Add(plan.Places())
 	}
 	return w
+}
+
+// inForce notes that a child has a plan in force. One that was handed another
+// meanwhile is not ready before it has that.
+func (p *parent) inForce(c *child, masters []string) {
+	if c == p.vrrp {
+		p.renamed(masters)
+	}
+	if c.answered++; c.answered != c.handed {
+		return
+	}
+	if c.ready = true; c == p.vrrp {
+		p.onBus.planned(c, p.doing == "Reload")
+	}
+	if c == p.lvs && !p.balances() { // it took out what was left
+		c.stop(false)
+		p.servers = nil
+	}
+	p.completed()
+}
+
+// renamed notes who is MASTER once a plan is in force: a reload may have given
+// an instance another name without a change of its state.
+func (p *parent) renamed(masters []string) {
+	clear(p.masters)
+	for _, name := range masters {
+		p.masters[name] = true
+	}
+}
+
+// cameAway notes that what the configurations before this one placed is gone: all
+// that the VRRP process was told of is done, or it has ended in order.
+func (p *parent) cameAway() {
+	p.former, p.bequest, p.vrrp.died = nil, vip.Want{}, false
+	if p.vrrp.running() && !p.places() { // there is nothing else to do
+		p.vrrp.stop(false)
+	}
 }

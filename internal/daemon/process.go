@@ -36,12 +36,15 @@ type child struct {
 	cmd      *exec.Cmd
 	link     *link[toChild, fromChild]
 	told     told // of its plan
+	handed   int  // plans that the process was handed, and of those the ones
+	answered int  // that it has in force
 	started  time.Time
 	delay    time.Duration // before the next restart
 	timer    *time.Timer   // a restart is due
 	promise  *promise      // when it is to wake; nil if that cannot be seen
 	watchdog watchdog      // what was seen of that
 	stale    bool          // it was silent for so long that another may have been elected
+	died     bool          // one that was not told to end left what stood, and none has come to terms with that since
 }
 
 func newChild(p *parent, name string, pid *pidFile) *child {
@@ -92,6 +95,7 @@ func (c *child) plan(replaced bool) { c.hand(c.parent.plan(c, replaced)) }
 // hand hands a plan over.
 func (c *child) hand(plan []toChild) {
 	c.ready, c.scripts = false, c.startsPrograms()
+	c.handed++
 	m := mannerOf(&c.parent.cfg.Global, c.name)
 	c.tell(toChild{Manner: &m})
 	for _, m := range plan {
@@ -196,7 +200,7 @@ func (c *child) spawn() error {
 		_ = cmd.Wait()
 		return err
 	}
-	c.cmd, c.started, c.ready, c.told = cmd, time.Now(), false, nil
+	c.cmd, c.started, c.ready, c.told, c.handed, c.answered = cmd, time.Now(), false, nil, 0, 0
 	c.log.pid = cmd.Process.Pid
 	go c.watch(cmd, c.link)
 	return nil
@@ -221,9 +225,17 @@ func (c *child) exited(err error) {
 	c.parent.forget(c)
 	left := c.leaving
 	c.leaving = false
+	c.died = c.died || err != nil
 	switch {
-	case c.parent.stopping || !c.needed:
+	case c.parent.stopping || c.parent.leaves:
 		c.parent.ended()
+		return
+	case !c.needed && c == c.parent.vrrp && c.parent.strays():
+		c.needed = true // for as long as it takes to take that away
+	case !c.needed && c == c.parent.vrrp:
+		c.parent.cameAway()
+		return
+	case !c.needed:
 		return
 	case left:
 		c.start(false)

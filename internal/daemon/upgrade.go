@@ -88,11 +88,11 @@ func (p *parent) settled() error {
 	begun := false
 	p.onLoop(func() {
 		v, err = p.preview(p.opts.File, seen)
-		begun = p.back == nil && p.vrrp.before == nil && p.lvs.before == nil && p.bfd.before == nil
+		begun = p.back == nil && p.vrrp.before == nil && p.lvs.before == nil && p.bfd.before == nil && len(p.former) == 0
 	})
 	switch {
 	case !begun:
-		return errors.New("the processes have not yet taken over from those before them; ask again in a moment")
+		return errors.New("the processes have not yet taken over from those before them, or have not done all of the last reload; ask again in a moment")
 	case err != nil:
 		return err
 	case v.Refused != "":

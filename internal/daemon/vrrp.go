@@ -47,6 +47,8 @@ type vrrpLoop struct {
 	losses chan ha.Event // what another hand removed
 
 	coming  []*ha.Instance // of the plan that is being told
+	plans   int            // that were put in force
+	past    []*ha.Plan     // those before, while not all of the last one stands
 	acts    []ha.Action
 	batch   *sock.Batch
 	letters []letter // in the batch
@@ -225,7 +227,7 @@ func (l *vrrpLoop) fail(err error) {
 func (l *vrrpLoop) told(m toChild) {
 	switch {
 	case m.Orphan && l.node != nil:
-		will{Masters: l.node.Masters(), Sequences: l.node.Sequences(), Left: l.node.Plan().Places()}.leave(l.log)
+		will{Masters: l.node.Masters(), Sequences: l.node.Sequences(), Left: l.places()}.leave(l.log)
 	case m.Manner != nil:
 		l.rank.set(*m.Manner)
 	case m.Instances != nil:
@@ -271,7 +273,7 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	l.monitor.on.Store(m.Monitor)
 	l.devices.file = m.States
 	l.equip(plan)
-	l.node = ha.New(plan)
+	l.node, l.past = ha.New(plan), []*ha.Plan{plan} // what it is to take away is told with it
 	l.herald.learn(plan)
 	l.node.Resume(m.Resume)
 	l.node.Continue(m.Sequences)
@@ -289,7 +291,7 @@ func (l *vrrpLoop) begin(plan *ha.Plan, m toChild) {
 	if m.Replaces {
 		l.filter.clean()
 	}
-	l.up.send(fromChild{Ready: true, Masters: l.node.Masters()})
+	l.ready()
 }
 
 // filesSay lets the node hear the numbers in tracked files.

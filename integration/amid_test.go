@@ -1,0 +1,156 @@
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"keepgo/internal/netlab"
+)
+
+// crowd is a file of which n addresses of the network 10.N.0.0 stand beside those
+// of another, which no state takes away; for -1 there is nothing of VRRP in it.
+func crowd(network, n int) string {
+	if n < 0 {
+		return refused
+	}
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "10.%d.%d.%d/32\n", network, i/200, i%200+1)
+	}
+	return "static_ipaddress {\n10.8.0.1/32 dev eth0\n}\nvrrp_instance VI_1 {\ninterface eth0\nversion 3\nvirtual_router_id 51\npriority 255\nadvert_int 0.1\n" +
+		"virtual_ipaddress {\n10.0.0.100/24\n}\nvirtual_ipaddress_excluded {\n" + b.String() + "}\n}\n"
+}
+
+// doomed is a director alone whose interface has many addresses that the next file
+// does not place.
+type doomed struct {
+	*director
+	events <-chan netlab.AddrEvent
+}
+
+// reads has the parent read a file, and waits until it does.
+func (d *doomed) reads(text string) {
+	d.w.t.Helper()
+	n := strings.Count(d.proc.Log(), "Reloading")
+	d.replaces(text)
+	d.reload()
+	d.w.eventually("it reads the file", func() bool { return strings.Count(d.proc.Log(), "Reloading") > n })
+}
+
+// sees waits for the first address that goes: many follow.
+func (d *doomed) sees() {
+	d.w.t.Helper()
+	for limit := time.After(patience); ; {
+		select {
+		case e := <-d.events:
+			if !e.Added {
+				return
+			}
+		case <-limit:
+			d.w.t.Fatal("no address goes")
+		}
+	}
+}
+
+// TestDeathsOverAReload: at whatever instant of a reload a process is killed, what
+// the file before placed goes, and what this one places stands.
+func TestDeathsOverAReload(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived leaves the addresses")
+	const many = 1200
+	for name, c := range map[string]struct {
+		last   int // addresses of the last file
+		strike func(d *doomed)
+	}{
+		"before the plan is told": {1, func(d *doomed) {
+			d.pause()
+			d.reads(crowd(2, 1))
+			d.bereft(1)
+		}},
+		"half of it done": {1, func(d *doomed) {
+			d.reads(crowd(2, 1))
+			d.sees()
+			d.bereft(1)
+		}},
+		"half of it done, and told of more": {1, func(d *doomed) {
+			d.pause()
+			d.reads(crowd(3, 1))
+			d.reads(crowd(2, 1))
+			d.w.do(syscall.Kill(d.pidOf(1), syscall.SIGCONT))
+			d.sees()
+			d.bereft(1)
+		}},
+		"for the second time": {1, func(d *doomed) {
+			d.loses(1)
+			d.reads(crowd(2, 1))
+			d.sees()
+			d.bereft(1)
+		}},
+		"half of the end done": {-1, func(d *doomed) {
+			d.reads(crowd(2, -1))
+			d.sees()
+			d.bereft(1)
+		}},
+		"the parent, before it told the plan": {1, func(d *doomed) {
+			d.replaces(crowd(2, 1))
+			d.w.do(d.proc.Signal(syscall.SIGKILL))
+			<-d.proc.Done()
+			d.begins()
+		}},
+		"the parent, half of it done": {1, func(d *doomed) {
+			d.reads(crowd(2, 1))
+			d.sees()
+			d.w.do(d.proc.Signal(syscall.SIGKILL))
+			<-d.proc.Done()
+			d.begins()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, ours, ours)
+			d := &doomed{director: w.a}
+			d.configure(crowd(1, many))
+			d.start()
+			w.eventually("all addresses stand", func() bool { return len(d.placed()) == many+2 })
+			d.logs("Startup complete")
+			d.events = must(d.AddrEvents())(t)
+			c.strike(d)
+			want := []string{}
+			if c.last > 0 {
+				want = []string{"10.0.0.100/24", "10.2.0.1/32", "10.8.0.1/32"}
+			}
+			var got []string
+			if !netlab.Until(patience, func() bool {
+				got = d.placed()
+				return got != nil && slices.Equal(got, want)
+			}) {
+				t.Errorf("%d stand: %.300q; want %q; the log ends with\n%s", len(got), got, want, d.proc.LogTail(20))
+			}
+			d.stop()
+			if got := d.placed(); len(got) > 0 {
+				t.Errorf("the stop leaves %.300q", got)
+			}
+		})
+	}
+}
+
+// placed are the addresses on a director's interface that are not its own; nil while
+// they change under the eyes of who reads them.
+func (d *doomed) placed() (list []string) {
+	all, err := d.Addrs(lanLink)
+	if err != nil {
+		return nil
+	}
+	list = []string{}
+	for _, p := range all {
+		if a := p.Addr(); a.Is4() && a != hostAddr(0, false, 1) {
+			list = append(list, p.String())
+		}
+	}
+	slices.Sort(list)
+	return list
+}
