@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -87,7 +88,7 @@ func (h *herald) await(names []string) {
 		if !ok {
 			continue
 		}
-		if err := h.witness.Watch(k.Index, k.Name, k.HardwareAddr); err != nil {
+		if err := errors.Join(h.witness.Watch(k.Index, k.Name, k.HardwareAddr), h.witness.Await(k.Index)); err != nil {
 			h.log("%v", err)
 		}
 		if h.witness.Alive(k.Index) {

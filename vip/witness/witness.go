@@ -27,8 +27,8 @@ type Conflict struct {
 	Again uint64 // how often it said so since the last report, and was not reported
 }
 
-// Alive is the first frame that came in on a link from outside, and was not made
-// by the next switch itself.
+// Alive is the first frame that came in from outside on a link whose life is
+// awaited, and was not made by the next switch itself.
 type Alive struct {
 	Link int
 	Name string
@@ -72,6 +72,7 @@ type link struct {
 	name  string
 	own   []MAC
 	alive bool
+	await bool           // who asked for it wants to know when it is alive
 	taps  [tapKinds]*tap // nil: not needed
 }
 
@@ -106,6 +107,20 @@ func (d *Door) Watch(index int, name string, own ...MAC) error {
 	d.name(l.own, -1)
 	l.name, l.own = name, slices.Clone(own)
 	d.name(l.own, +1)
+	return d.tend(l)
+}
+
+// Await has the first frame on a watched link told; of one that is alive already
+// nothing is. Nobody else pays for that: every frame that passes goes through the
+// socket it takes, in both directions.
+func (d *Door) Await(index int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.links[index]
+	if l == nil {
+		return nil
+	}
+	l.await = true
 	return d.tend(l)
 }
 
@@ -226,7 +241,7 @@ func (d *Door) tend(l *link) error {
 		h = new(held)
 	}
 	err := errors.Join(
-		d.tune(l, tapAny, !l.alive, nil),
+		d.tune(l, tapAny, l.await && !l.alive, nil),
 		d.tune(l, tapARP, len(h[tapARP]) > 0, h.words(tapARP)),
 		d.tune(l, tapNA, len(h[tapNA]) > 0, h.words(tapNA)),
 	)
@@ -263,7 +278,7 @@ func (d *Door) tap(l *link, kind int, words []uint32) error {
 	return nil
 }
 
-// Alive says whether a frame came in on a link since its watch began.
+// Alive says whether a frame came in on a link since it is awaited.
 func (d *Door) Alive(index int) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -255,7 +255,9 @@ func TestKernelAnswers(t *testing.T) {
 func TestAlive(t *testing.T) {
 	a, b := wire(t)
 	d, events := open(t)
+	must(t, d.Await(a.index)) // of a link that is not watched there is nothing to know
 	must(t, d.Watch(a.index, "eth0", a.mac))
+	must(t, d.Await(a.index))
 	plain := func(dst string, src MAC) []byte {
 		frame := unhex(t, dst+station+"88b5")
 		copy(frame[srcAt:], src[:])
@@ -281,6 +283,7 @@ func TestAlive(t *testing.T) {
 		t.Error("alive, and forgotten")
 	}
 	must(t, d.Watch(a.index, "lan", a.mac))
+	must(t, d.Await(a.index))
 	b.send(t, plain("ffffffffffff", MAC{2, 5}))
 	if got := next[Alive](t, events); got != (Alive{a.index, "lan", MAC{2, 5}}) {
 		t.Errorf("again %+v", got)
@@ -355,6 +358,8 @@ func TestOnlyNeeded(t *testing.T) {
 		}
 	}
 	must(t, d.Watch(a.index, "eth0", a.mac))
+	taps(false, false, false)
+	must(t, d.Await(a.index))
 	taps(true, false, false)
 	must(t, d.Set(1, targets(a.index, "192.0.2.1")))
 	must(t, d.Set(2, targets(a.index, "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.2")))
@@ -373,8 +378,12 @@ func TestOnlyNeeded(t *testing.T) {
 func TestNoLink(t *testing.T) {
 	wire(t)
 	d, _ := open(t)
-	if err := d.Watch(4711, "gone0"); err == nil {
-		t.Error("a link that is not there is watched")
+	must(t, d.Watch(4711, "gone0"))
+	if err := d.Await(4711); err == nil {
+		t.Error("a frame is awaited on a link that is not there")
+	}
+	if err := d.Set(1, targets(4711, "192.0.2.1")); err == nil {
+		t.Error("claims are listened for on a link that is not there")
 	}
 	d.Forget(4711)
 	d.Forget(4711)
