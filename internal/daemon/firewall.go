@@ -119,7 +119,7 @@ func (f *firewall) settle(id int, want vip.Want, drop vip.Set) {
 	w.keep = addresses(drop)
 	w.waits = nil
 	if f.ask(id, w) && len(drop) > 0 && f.begun && !f.blind && !slices.Equal(w.all(), w.force) {
-		w.waits = &want
+		w.waits = new(want)
 		return
 	}
 	f.links.SetAll(id, want)

@@ -99,13 +99,7 @@ func (h *herald) await(names []string) {
 
 // watch listens on links for claims of what stands there; nothing ends that. The
 // witness reads Ethernet.
-func (h *herald) watch(id int, targets []garp.Target, links map[int]rtnl.Link) {
-	held := make([]witness.Target, 0, len(targets))
-	for _, t := range targets {
-		if t.HardwareAddr != [6]byte{} {
-			held = append(held, witness.Target{Link: t.IfIndex, Addr: t.Addr})
-		}
-	}
+func (h *herald) watch(id int, was, targets []garp.Target, links map[int]*rtnl.Link) {
 	for index, k := range links {
 		if k.HardwareAddr == [6]byte{} {
 			continue
@@ -114,9 +108,20 @@ func (h *herald) watch(id int, targets []garp.Target, links map[int]rtnl.Link) {
 			h.log("%v", err)
 		}
 	}
-	if err := h.witness.Set(id, held); err != nil {
+	if err := h.witness.Set(id, held(was), held(targets)); err != nil {
 		h.log("%v", err)
 	}
+}
+
+// held is what of targets the witness can hear claims of.
+func held(targets []garp.Target) []witness.Target {
+	list := make([]witness.Target, 0, len(targets))
+	for i := range targets {
+		if t := &targets[i]; t.HardwareAddr != [6]byte{} {
+			list = append(list, witness.Target{Link: t.IfIndex, Addr: t.Addr})
+		}
+	}
+	return list
 }
 
 // learn notes which interfaces share a spacing. It comes before what follows
@@ -144,12 +149,12 @@ func (h *herald) announce(id int, v voice, d due) {
 func (h *herald) silence(id int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.arp.Stop(id)
 	if s := h.speakers[id]; s != nil {
 		h.leave(id, s)
 		delete(h.speakers, id)
+		h.watch(id, s.targets, nil, nil)
 	}
-	h.arp.Stop(id)
-	h.watch(id, nil, nil)
 }
 
 // stands hears what of an instance's addresses stands now.
@@ -200,8 +205,8 @@ func (h *herald) speak(id int, s *speaker) {
 			h.arp.Burst(id, s.Repeat, 0)
 		}
 	}
+	h.watch(id, s.targets, targets, links)
 	s.due, s.targets = nothing, targets
-	h.watch(id, targets, links)
 }
 
 // enter notes which interfaces an instance's addresses stand on.
@@ -235,15 +240,17 @@ func (h *herald) restored(id int) {
 
 // targets are the announcements of addresses of an instance, and the links they
 // are for. A group has no station to announce.
-func (h *herald) targets(s *speaker, set vip.Set) ([]garp.Target, map[int]rtnl.Link) {
-	targets, links := make([]garp.Target, 0, len(set)), map[int]rtnl.Link{}
+func (h *herald) targets(s *speaker, set vip.Set) ([]garp.Target, map[int]*rtnl.Link) {
+	targets, links := make([]garp.Target, 0, len(set)), map[int]*rtnl.Link{}
 	for _, a := range set {
 		k, ok := h.links.LinkByName(a.Link)
 		if !ok || !k.ARP || a.Prefix.Addr().IsMulticast() {
 			continue
 		}
-		_, seen := links[k.Index]
-		links[k.Index] = k
+		seen := links[k.Index] != nil
+		if !seen {
+			links[k.Index] = new(k)
+		}
 		t := garp.Target{IfIndex: k.Index, HardwareAddr: k.HardwareAddr, Addr: a.Prefix.Addr(), Router: k.Forwarding}
 		t.IPoIB = garp.IPoIB{Addr: k.InfiniBand, Broadcast: k.InfiniBandAll}
 		t.Extra = !seen && s.extra(&k)

@@ -69,7 +69,6 @@ type run struct {
 	again    *alarm // second burst; each of the three is nil until it is planned
 	refresh  *alarm
 	extra    *alarm
-	repeat   int // of the second burst
 }
 
 // Open opens the socket that announcements go through, in the network
@@ -143,15 +142,15 @@ func (p *Pacer) begin(owner int, targets []Target, s Schedule, burst bool) {
 	if old := p.runs[owner]; burst {
 		p.takeAhead(r, owner)
 		p.burst(r, s.Repeat, now)
-		p.set(r, &r.again, now.Add(s.Delay), s.Delay > 0)
-		r.repeat = s.Repeat
+		if s.Delay > 0 {
+			p.second(r, now.Add(s.Delay), s.Repeat)
+		}
 		first = first.Add(s.Delay)
 	} else if old != nil {
 		p.resume(old, r, now)
 		if old.again.planned() {
-			p.set(r, &r.again, old.again.at, true)
+			p.second(r, old.again.at, old.again.repeat)
 		}
-		r.repeat = old.repeat
 		if old.refresh.planned() && old.schedule.Refresh == s.Refresh {
 			first = old.refresh.at
 		}
@@ -178,11 +177,10 @@ func (p *Pacer) Burst(owner, repeat int, delay time.Duration) {
 	}
 	p.burst(r, repeat, now)
 	if delay > 0 {
-		if !r.again.planned() {
-			r.repeat = 0
+		if r.again.planned() {
+			repeat = max(repeat, r.again.repeat)
 		}
-		r.repeat = max(r.repeat, repeat)
-		p.set(r, &r.again, now.Add(delay), true)
+		p.second(r, now.Add(delay), repeat)
 	}
 	p.poke()
 }
@@ -229,6 +227,12 @@ func (p *Pacer) poke() {
 	case p.wake <- struct{}{}:
 	default:
 	}
+}
+
+// second plans the second burst of a run.
+func (p *Pacer) second(r *run, at time.Time, repeat int) {
+	p.set(r, &r.again, at, true)
+	r.again.repeat = repeat
 }
 
 // set plans an alarm of a run, where it is to be.

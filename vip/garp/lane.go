@@ -265,6 +265,8 @@ type alarm struct {
 	slot int    // position in the heap from 1; 0: not planned
 	lane *lane
 	run  *run
+
+	repeat int // announcements of each target, of a second burst
 }
 
 // planned is not asked of an alarm that is no more than a possibility.
@@ -314,7 +316,7 @@ func (p *Pacer) collect(batch []*Target, now time.Time) []*Target {
 		case a == r.again:
 			r.again = nil
 			r.forgetAhead()
-			p.burst(r, r.repeat, now)
+			p.burst(r, a.repeat, now)
 		case a == r.extra:
 			p.remind(r, now)
 			p.plan(a, now.Add(r.schedule.Extra), true)

@@ -59,9 +59,8 @@ type Door struct {
 	mu     sync.Mutex
 	closed bool
 	links  map[int]*link
-	own    map[MAC]int      // stations that are this host, by the number of links that name them
-	owners map[int][]Target // what each watches
-	held   map[int]*held    // the same by link
+	own    map[MAC]int   // stations that are this host, by the number of links that name them
+	held   map[int]*held // by link
 	limit  limiter
 	taps   sync.WaitGroup
 }
@@ -84,7 +83,7 @@ func Open(report func(Event)) (*Door, error) {
 	}
 	return &Door{
 		report: report, links: map[int]*link{}, own: map[MAC]int{},
-		owners: map[int][]Target{}, held: map[int]*held{}, limit: limiter{},
+		held: map[int]*held{}, limit: limiter{},
 	}, nil
 }
 
@@ -157,31 +156,23 @@ func (l *link) silence() {
 	}
 }
 
-// Set replaces the addresses an owner holds; none ends its watch. What it costs
-// does not grow with what others hold. The door keeps targets.
-func (d *Door) Set(owner int, targets []Target) error {
+// Set replaces the addresses an owner holds, which are was, by now; none ends its
+// watch. What it costs does not grow with what others hold. Who asks knows what it
+// asked for last: that is not kept twice.
+func (d *Door) Set(owner int, was, now []Target) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return nil
 	}
-	var touched []int
-	for _, t := range d.owners[owner] {
-		d.hold(owner, t, -1)
-		touched = append(touched, t.Link)
-	}
-	delete(d.owners, owner)
-	now := targets[:0]
-	for _, t := range targets {
-		t.Addr = t.Addr.Unmap().WithZone("")
-		if t.Addr.IsValid() {
-			now = append(now, t)
-			d.hold(owner, t, +1)
-			touched = append(touched, t.Link)
+	touched := make([]int, 0, len(was)+len(now))
+	for i, targets := range [...][]Target{was, now} {
+		for _, t := range targets {
+			if t.Addr = t.Addr.Unmap().WithZone(""); t.Addr.IsValid() {
+				d.hold(owner, t, 2*i-1)
+				touched = append(touched, t.Link)
+			}
 		}
-	}
-	if len(now) > 0 {
-		d.owners[owner] = now
 	}
 	slices.Sort(touched)
 	var err error

@@ -166,7 +166,7 @@ func TestConflict(t *testing.T) {
 	a, b := wire(t)
 	d, events := open(t)
 	x, y, own := MAC{2, 1}, MAC{2, 2}, MAC{0, 0, 0x5e, 0, 1, 51}
-	must(t, d.Set(1, targets(a.index, "192.0.2.1", "2001:db8::1")))
+	must(t, d.Set(1, nil, targets(a.index, "192.0.2.1", "2001:db8::1")))
 	must(t, d.Watch(a.index, "eth0", a.mac, own))
 	owner := 1
 	expect := func(name, addr string, m MAC) {
@@ -188,8 +188,8 @@ func TestConflict(t *testing.T) {
 	b.send(t, says(t, "192.0.2.1", y))
 	expect("another station", "192.0.2.1", y)
 
-	must(t, d.Set(2, targets(a.index, "192.0.2.2", "192.0.2.1")))
-	must(t, d.Set(1, nil))
+	must(t, d.Set(2, nil, targets(a.index, "192.0.2.2", "192.0.2.1")))
+	must(t, d.Set(1, targets(a.index, "192.0.2.1", "2001:db8::1"), nil))
 	owner = 2
 	b.send(t, says(t, "2001:db8::1", y))
 	b.send(t, says(t, "192.0.2.2", x))
@@ -198,10 +198,10 @@ func TestConflict(t *testing.T) {
 	b.send(t, says(t, "192.0.2.1", own))
 	expect("no more ours", "192.0.2.1", own)
 
-	must(t, d.Set(2, nil))
+	must(t, d.Set(2, targets(a.index, "192.0.2.2", "192.0.2.1"), nil))
 	b.send(t, says(t, "192.0.2.2", y))
 	d.Forget(a.index)
-	must(t, d.Set(2, targets(a.index, "192.0.2.3")))
+	must(t, d.Set(2, nil, targets(a.index, "192.0.2.3")))
 	must(t, d.Watch(a.index, "eth0"))
 	b.send(t, says(t, "192.0.2.3", y))
 	expect("after all", "192.0.2.3", y)
@@ -214,15 +214,15 @@ func TestManyAddresses(t *testing.T) {
 	must(t, d.Watch(a.index, "eth0", a.mac))
 	addr := netip.MustParseAddr("192.0.2.1")
 	for i := range maxListed + 10 {
-		must(t, d.Set(i, []Target{{a.index, addr}}))
+		must(t, d.Set(i, nil, []Target{{a.index, addr}}))
 		b.send(t, says(t, addr.String(), MAC{2, 2}))
 		if got := next[Conflict](t, events); got.Addr != addr {
 			t.Fatalf("%d: %+v", i, got)
 		}
 		addr = addr.Next()
 	}
-	for i := range maxListed + 9 {
-		must(t, d.Set(i, nil))
+	for i, old := 0, netip.MustParseAddr("192.0.2.1"); i < maxListed+9; i, old = i+1, old.Next() {
+		must(t, d.Set(i, []Target{{a.index, old}}, nil))
 	}
 	b.send(t, says(t, "192.0.2.1", MAC{2, 3}))
 	b.send(t, says(t, addr.Prev().String(), MAC{2, 3}))
@@ -242,7 +242,7 @@ func TestKernelAnswers(t *testing.T) {
 	must(t, netlink.AddrAdd(link, addr))
 	must(t, netns.Set(a.ns))
 	d, events := open(t)
-	must(t, d.Set(1, targets(a.index, "192.0.2.1")))
+	must(t, d.Set(1, nil, targets(a.index, "192.0.2.1")))
 	must(t, d.Watch(a.index, "eth0", a.mac))
 	question := says(t, "192.0.2.9", a.mac)
 	copy(question[arpSPA+10:], []byte{192, 0, 2, 1})
@@ -294,7 +294,7 @@ func TestAlive(t *testing.T) {
 func TestDownAndUp(t *testing.T) {
 	a, b := wire(t)
 	d, events := open(t)
-	must(t, d.Set(1, targets(a.index, "192.0.2.1")))
+	must(t, d.Set(1, nil, targets(a.index, "192.0.2.1")))
 	must(t, d.Watch(a.index, "eth0", a.mac))
 	link, err := netlink.LinkByIndex(a.index)
 	must(t, err)
@@ -318,7 +318,7 @@ func TestDownAndUp(t *testing.T) {
 func TestFlood(t *testing.T) {
 	a, b := wire(t)
 	d, events := open(t)
-	must(t, d.Set(1, targets(a.index, "192.0.2.1", "192.0.2.2")))
+	must(t, d.Set(1, nil, targets(a.index, "192.0.2.1", "192.0.2.2")))
 	must(t, d.Watch(a.index, "eth0", a.mac))
 	flood, other := says(t, "192.0.2.1", MAC{2, 1}), says(t, "192.0.2.2", MAC{2, 2})
 	for range 100 * maxBurst {
@@ -361,17 +361,17 @@ func TestOnlyNeeded(t *testing.T) {
 	taps(false, false, false)
 	must(t, d.Await(a.index))
 	taps(true, false, false)
-	must(t, d.Set(1, targets(a.index, "192.0.2.1")))
-	must(t, d.Set(2, targets(a.index, "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.2")))
+	must(t, d.Set(1, nil, targets(a.index, "192.0.2.1")))
+	must(t, d.Set(2, nil, targets(a.index, "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.2")))
 	taps(true, true, true)
-	must(t, d.Set(2, nil))
+	must(t, d.Set(2, targets(a.index, "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.2"), nil))
 	b.send(t, says(t, "192.0.2.9", b.mac))
 	next[Alive](t, events)
 	taps(false, true, false)
-	must(t, d.Set(1, nil))
+	must(t, d.Set(1, targets(a.index, "192.0.2.1"), nil))
 	taps(false, false, false)
-	if len(d.held)+len(d.owners) > 0 {
-		t.Errorf("%v and %v are left", d.held, d.owners)
+	if len(d.held) > 0 {
+		t.Errorf("%v is left", d.held)
 	}
 }
 
@@ -382,14 +382,14 @@ func TestNoLink(t *testing.T) {
 	if err := d.Await(4711); err == nil {
 		t.Error("a frame is awaited on a link that is not there")
 	}
-	if err := d.Set(1, targets(4711, "192.0.2.1")); err == nil {
+	if err := d.Set(1, nil, targets(4711, "192.0.2.1")); err == nil {
 		t.Error("claims are listened for on a link that is not there")
 	}
 	d.Forget(4711)
 	d.Forget(4711)
 	must(t, d.Close())
 	must(t, d.Watch(1, "lo"))
-	must(t, d.Set(1, targets(1, "192.0.2.1")))
+	must(t, d.Set(1, nil, targets(1, "192.0.2.1")))
 }
 
 // TestNoAllocation: a flood of claims, ours, foreign or told already, costs no
