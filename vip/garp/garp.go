@@ -50,7 +50,7 @@ type Pacer struct {
 	closed  bool
 	alarms  alarms
 	runs    map[int]*run
-	ahead   map[int][]*run // what was announced ahead of the run that is to come
+	ahead   map[int]*run // what was announced ahead of the run that is to come
 	lanes   map[laneKey]*lane
 	turn    uint64 // of the last alarm planned
 	pruneAt int    // number of lanes
@@ -64,7 +64,7 @@ type Pacer struct {
 // run is what is announced for one owner.
 type run struct {
 	items    []item
-	ahead    []*run // what of it was announced ahead, until the second burst
+	ahead    *run // what of it was announced ahead, one after the other, until the second burst
 	schedule Schedule
 	again    *alarm // second burst; each of the three is nil until it is planned
 	refresh  *alarm
@@ -93,7 +93,7 @@ func newPacer(s sender, failed func(Failure)) *Pacer {
 		wake:   make(chan struct{}, 1),
 		done:   make(chan struct{}),
 		runs:   make(map[int]*run),
-		ahead:  make(map[int][]*run),
+		ahead:  make(map[int]*run),
 		lanes:  make(map[laneKey]*lane),
 	}
 	go p.loop()
@@ -119,7 +119,7 @@ func (p *Pacer) Ahead(owner int, targets []Target) {
 		return
 	}
 	p.burst(r, 1, time.Now())
-	p.ahead[owner] = append(p.ahead[owner], r)
+	r.ahead, p.ahead[owner] = p.ahead[owner], r
 	p.poke()
 }
 
@@ -194,10 +194,10 @@ func (p *Pacer) Stop(owner int) {
 }
 
 func (p *Pacer) stop(owner int) {
-	for _, a := range p.ahead[owner] {
+	if a := p.ahead[owner]; a != nil {
 		a.silence()
+		delete(p.ahead, owner)
 	}
-	delete(p.ahead, owner)
 	r := p.runs[owner]
 	if r == nil {
 		return

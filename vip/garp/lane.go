@@ -66,7 +66,7 @@ func (p *Pacer) takeAhead(r *run, owner int) {
 	r.ahead = p.ahead[owner]
 	delete(p.ahead, owner)
 	announced := make(map[place]bool)
-	for _, a := range r.ahead {
+	for a := r.ahead; a != nil; a = a.ahead {
 		for i := range a.items {
 			announced[a.items[i].target.place()] = true
 		}
@@ -80,7 +80,7 @@ func (p *Pacer) takeAhead(r *run, owner int) {
 
 // all are the items of a run, and those that were announced ahead of it.
 func (r *run) all(yield func(*item) bool) {
-	for _, part := range append(r.ahead[:len(r.ahead):len(r.ahead)], r) {
+	for part := r; part != nil; part = part.ahead {
 		for i := range part.items {
 			if !yield(&part.items[i]) {
 				return
@@ -98,7 +98,7 @@ func (r *run) silence() {
 
 // forgetAhead lets go of what was announced ahead once nothing of it waits.
 func (r *run) forgetAhead() {
-	for _, a := range r.ahead {
+	for a := r.ahead; a != nil; a = a.ahead {
 		if slices.ContainsFunc(a.items, func(it item) bool { return it.left > 0 }) {
 			return
 		}

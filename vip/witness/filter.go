@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 )
 
 // Kinds of packets, linux/if_packet.h.
@@ -29,14 +30,19 @@ func below(kind uint32) []bpf.Instruction {
 }
 
 // filter is the program of a tap. Without words it compares no addresses.
-func filter(kind int, words []uint32) []bpf.Instruction {
-	switch kind {
-	case tapARP:
-		return slices.Concat(below(packetOtherHost), arpFrame(words))
-	case tapNA:
-		return slices.Concat(below(packetOtherHost), naFrame(words))
+func filter(kind int, words []uint32) ([]bpf.RawInstruction, error) {
+	if kind == tapAny {
+		return bpf.Assemble(slices.Concat(below(packetOutgoing), anyFrame()))
 	}
-	return slices.Concat(below(packetOutgoing), anyFrame())
+	head, at := below(packetOtherHost), uint32(arpSPA)
+	if kind == tapNA {
+		head, at = append(head, naFrame()...), naOptions-4
+	}
+	if len(words) > 0 {
+		head = append(head, bpf.LoadAbsolute{Off: at, Size: 4})
+	}
+	prog, err := bpf.Assemble(head)
+	return oneOf(prog, words), err
 }
 
 // everything is how much of a frame comes in.
@@ -58,31 +64,35 @@ func anyFrame() []bpf.Instruction {
 	}
 }
 
-// arpFrame lets in ARP whose sender has one of the addresses.
-func arpFrame(words []uint32) []bpf.Instruction { return oneOf(arpSPA, words) }
-
-// naFrame lets in neighbour advertisements for one of the addresses.
-func naFrame(words []uint32) []bpf.Instruction {
-	return append([]bpf.Instruction{
+// naFrame goes on with neighbour advertisements.
+func naFrame() []bpf.Instruction {
+	return []bpf.Instruction{
 		bpf.LoadAbsolute{Off: ip6Next, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: icmpv6, SkipTrue: 2},
 		bpf.LoadAbsolute{Off: icmpAt, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: naType, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
-	}, oneOf(naOptions-4, words)...)
+	}
 }
 
-// oneOf lets in what has one of the words at an offset; without words,
-// everything.
-func oneOf(at uint32, words []uint32) []bpf.Instruction {
-	if len(words) == 0 {
-		return []bpf.Instruction{bpf.RetConstant{Val: everything}}
-	}
-	prog := []bpf.Instruction{bpf.LoadAbsolute{Off: at, Size: 4}}
+// Instructions of bpf(4), linux/bpf_common.h.
+const (
+	jumpIfEqual = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	returns     = unix.BPF_RET | unix.BPF_K
+)
+
+// oneOf ends a program: it lets in what was loaded if that is one of the words;
+// without words, everything. A takeover writes a program for each address: so these
+// are no values of an interface, each a piece of garbage.
+func oneOf(prog []bpf.RawInstruction, words []uint32) []bpf.RawInstruction {
+	prog = slices.Grow(prog, len(words)+2)
 	for i, w := range words {
-		prog = append(prog, bpf.JumpIf{Cond: bpf.JumpEqual, Val: w, SkipTrue: uint8(len(words) - i)})
+		prog = append(prog, bpf.RawInstruction{Op: jumpIfEqual, Jt: uint8(len(words) - i), K: w})
 	}
-	return append(prog, bpf.RetConstant{Val: 0}, bpf.RetConstant{Val: everything})
+	if len(words) > 0 {
+		prog = append(prog, bpf.RawInstruction{Op: returns, K: 0})
+	}
+	return append(prog, bpf.RawInstruction{Op: returns, K: everything})
 }
 
 // word is what the filter compares of an address: its last 32 bits.

@@ -85,7 +85,15 @@ func TestParse(t *testing.T) {
 // the kernel knows, is left out.
 func lets(t testing.TB, b []byte, kind int, words []uint32) bool {
 	t.Helper()
-	vm, err := bpf.NewVM(filter(kind, words)[len(below(0)):])
+	raw, err := filter(kind, words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, ok := bpf.Disassemble(raw[len(below(0)):])
+	if !ok {
+		t.Fatalf("not understood: %v", prog)
+	}
+	vm, err := bpf.NewVM(prog)
 	if err != nil {
 		t.Fatal(err)
 	}

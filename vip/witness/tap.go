@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -61,7 +60,7 @@ func prepare(fd, kind, index int, words []uint32) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {
 		return fmt.Errorf("setting the buffer of a packet socket: %w", err)
 	}
-	if err := attach(fd, filter(kind, words)); err != nil {
+	if err := attach(fd, kind, words); err != nil {
 		return err
 	}
 	var protocol [2]byte
@@ -74,8 +73,8 @@ func prepare(fd, kind, index int, words []uint32) error {
 }
 
 // attach replaces the filter at one stroke.
-func attach(fd int, prog []bpf.Instruction) error {
-	raw, err := bpf.Assemble(prog)
+func attach(fd, kind int, words []uint32) error {
+	raw, err := filter(kind, words)
 	if err != nil {
 		return fmt.Errorf("filter of a packet socket: %w", err)
 	}
@@ -100,7 +99,7 @@ func (t *tap) listFor(words []uint32) error {
 		return err
 	}
 	var failed error
-	if err := raw.Control(func(fd uintptr) { failed = attach(int(fd), filter(t.kind, words)) }); err != nil {
+	if err := raw.Control(func(fd uintptr) { failed = attach(int(fd), t.kind, words) }); err != nil {
 		return err
 	}
 	if failed == nil {
