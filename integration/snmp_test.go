@@ -303,6 +303,7 @@ func serveSNMP(t *testing.T, d daemon) (walk, traps []string) {
 	if walk = m.walk("snmpwalk"); d == ours {
 		m.examine(walk)
 	}
+	traps = m.provoke()
 	w.do(w.a.proc.Signal(syscall.SIGTERM))
 	w.eventually(string(d)+" ends", func() bool { return isClosed(w.a.proc.Done()) })
 	w.eventually("the end of all is told", func() bool {
@@ -320,7 +321,57 @@ func serveSNMP(t *testing.T, d daemon) (walk, traps []string) {
 	for i := range walk {
 		walk[i] = strings.ReplaceAll(walk[i], w.lab.Dir, "DIR")
 	}
-	return walk, traps
+	return walk, once(traps)
+}
+
+// refusable are packets that are refused, each for what another notification tells.
+var refusable = []pdu{
+	{version: 2, pass: "secret", ttl: 7}, {version: 2, pass: "secret", ruin: flip(34 + 6)}, {version: 3},
+	{version: 2, pass: "wrong"}, {version: 2}, {version: 2, pass: "secret", wrong: func(v []byte) []byte { v[4] = 7; return v }},
+	{ipv6: true, vrid: 53, ttl: 7},
+}
+
+// refusal says that a notification is of a packet that was refused.
+func refusal(t string) bool {
+	return strings.HasPrefix(t, "1.3.6.1.2.1.68.0.2 ") || strings.HasPrefix(t, "1.3.6.1.2.1.207.0.2 ")
+}
+
+// provoke sends wrong packets until there is a notification of each, and returns
+// what came meanwhile.
+func (m *masterAgent) provoke() (traps []string) {
+	w := m.d.w
+	in := must(w.client.Inject(lanLink))(w.t)
+	kinds := map[string]bool{}
+	for i, p := range refusable {
+		p.src, p.priority, p.addrs = "10.0.0.9", 1, []string{"10.0.0.100", "10.0.0.101"}
+		if p.ipv6 {
+			p.src, p.addrs = "fe80::9", []string{"fe80::99", "fd00::101"}
+		}
+		frame := p.frame(w.client.MAC(lanLink), w.a.MAC(lanLink))
+		w.eventually(fmt.Sprintf("wrong packet %d is told of", i), func() bool {
+			w.do(in.Send(frame))
+			for len(m.traps) > 0 {
+				t := <-m.traps
+				traps = append(traps, t)
+				if refusal(t) {
+					kinds[t] = true
+				}
+			}
+			return len(kinds) > i
+		})
+	}
+	return traps
+}
+
+// once leaves out that a refusal was told of more than once: packets are sent
+// until they are.
+func once(traps []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(traps, func(t string) bool {
+		again := seen[t]
+		seen[t] = refusal(t)
+		return again
+	})
 }
 
 // examine asks ours in other ways.

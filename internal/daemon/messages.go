@@ -6,6 +6,7 @@ import (
 	"keepgo/internal/ha"
 	"keepgo/internal/lb"
 	"keepgo/internal/notify"
+	"keepgo/internal/snmp"
 	"keepgo/internal/status"
 	"keepgo/ipvsctl"
 )
@@ -107,6 +108,7 @@ type fromChild struct {
 	Signal   unix.Signal  // the process got it, but the parent is who can obey
 	Edge     *notify.Edge // a state changed: run its scripts
 	Server   *lb.Edge     // a virtual or real server changed
+	Fault    *snmp.Fault  // a packet was wrong
 	Why      string       // with Edge or Server
 	Report   *status.Status
 	State    *lb.Packed // what a new LVS process would go on from

@@ -398,9 +398,13 @@ func (p *parent) heard(c *child, m fromChild) {
 		p.edge(*m.Edge)
 		p.snmp.edge(*m.Edge, m.Why)
 	case m.Server != nil:
-		p.noteServer(m.Server, m.Why)
-		p.server(m.Server)
+		if !m.Server.Quiet {
+			p.noteServer(m.Server, m.Why)
+			p.server(m.Server)
+		}
 		p.snmp.server(*m.Server)
+	case m.Fault != nil:
+		p.snmp.fault(*m.Fault)
 	case m.BFD != nil:
 		p.sessionIs(*m.BFD)
 	case m.Report != nil:

@@ -162,6 +162,25 @@ func (a *snmpAgent) server(e lb.Edge) {
 	}
 }
 
+// fault sends the notifications of a wrong packet.
+func (a *snmpAgent) fault(f snmp.Fault) {
+	if a.agent == nil || !a.p.cfg.Global.SNMP.Traps {
+		return
+	}
+	s := &a.p.cfg.Global.SNMP
+	tell := func(on bool, of func(*snmp.MIB) snmp.Trap) {
+		if on {
+			a.agent.Notify(func() (agentx.OID, []agentx.Bind) {
+				a.fresh() // who it is of hardly changes: nothing is found out for every packet
+				t := of(a.view)
+				return t.OID, t.Objects
+			})
+		}
+	}
+	tell(s.RFCv2, func(m *snmp.MIB) snmp.Trap { return m.AuthFailure(f) })
+	tell(s.RFCv3, func(m *snmp.MIB) snmp.Trap { return m.ProtoError(f) })
+}
+
 // later sends a notification of what is asked for when it is sent.
 func (a *snmpAgent) later(tell func(*snmp.MIB) snmp.Trap) {
 	now := time.Now()

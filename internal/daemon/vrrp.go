@@ -10,6 +10,7 @@ import (
 
 	"keepgo/internal/ha"
 	"keepgo/internal/notify"
+	"keepgo/internal/snmp"
 	"keepgo/internal/status"
 	"keepgo/vip/garp"
 	"keepgo/vip/rtnl"
@@ -361,6 +362,10 @@ func (l *vrrpLoop) perform(acts []ha.Action) {
 			l.up.send(fromChild{Log: a.Text, Detail: a.Detail})
 		case ha.ActNotify:
 			l.up.send(fromChild{Edge: edge(a.Edge), Why: a.Text})
+		case ha.ActFault:
+			if in := l.node.Planned(a.ID); in != nil {
+				l.up.send(fromChild{Fault: &snmp.Fault{Instance: in.Name, Kind: a.Fault, From: a.Text}})
+			}
 		}
 	}
 }

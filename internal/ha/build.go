@@ -44,6 +44,7 @@ func Build(cfg *confparse.Config) *Plan {
 		News:         buffer(cfg.Global.VRRPMonitorBuffer),
 		LogStrangers: cfg.Global.LogUnknownVRIDs,
 		Repeat:       cfg.Global.FIFOOnReload,
+		Faults:       cfg.Global.SNMP.Traps && (cfg.Global.SNMP.RFCv2 || cfg.Global.SNMP.RFCv3),
 		StartupDelay: cfg.Global.StartupDelay,
 		Instances:    make([]*Instance, 0, len(cfg.Instances)),
 		AfterBoot:    cfg.Global.DelayAfterBoot,

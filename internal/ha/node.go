@@ -63,6 +63,7 @@ const (
 	ActSilence                    // stop announcing ID's addresses
 	ActRepeat                     // announce ID's addresses again now, Repeat times, and after Delay
 	ActNotify                     // tell Edge
+	ActFault                      // tell of a packet for ID from the address Text, which was refused for Fault
 	ActLog                        // write Text
 	ActWires                      // the set of sockets needed changed
 	ActDevice                     // Devices(ID) are the interfaces that should be there for ID, and Promoted(ID) counts
@@ -76,6 +77,7 @@ type Action struct {
 	Kind     ActionKind
 	ID       int
 	Priority uint8
+	Fault    vrrp.PacketError
 	Edge     Edge
 	Text     string // of ActLog; why, of ActNotify
 	Detail   bool   // with Text: of interest only to those who ask for details (-D)
@@ -120,8 +122,9 @@ type member struct {
 	master   netip.Addr // whom it last heard as master
 	peers    peers
 	codec    vrrp.Codec
-	told     uint32 // packet faults logged since the state or the master changed
-	reserved uint32 // the highest sequence number that was told
+	told     uint32    // packet faults logged since the state or the master changed
+	calm     vrrp.Time // no wrong packet is told of before, but in the log
+	reserved uint32    // the highest sequence number that was told
 	stats    vrrp.Tally
 	rival    *rivalry // nil while there is none
 	pace     pace

@@ -70,6 +70,8 @@ func (d *desk) words(a Action) string {
 		return fmt.Sprintf("syncs %s %d: %s", w.Link, w.ID, w.Roles)
 	case ActNotify:
 		return fmt.Sprintf("notify %s %s %d", a.Edge.Name, a.Edge.State, a.Edge.Priority)
+	case ActFault:
+		return fmt.Sprintf("%s: %v from %s", name, a.Fault, a.Text)
 	case ActLog:
 		if a.Detail {
 			return "detail " + a.Text
@@ -350,6 +352,26 @@ func TestUnrunScriptHoldsTheInstanceBack(t *testing.T) {
 	d.step(Event{Kind: EventScript})
 	if d.state(0) != "FAULT" {
 		t.Errorf("after a failure the state is %s", d.state(0))
+	}
+}
+
+// TestFaultsAreToldOf: those who ask for it hear of every wrong packet, but not
+// more often than is good for them.
+func TestFaultsAreToldOf(t *testing.T) {
+	in := instance("VI_1", 1)
+	in.AuthType, in.AuthPass = confparse.AuthPass, "secret"
+	cfg := &confparse.Config{Instances: []*confparse.Instance{in}}
+	cfg.Global.SNMP.Traps, cfg.Global.SNMP.RFCv2 = true, true
+	d := newDesk(t, cfg, "eth0")
+	d.step(Event{Kind: EventStart})
+	d.node.members[0].plan.Advert.Auth = [8]byte{'w', 'r', 'o', 'n', 'g'}
+	n := 0
+	for range 30 {
+		n += strings.Count(d.hear(200), "VI_1: wrong password from 10.0.0.")
+		d.until(10 * time.Millisecond)
+	}
+	if n != 3 {
+		t.Errorf("told of %d packets, not 3 in 300 ms", n)
 	}
 }
 

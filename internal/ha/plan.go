@@ -44,6 +44,7 @@ type Plan struct {
 	Polls                   map[string]string // interfaces to ask for their link, and how: MII, ETHTOOL, IOCTL or ""
 
 	Repeat       bool // fifo_write_vrrp_states_on_reload: a reload tells the states that stay
+	Faults       bool // enable_traps with the tables of an RFC: wrong packets are told of
 	Firewall     Firewall
 	StartupDelay time.Duration // vrrp_startup_delay: nobody is MASTER before, counted from the start
 	AfterBoot    vrrp.Time     // vrrp_delay_after_boot: the same, counted from the machine's boot

@@ -143,6 +143,7 @@ func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
 	if err != nil {
 		m.stats.CountError(err)
 		acts = m.complain(err, &advert, p, acts)
+		acts = n.accuse(now, m, err, p, acts)
 		if !m.plan.Expect.Accepted(err) {
 			n.refused(now, m, err, &advert, p)
 			return acts
@@ -207,6 +208,20 @@ func (m *member) complain(err error, advert *vrrp.Packet, p *Packet, acts []Acti
 		why += m.policy()
 	}
 	return m.log(acts, "%s", why)
+}
+
+// faultEvery is how often at most a router's wrong packets are told of: whoever
+// floods it is to have no more effect than that.
+const faultEvery = 100 * time.Millisecond
+
+// accuse tells of a wrong packet, where somebody wants to hear of each.
+func (n *Node) accuse(now vrrp.Time, m *member, err error, p *Packet, acts []Action) []Action {
+	fault, ok := err.(vrrp.PacketError)
+	if !n.plan.Faults || !ok || now < m.calm {
+		return acts
+	}
+	m.calm = now + faultEvery
+	return append(acts, Action{Kind: ActFault, ID: m.id, Fault: fault, Text: p.Src.String()})
 }
 
 // ignores tells once that adverts are dropped unheard (owner_ignore_adverts).

@@ -19,6 +19,9 @@ type Edge struct {
 	Mail    bool               // smtp_alert
 	Body    string             // of the mail
 	OfCheck bool               // a check turned and its server did not: it is only mailed
+	Ending  bool               // the daemon ends: Left servers of the virtual server are up still
+	Left    int
+	Quiet   bool // with Ending: SNMP alone is told, for the virtual server has no omega
 }
 
 // Line is the FIFO line of the edge, without its end; "" for none.
@@ -51,7 +54,8 @@ func upDown(up bool) string {
 type cause struct {
 	check *checker.Check // that turned; nil none
 	why   string         // it turned
-	quiet bool           // log only
+	quiet bool           // log only, but for SNMP where all ends
+	ends  bool           // the daemon
 	file  string         // Follow.File of what turned it, "" none
 	body  string         // mail about servers that no check took out
 	was   *pool          // the pool before a reload, for servers that left
@@ -59,13 +63,28 @@ type cause struct {
 
 // tell logs edges and turns those of servers and quorum into notifications.
 func (p *pool) tell(acts []Action, edges []ipvsctl.Edge, c cause) []Action {
+	left := stopped(edges)
 	for _, e := range edges {
 		acts = append(acts, Action{Kind: ActLog, Text: e.Text(p.plan.Name, p.plan.Protocol)})
-		if edge, ok := p.edge(e, c); ok && !c.quiet {
+		if e.Kind == ipvsctl.ServerStopped {
+			left--
+		}
+		if edge, ok := p.edge(e, c); ok && (c.ends || !c.quiet) {
+			edge.Ending, edge.Left, edge.Quiet = c.ends, left, c.quiet
 			acts = append(acts, Action{Kind: ActNotify, Edge: edge, Text: c.reason(e, p)})
 		}
 	}
 	return acts
+}
+
+// stopped counts the servers that go because the daemon ends.
+func stopped(edges []ipvsctl.Edge) (n int) {
+	for _, e := range edges {
+		if e.Kind == ipvsctl.ServerStopped {
+			n++
+		}
+	}
+	return n
 }
 
 // reason is why e came to pass, as far as that is known.

@@ -84,6 +84,13 @@ func told(acts []Action) string {
 			if a.Edge.OfCheck {
 				line = "mail " + a.Edge.Subject()
 			}
+			if a.Edge.Ending {
+				line = fmt.Sprintf("%s of %d left", line, a.Edge.Left)
+			}
+			if a.Edge.Quiet {
+				s = append(s, strings.Replace(line, "tell", "tell SNMP", 1))
+				continue
+			}
 			if a.Edge.Command != nil {
 				line += " " + a.Edge.Command.Args[0]
 			}
@@ -244,14 +251,18 @@ func TestNodeDynamicWeight(t *testing.T) {
 func TestNodeStop(t *testing.T) {
 	v := vs(2, rs(3, 1, tcp()))
 	v.Omega = true
-	n, _ := NewNode(plan(t, vs(1, rs(1, 1), rs(2, 1, alpha(tcp()))), v), nil)
+	n, _ := NewNode(plan(t, vs(1, rs(1, 1), rs(2, 1, alpha(tcp())), rs(4, 1)), v), nil)
 	expect(t, "stop", told(n.Step(Event{Kind: EventStop}, nil)), lines("remove [v1]", "remove [v2]",
 		"Shutting down service [r1] from VS [v1]",
+		"tell SNMP RS [r1] [v1] DOWN of 1 left",
+		"Shutting down service [r4] from VS [v1]",
+		"tell SNMP RS [r4] [v1] DOWN of 0 left",
 		"Lost quorum 1-0=1 > 0 for VS [v1]",
+		"tell SNMP VS [v1] DOWN of 0 left",
 		"Shutting down service [r3] from VS [v2]",
-		"tell RS [r3] [v2] DOWN /bin/rs-down => Shutting down <=",
+		"tell RS [r3] [v2] DOWN of 0 left /bin/rs-down => Shutting down <=",
 		"Lost quorum 1-0=1 > 0 for VS [v2]",
-		"tell VS [v2] DOWN /bin/vs-down"))
+		"tell VS [v2] DOWN of 0 left /bin/vs-down"))
 }
 
 func TestNodeReload(t *testing.T) {

@@ -247,14 +247,15 @@ func (p *pool) set(acts []Action) []Action {
 	return acts
 }
 
-// stop takes every service out. Only virtual servers with omega run scripts.
+// stop takes every service out. Only virtual servers with omega run scripts; SNMP
+// is told of all.
 func (n *Node) stop(acts []Action) []Action {
 	for _, s := range n.plan.Services {
 		acts = append(acts, Action{Kind: ActRemove, Key: s.Key})
 	}
 	for i := range n.pools {
 		p := &n.pools[i]
-		acts = p.tell(acts, p.Stop(false), cause{quiet: !p.plan.Omega, body: "=> Shutting down <="})
+		acts = p.tell(acts, p.Stop(false), cause{quiet: !p.plan.Omega, ends: true, body: "=> Shutting down <="})
 	}
 	return acts
 }

@@ -15,6 +15,7 @@ import (
 	"keepgo/internal/lb"
 	"keepgo/internal/notify"
 	"keepgo/internal/status"
+	core "keepgo/vrrp"
 
 	"testing/fstest"
 )
@@ -198,6 +199,7 @@ func TestServerNotifications(t *testing.T) {
 		{lb.Edge{Service: "[10.0.0.100]:tcp:80", Server: "[10.0.0.22]:tcp:8080"}, `3.5.0.1 [3.4.1.3 1 3.4.1.4 "\n\x00\x00\x16" 3.4.1.5 8080 3.4.1.6 2 ` +
 			`3.3.1.2 2 3.3.1.5 1 3.3.1.6 "\n\x00\x00d" 3.3.1.7 80 3.3.1.8 1 3.3.1.21 1 3.3.1.20 2 1.2.0 "R"]`},
 		{lb.Edge{Service: "[GR]:0", Up: true}, `3.5.0.2 [3.3.1.2 3 3.3.1.3 "GR" 3.3.1.8 2 3.3.1.23 1 3.3.1.22 1 3.3.1.21 0 3.3.1.20 1 1.2.0 "R"]`},
+		{lb.Edge{Service: "[GR]:0", Ending: true, Left: 5, Quiet: true}, `3.5.0.2 [3.3.1.2 3 3.3.1.3 "GR" 3.3.1.8 2 3.3.1.23 3 3.3.1.22 1 3.3.1.21 5 3.3.1.20 1 1.2.0 "R"]`},
 		{lb.Edge{Service: "[10.0.0.100]:tcp:80", OfCheck: true}, " []"},
 		{lb.Edge{Service: "nobody"}, " []"},
 	} {
@@ -246,6 +248,15 @@ func TestNotifications(t *testing.T) {
 		trapOf(m.NewMaster2("V2")):                                  " []",
 		trapOf(m.NewMaster3("V9", "Receive advertisement timeout")): `1.3.6.1.2.1.207.0.1 [1.3.6.1.2.1.207.1.1.1.1.3.9.9.1 "\n\x00\x00\x01" 1.3.6.1.2.1.207.1.2.5.1.2.9.9.1 3]`,
 		trapOf(m.NewMaster3("nobody", "")):                          " []",
+
+		trapOf(m.AuthFailure(Fault{"V9", core.ErrAuthFailure, "10.0.0.7"})):  `1.3.6.1.2.1.68.0.2 [1.3.6.1.2.1.68.1.5.9.9 "\n\x00\x00\a" 1.3.6.1.2.1.68.1.6.9.9 3]`,
+		trapOf(m.AuthFailure(Fault{"V9", core.ErrAuthMismatch, "10.0.0.7"})): `1.3.6.1.2.1.68.0.2 [1.3.6.1.2.1.68.1.5.9.9 "\n\x00\x00\a" 1.3.6.1.2.1.68.1.6.9.9 2]`,
+		trapOf(m.AuthFailure(Fault{"V2", core.ErrAuthFailure, "10.0.0.7"})):  " []",
+		trapOf(m.AuthFailure(Fault{"V9", core.ErrTTL, "10.0.0.7"})):          " []",
+		trapOf(m.ProtoError(Fault{"V2", core.ErrChecksum, "10.0.0.7"})):      `1.3.6.1.2.1.207.0.2 [1.3.6.1.2.1.207.1.2.5.1.6.2.1.1 3]`,
+		trapOf(m.ProtoError(Fault{"V9", core.ErrVersion, "10.0.0.7"})):       `1.3.6.1.2.1.207.0.2 [1.3.6.1.2.1.207.1.2.5.1.6.9.9.1 2]`,
+		trapOf(m.ProtoError(Fault{"V9", core.ErrAuthFailure, "10.0.0.7"})):   " []",
+		trapOf(m.ProtoError(Fault{"nobody", core.ErrTTL, ""})):               " []",
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)

@@ -1,9 +1,12 @@
 package snmp
 
 import (
+	"net/netip"
+
 	"keepgo/internal/agentx"
 	"keepgo/internal/lb"
 	"keepgo/internal/notify"
+	core "keepgo/vrrp"
 )
 
 // Trap is a notification: what it is, and its objects. Its OID is nil for none.
@@ -65,6 +68,50 @@ func (m *MIB) NewMaster3(name, reason string) Trap {
 	}}
 }
 
+// Fault is what was wrong with a packet that an instance got.
+type Fault struct {
+	Instance string
+	Kind     core.PacketError
+	From     string // an address
+}
+
+// authFaults and protoFaults are the numbers of what is told of: those of
+// vrrpTrapAuthErrorType, invalidAuthType(1), authTypeMismatch(2), authFailure(3),
+// and of vrrpv3StatisticsProtoErrReason, ipTtlError(1), versionError(2),
+// checksumError(3).
+var (
+	authFaults = map[core.PacketError]int32{
+		core.ErrAuthType: 1, core.ErrAuthMismatch: 2, core.ErrAuthFailure: 3, core.ErrAH: 3, core.ErrAHDigest: 3, core.ErrAHReplay: 3,
+	}
+	protoFaults = map[core.PacketError]int32{core.ErrTTL: 1, core.ErrVersion: 2, core.ErrChecksum: 3}
+)
+
+// AuthFailure is vrrpTrapAuthFailure of RFC 2787: an advert of version 2 was
+// refused for its authentication.
+func (m *MIB) AuthFailure(f Fault) Trap {
+	i, r := m.router(f.Instance)
+	kind, told := authFaults[f.Kind]
+	if r == nil || r.c.Version != 2 || !told {
+		return Trap{}
+	}
+	from, _ := netip.ParseAddr(f.From)
+	return Trap{rfc2787.Add(0, 2), []agentx.Bind{
+		{Name: rfc2787.Add(1, 5).Add(index2(i, r)...), Value: ip(from)},
+		{Name: rfc2787.Add(1, 6).Add(index2(i, r)...), Value: agentx.Int(kind)},
+	}}
+}
+
+// ProtoError is vrrpv3ProtoError of RFC 6527, which keepalived sends of version 2
+// too: an advert was refused for its TTL, version or checksum.
+func (m *MIB) ProtoError(f Fault) Trap {
+	i, r := m.router(f.Instance)
+	kind, told := protoFaults[f.Kind]
+	if r == nil || !told {
+		return Trap{}
+	}
+	return Trap{rfc6527.Add(0, 2), []agentx.Bind{{Name: rfc6527.Add(1, 2, 5, 1, 6).Add(index3(i, r)...), Value: agentx.Int(kind)}}}
+}
+
 // Server is realServerStateChange, or virtualServerQuorumStateChange: a change of
 // a real or a virtual server. There is none of a server that is not known.
 func (m *MIB) Server(e lb.Edge) Trap {
@@ -90,13 +137,30 @@ func (m *MIB) Server(e lb.Edge) Trap {
 	id := uint32(1)
 	if e.Server == "" {
 		id = 2
-		add(23, truth(e.Up))
+		add(23, quorum(e))
 		add(22, agentx.Gauge(uint64(v.Quorum)))
 	}
-	add(21, agentx.Gauge(v.up()))
+	add(21, agentx.Gauge(v.left(e)))
 	add(20, agentx.Gauge(uint64(len(v.Servers))))
 	objects := append(v.real(e.Server, e.Up), of...)
 	return Trap{check.Add(5, 0, id), append(objects, agentx.Bind{Name: global.Add(2, 0), Value: agentx.Text(m.routerID)})}
+}
+
+// quorum is met(1), notMet(2) or shutdown(3).
+func quorum(e lb.Edge) agentx.Value {
+	if e.Ending {
+		return agentx.Int(3)
+	}
+	return truth(e.Up)
+}
+
+// left is how many servers are up. At the end of the daemon nobody can be asked
+// any more.
+func (v *service) left(e lb.Edge) uint64 {
+	if e.Ending {
+		return uint64(e.Left)
+	}
+	return v.up()
 }
 
 // real are the objects of a real server by its name.
