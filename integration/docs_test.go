@@ -214,6 +214,9 @@ func (s *classroom) run(name, line string) string {
 	}
 	begin := time.Now()
 	defer func() { s.t.Logf("%5.1fs %s: %s", time.Since(begin).Seconds(), name, line) }()
+	if strings.HasPrefix(line, "keepgo drill traffic ") {
+		line += " --timeout 20s" // a busy machine is late, and that is no failure here
+	}
 	p := s.start(name, line)
 	if watching.MatchString(line) {
 		s.putsBack(name)

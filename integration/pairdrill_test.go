@@ -305,7 +305,7 @@ func TestPreflight(t *testing.T) {
 	says(t, look(false, peer...), "STOP     config       virtual router 51 IPv4: addresses: 1 addresses")
 	w.b.configure(metrics + strings.Replace(drillableConf(200, ""), "version 3", "version 3\n nopreempt\n state BACKUP", 1))
 	w.b.reload()
-	w.b.tells("200", "status")
+	w.b.tells("priority   200", "status")
 	says(t, look(false, append(peer, "--return")...), "STOP     takeover     VI_1: the peer has nopreempt", "STOP     return       VI_1: the peer's priority 200 is not below ours, 150")
 
 	w.a.configure(drillableConf(150, "") + fmt.Sprintf(drillableServer, 1))

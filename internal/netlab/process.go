@@ -78,7 +78,7 @@ func (p *Process) LogTail(n int) string {
 
 // killDeadline bounds KillAll: processes that still stand after it are stuck
 // in the kernel.
-const killDeadline = 5 * time.Second
+const killDeadline = 20 * time.Second
 
 // KillAll ends every process inside the host at one instant, as a power cut
 // would: all are stopped before the first one dies, so none can say goodbye or
