@@ -30,6 +30,9 @@ const (
 	pause = 20 * time.Millisecond
 	// busy bounds the time spent on looking, where much changes: a twentieth.
 	busy = 20
+	// longest bounds what that may put a look off: on a machine that is busy with
+	// other things a look takes long, and a server waits for its address.
+	longest = 3 * time.Second
 )
 
 // Options say who hears of what was found.
@@ -139,7 +142,7 @@ func (d *Door) run() {
 			return
 		case <-d.wake:
 			if !soon {
-				timer.Reset(max(pause, busy*last))
+				timer.Reset(max(pause, rest(last)))
 			}
 			soon = true
 			continue
@@ -152,9 +155,12 @@ func (d *Door) run() {
 			next = unresolved
 		}
 		last = time.Since(begin)
-		timer.Reset(max(next, busy*last))
+		timer.Reset(max(next, rest(last)))
 	}
 }
+
+// rest is how long to leave the kernel alone after a look that took so long.
+func rest(took time.Duration) time.Duration { return min(busy*took, longest) }
 
 // look finds the ways anew, and tells of them if one changed. It reports whether
 // every server can be reached.

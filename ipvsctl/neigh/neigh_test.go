@@ -15,7 +15,7 @@ import (
 	"keepgo/ipvsctl"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // heard keeps the newest ways.
 type heard struct {
@@ -126,5 +126,15 @@ func TestFollowsServers(t *testing.T) {
 	door.Set(nil, []ipvsctl.ServiceKey{key})
 	if !netlab.Until(patience, func() bool { return !got.hop("192.0.2.11").Reaches() }) {
 		t.Error("a server that is gone is followed")
+	}
+}
+
+// TestRest: looking takes a twentieth of the time, and a look that the machine
+// held up puts the next one off for no longer than a client can wait.
+func TestRest(t *testing.T) {
+	for took, want := range map[time.Duration]time.Duration{0: 0, time.Millisecond: 20 * time.Millisecond, 100 * time.Millisecond: 2 * time.Second, time.Second: longest} {
+		if got := rest(took); got != want {
+			t.Errorf("after %v it rests for %v, want %v", took, got, want)
+		}
 	}
 }
