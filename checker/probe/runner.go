@@ -43,6 +43,7 @@ type Runner struct {
 	bell   func(after time.Duration) // has wake called after a time
 
 	mu     sync.Mutex
+	checks []checker.Check // of the last Set
 	tasks  []*task
 	due    schedule
 	alarm  checker.Time // when timer is to ring, -1 while it is not

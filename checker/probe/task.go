@@ -62,7 +62,6 @@ func (s *schedule) Pop() any {
 // verdict; what is left starts afresh. It does not wait for probes that it
 // calls off. The checks must not change any more, but for what is Known of them.
 func (r *Runner) Set(checks []checker.Check) {
-	groups := shared(checks)
 	identities.forget()
 	patterns.forget()
 	r.mu.Lock()
@@ -70,25 +69,50 @@ func (r *Runner) Set(checks []checker.Check) {
 	if r.ctx.Err() != nil {
 		return
 	}
-	old := byKey(r.tasks)
-	r.tasks = make([]*task, 0, len(groups))
-	for key, group := range groups {
-		if t := old[key]; t != nil {
-			delete(old, key)
-			delete(groups, key)
-			r.tasks = append(r.tasks, t)
-			r.hand(t, t.checks, group)
-		}
-	}
-	known := byIdentity(old)
+	stay := staysOf(r.checks, checks)
+	r.checks = checks
+	groups := shared(stay.fresh())
+	left := r.keep(&stay, groups)
+	known := byIdentity(left, len(groups) > 0)
 	for key, group := range groups {
 		r.tasks = append(r.tasks, r.begin(key, group, known))
 	}
-	for _, t := range old {
+	for _, t := range left {
 		r.stop(t)
 	}
 	r.began = true
 	r.arm()
+}
+
+// keep goes on with the tasks that answer for a check now, whose groups it takes
+// out, and returns the others. The caller holds mu.
+func (r *Runner) keep(stay *stays, groups map[checker.Key][]*checker.Check) (left []*task) {
+	tasks := r.tasks
+	r.tasks = make([]*task, 0, len(tasks)+len(groups))
+	for _, t := range tasks {
+		group := stay.of(t.checks)
+		if joins, ok := groups[t.key]; ok {
+			delete(groups, t.key)
+			group = inOrder(group, joins)
+		}
+		if len(group) == 0 {
+			left = append(left, t)
+			continue
+		}
+		r.tasks = append(r.tasks, t)
+		r.hand(t, t.checks, group)
+	}
+	return left
+}
+
+// inOrder puts two groups together.
+func inOrder(a, b []*checker.Check) []*checker.Check {
+	if len(a) == 0 {
+		return b
+	}
+	all := append(a, b...)
+	slices.SortFunc(all, func(a, b *checker.Check) int { return int(a.ID - b.ID) })
+	return all
 }
 
 // shared are the checks that one probe answers, by what they share. Of equal
@@ -108,17 +132,11 @@ func shared(checks []checker.Check) map[checker.Key][]*checker.Check {
 	return groups
 }
 
-// byKey finds the task of what checks share.
-func byKey(tasks []*task) map[checker.Key]*task {
-	all := make(map[checker.Key]*task, len(tasks))
-	for _, t := range tasks {
-		all[t.key] = t
+// byIdentity finds the task that knows of a check, where anybody is to ask.
+func byIdentity(tasks []*task, asked bool) map[string]*task {
+	if !asked {
+		return nil
 	}
-	return all
-}
-
-// byIdentity finds the task that knows of a check.
-func byIdentity(tasks map[checker.Key]*task) map[string]*task {
 	known := make(map[string]*task, len(tasks))
 	for _, t := range tasks {
 		for _, c := range t.checks {
