@@ -43,11 +43,20 @@ type sink struct {
 
 // newSink opens what all loggers write to.
 func newSink(o Options) *sink {
-	s := &sink{opts: o, dial: func() (net.Conn, error) { return net.Dial("unixgram", syslogPath) }}
+	s := &sink{opts: o, dial: dialSyslog}
 	if o.LogConsole && o.DontFork || o.NoSyslog && o.LogFile == "" {
 		s.screen = os.Stderr
 	}
 	return s
+}
+
+// dialSyslog connects to a syslog daemon. Where there is none, as in a container,
+// that is seen for each line: to look takes far less than to try.
+func dialSyslog() (net.Conn, error) {
+	if _, err := os.Lstat(syslogPath); err != nil {
+		return nil, err
+	}
+	return net.Dial("unixgram", syslogPath)
 }
 
 // logger makes the logger of a process. short is its name in names of files.
