@@ -135,12 +135,11 @@ func (b *block[T]) statement(s *stmt, obj *T, sc *scope) {
 	if !s.usable(rw.Block != nil) {
 		return
 	}
-	if first := sc.seen[i]; first != nil && !rw.repeats {
+	if first := sc.saw(rw.Name, s.n); first != nil && !rw.repeats {
 		s.again(first)
 	}
-	sc.saw(rw.Name, i, s.n)
-	if preferred, ok := sc.index[rw.Alias]; ok { // it counts under its preferred name too
-		sc.saw(rw.Alias, preferred, s.n)
+	if _, ok := b.index[rw.Alias]; rw.Alias != "" && ok { // it counts under its preferred name too
+		sc.saw(rw.Alias, s.n)
 	}
 	s.status()
 	if rw.read == nil {

@@ -142,30 +142,54 @@ type reader struct {
 type scope struct {
 	block  any
 	node   *syntax.Node
-	parent *scope         // of the block around it
-	seen   []*syntax.Node // by the index of the row
-	sieve  uint64         // of the keywords that it has
-	index  map[string]int
+	parent *scope   // of the block around it
+	said   []saying // one of each keyword; few enough to be looked through
+	sieve  uint64   // of the keywords that it has
 	next   *scope
+	room   [8]saying // for said: most objects have no more
+}
+
+// saying is a keyword and its newest statement.
+type saying struct {
+	keyword string
+	node    *syntax.Node
 }
 
 // at is the statement of a keyword in an object's text, or nil.
 func (sc *scope) at(name string) *syntax.Node {
-	for ; sc != nil; sc = sc.next {
-		if sc.sieve&sieve(name) == 0 {
+	for bit := sieve(name); sc != nil; sc = sc.next {
+		if sc.sieve&bit == 0 {
 			continue
 		}
-		if i, ok := sc.index[name]; ok && sc.seen[i] != nil {
-			return sc.seen[i]
+		if i := sc.find(name); i >= 0 {
+			return sc.said[i].node
 		}
 	}
 	return nil
 }
 
-// saw notes the statement of a keyword, which has the row i.
-func (sc *scope) saw(name string, i int, n *syntax.Node) {
-	sc.seen[i] = n
-	sc.sieve |= sieve(name)
+// find is where a keyword is among those said, or -1.
+func (sc *scope) find(name string) int {
+	for i := range sc.said {
+		if sc.said[i].keyword == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// saw notes the statement of a keyword, and tells the one before, if any.
+func (sc *scope) saw(name string, n *syntax.Node) (before *syntax.Node) {
+	bit := sieve(name)
+	if sc.sieve&bit != 0 {
+		if i := sc.find(name); i >= 0 {
+			before, sc.said[i].node = sc.said[i].node, n
+			return before
+		}
+	}
+	sc.said = append(sc.said, saying{name, n})
+	sc.sieve |= bit
+	return nil
 }
 
 // sieve is one of 64 bits for a keyword. What most objects are asked for they do
@@ -197,8 +221,8 @@ func scopeOf[T any](r *reader, obj *T, b *block[T], n *syntax.Node) *scope {
 			return sc
 		}
 	}
-	sc := r.newScope(len(b.rows), is)
-	sc.block, sc.node, sc.parent, sc.index = b, n, r.within, b.index
+	sc := r.newScope()
+	sc.block, sc.node, sc.parent = b, n, r.within
 	switch {
 	case first != nil:
 		for first.next != nil {
@@ -230,25 +254,18 @@ func (r *reader) scope(obj any) *scope {
 	return r.recent.scope
 }
 
-// newScope takes a scope that is not in use any more, or makes one. Those that
-// will be taken back have room for every block.
-func (r *reader) newScope(rows int, again bool) *scope {
-	if !again || rows > commonRows {
-		return &scope{seen: make([]*syntax.Node, rows)}
-	}
+// newScope takes a scope that is not in use any more, or makes one.
+func (r *reader) newScope() *scope {
+	var sc *scope
 	if n := len(r.spare); n > 0 {
-		sc := r.spare[n-1]
-		r.spare = r.spare[:n-1]
-		seen := sc.seen[:rows]
-		clear(seen)
-		*sc = scope{seen: seen}
-		return sc
+		sc, r.spare = r.spare[n-1], r.spare[:n-1]
+		*sc = scope{}
+	} else {
+		sc = &scope{}
 	}
-	return &scope{seen: make([]*syntax.Node, rows, commonRows)}
+	sc.said = sc.room[:0]
+	return sc
 }
-
-// commonRows is room for the keywords of every block that comes in numbers.
-const commonRows = 64
 
 // where is the statement of a keyword in an object's text, or the head of the
 // object's block.
