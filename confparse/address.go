@@ -246,7 +246,9 @@ func (s *stmt) prefix(w syntax.Word) (netip.Prefix, bool) {
 // place of a wrong one.
 func (s *stmt) bits(w syntax.Word, a netip.Addr, text string) (netip.Prefix, bool) {
 	n, err := strconv.Atoi(text)
-	family := map[bool]string{true: "IPv4", false: "IPv6"}[a.Is4()]
+	if err == nil && n >= 0 && n <= a.BitLen() {
+		return netip.PrefixFrom(a, n), true
+	}
 	if mask, e := netip.ParseAddr(text); e == nil && mask.Is4() {
 		hint := ""
 		if ones := maskBits(mask); ones >= 0 {
@@ -256,15 +258,12 @@ func (s *stmt) bits(w syntax.Word, a netip.Addr, text string) (netip.Prefix, boo
 		s.fail(w, hint, "'/%s': give a prefix length", text)
 		return netip.PrefixFrom(a, min(max(n, 1), a.BitLen())), true
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		s.fail(w, "", "prefix length '%s' is not a number", clip(text))
-		n = a.BitLen()
-	case n < 0 || n > a.BitLen():
-		s.fail(w, "/"+strconv.Itoa(a.BitLen())+" is used", "prefix length %s is out of range 0-%d for %s", text, a.BitLen(), family)
-		n = a.BitLen()
+	} else {
+		s.fail(w, "/"+strconv.Itoa(a.BitLen())+" is used", "prefix length %s is out of range 0-%d for %s", text, a.BitLen(), family(a.Is6()))
 	}
-	return netip.PrefixFrom(a, n), true
+	return netip.PrefixFrom(a, a.BitLen()), true
 }
 
 // maskBits is the prefix length of a netmask, or -1.

@@ -127,6 +127,9 @@ func (r *reader) firstUnused(i *Instance) string {
 // interface.
 func (r *reader) trackedTwice(i *Instance) {
 	for _, list := range []*[]Track{&i.TrackInterfaces, &i.TrackScripts, &i.TrackFiles, &i.TrackProcesses, &i.TrackBFDs} {
+		if len(*list) == 0 {
+			continue
+		}
 		seen := map[string]bool{}
 		kept := (*list)[:0]
 		for _, t := range *list {

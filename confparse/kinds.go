@@ -125,7 +125,7 @@ func trimFloat(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 func (s *stmt) seconds(w syntax.Word, lo, hi float64, rng string) (time.Duration, bool) {
 	text := s.unpunctuated(w)
 	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || strings.Trim(text, "0123456789.-") != "" {
+	if err != nil || strings.ContainsFunc(text, notDecimal) {
 		s.fail(w, notNumberHint(text), "%s: '%s' is not a number of seconds", s.name(), w.Text)
 		return 0, false
 	}
@@ -135,6 +135,9 @@ func (s *stmt) seconds(w syntax.Word, lo, hi float64, rng string) (time.Duration
 	}
 	return time.Duration(math.Round(f*1e6)) * time.Microsecond, true
 }
+
+// notDecimal finds what strconv takes for a part of a number and keepalived does not.
+func notDecimal(c rune) bool { return (c < '0' || c > '9') && c != '.' && c != '-' }
 
 // forever is the longest time a keyword takes: what fits into 63 bits of
 // nanoseconds.

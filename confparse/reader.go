@@ -35,7 +35,7 @@ type document struct {
 
 func newReader(name string) *reader {
 	r := &reader{cfg: &Config{}, scopes: map[any]*scope{}, tracks: map[syntax.Pos]int32{}, explicit: map[any]bool{},
-		sources: map[*Instance]sources{}, peers: map[*Instance][]peerPlace{}, groups: map[string]*ServerGroup{}, defined: map[string]map[string]syntax.Pos{}}
+		sources: map[*Instance]sources{}, peers: map[*Instance][]peerPlace{}, groups: map[string]*ServerGroup{}, defined: map[string]map[string]int{}}
 	r.globals = globals{Global: &r.cfg.Global}
 	r.globals.reset()
 	r.top = document{globals: &r.globals, cfg: r.cfg}
@@ -70,14 +70,14 @@ func (r *reader) statement(n *syntax.Node, within Block) *stmt {
 func (s *stmt) define(w syntax.Word) bool {
 	names := s.r.defined[s.name()]
 	if names == nil {
-		names = map[string]syntax.Pos{}
+		names = map[string]int{}
 		s.r.defined[s.name()] = names
 	}
 	if first, twice := names[w.Text]; twice {
-		s.fail(w, "", "%s %s is already defined on line %d", s.name(), clip(w.Text), first.Line)
+		s.fail(w, "", "%s %s is already defined on line %d", s.name(), clip(w.Text), first)
 		return false
 	}
-	names[w.Text] = w.Pos
+	names[w.Text] = w.Pos.Line
 	return true
 }
 
@@ -130,11 +130,11 @@ type reader struct {
 	sources  map[*Instance]sources
 	peers    map[*Instance][]peerPlace
 	groups   map[string]*ServerGroup
-	pending  []*service                       // whose group is not known before the end
-	served   []served                         // all others
-	watches  []watch                          // checks that take their weight from a track_file
-	explicit map[any]bool                     // services, servers and checkers that set what global_defs has a default for
-	defined  map[string]map[string]syntax.Pos // keyword, name: where
+	pending  []*service                // whose group is not known before the end
+	served   []served                  // all others
+	watches  []watch                   // checks that take their weight from a track_file
+	explicit map[any]bool              // services, servers and checkers that set what global_defs has a default for
+	defined  map[string]map[string]int // keyword, name: the line
 }
 
 // scope is the text of one object: which keywords it has and where. An object
