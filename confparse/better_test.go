@@ -45,6 +45,7 @@ func TestBetterOnlyGlobal(t *testing.T) {
 		"lvs_repair":          func(g *confparse.Global) bool { return g.LVSRepair },
 		"vrrp_restart_frozen": func(g *confparse.Global) bool { return g.RestartFrozen },
 		"lvs_restart_frozen":  func(g *confparse.Global) bool { return g.RestartFrozenLVS },
+		"bfd_restart_frozen":  func(g *confparse.Global) bool { return g.RestartFrozenBFD },
 	} {
 		for global, want := range map[string]bool{
 			"": true, "like_keepalived": false, keyword + " off": false, "like_keepalived\n" + keyword: true,

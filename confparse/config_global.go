@@ -78,6 +78,7 @@ type Global struct {
 	FramesFirst       time.Duration // vrrp_frames_first
 	RestartFrozen     bool          // vrrp_restart_frozen
 	RestartFrozenLVS  bool          // lvs_restart_frozen
+	RestartFrozenBFD  bool          // bfd_restart_frozen
 	VMACPrefix        string
 	VMACAddrPrefix    string
 

@@ -28,6 +28,7 @@ type better struct {
 	repair     bool
 	frozen     bool
 	frozenLVS  bool
+	frozenBFD  bool
 }
 
 // defaultFramesFirst is how long a switch that knows no better keeps a port
@@ -48,6 +49,7 @@ func betterRows() []row[globals] {
 		field("vrrp_frames_first", seconds(0, 300).or("30; 0 with like_keepalived"), func(g *G) *time.Duration { return &g.better.frames }, "After the machine's boot, how long nobody becomes master for the first time before a frame has come in on its interface; 0 for not at all.").ours(),
 		field("vrrp_restart_frozen", boolean().or("on; off with like_keepalived"), func(g *G) *bool { return &g.better.frozen }, "A VRRP process that hangs, or was stopped, is killed and replaced: it goes on as MASTER if nobody else can have been elected, and listens else.").ours(),
 		field("lvs_restart_frozen", boolean().or("on; off with like_keepalived"), func(g *G) *bool { return &g.better.frozenLVS }, "An LVS process that hangs, or was stopped, for ten seconds is killed and replaced: another goes on with what it knew, and the services stand meanwhile.").ours(),
+		field("bfd_restart_frozen", boolean().or("on; off with like_keepalived"), func(g *G) *bool { return &g.better.frozenBFD }, "A BFD process that hangs, or was stopped, is killed and replaced.").ours(),
 		field("metrics_listen", addrPort().or("none"), func(g *G) *netip.AddrPort { return &g.MetricsListen }, "Where Prometheus finds /metrics, and the other director's drills /status; anybody who reaches the address may read them.").ours(),
 		field("metrics_exporters", boolean(), func(g *G) *bool { return &g.MetricsExporters }, "Metrics have the names of both exporters for keepalived as well, so that dashboards and alerts go on.").ours(),
 		field("control_group", text("group").or("root alone"), func(g *G) *string { return &g.ControlGroup }, "A group whose members may use the control socket: see all, and steer.").ours(),
@@ -100,7 +102,8 @@ func mismatch() kind[bool] {
 // completeBetter decides between keepgo's ways and keepalived's.
 func (r *reader) completeBetter() {
 	b := &r.globals.better
-	for keyword, at := range map[string]*bool{"vrrp_reannounce": &b.reannounce, "vrrp_listen_after_pause": &b.listen, "lvs_repair": &b.repair, "vrrp_restart_frozen": &b.frozen, "lvs_restart_frozen": &b.frozenLVS} {
+	for keyword, at := range map[string]*bool{"vrrp_reannounce": &b.reannounce, "vrrp_listen_after_pause": &b.listen, "lvs_repair": &b.repair, "vrrp_restart_frozen": &b.frozen, "lvs_restart_frozen": &b.frozenLVS,
+		"bfd_restart_frozen": &b.frozenBFD} {
 		def(r, &r.globals, keyword, at, !b.like)
 	}
 	def(r, &r.globals, "vrrp_vip_loss", &b.release, b.like)
@@ -108,7 +111,7 @@ func (r *reader) completeBetter() {
 		def(r, &r.globals, "vrrp_frames_first", &b.frames, defaultFramesFirst)
 	}
 	r.globals.FramesFirst, r.globals.LVSRepair = b.frames, b.repair
-	r.globals.RestartFrozen, r.globals.RestartFrozenLVS = b.frozen, b.frozenLVS
+	r.globals.RestartFrozen, r.globals.RestartFrozenLVS, r.globals.RestartFrozenBFD = b.frozen, b.frozenLVS, b.frozenBFD
 }
 
 // inheritBetter gives an instance what global_defs says.

@@ -2,10 +2,15 @@ package integration
 
 import (
 	"fmt"
+	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // hungPair is a pair whose first director is MASTER, and whose VRRP process then
@@ -96,4 +101,74 @@ func TestHungLVSProcess(t *testing.T) {
 func (f *course) handles() string {
 	f.t.Helper()
 	return f.output(f.a.Host, "nft", "-a", "list", "tables")
+}
+
+// TestHungBFDProcess: another takes its place before what it said last is believed
+// for long, and the pair notices nothing.
+func TestHungBFDProcess(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived leaves a process that hangs as it is")
+	k := wire{version: 3}
+	w := newWorld(t, ours, ours)
+	a, b := confA(k), confB(k)
+	a.before, a.instance = session(1, 2, false), "track_bfd {\n        peer\n    }"
+	b.before = session(2, 1, false)
+	w.a.configure(a.String())
+	w.b.configure(b.String())
+	w.a.start()
+	w.b.start()
+	w.eventually("the better one is MASTER", func() bool { return w.a.state() == "MASTER" })
+	ups := func() int { return strings.Count(w.a.proc.Log(), "(peer) Entering Up state") }
+	before, old := ups(), w.a.pidOf(3)
+	w.a.pauseFrom(3)
+	w.a.logs(fmt.Sprintf("BFD child process(%d) was to wake", old))
+	w.a.tells("HUNG", "events")
+	w.eventually("the session comes up again", func() bool { return ups() > before })
+	if w.a.state() != "MASTER" || w.a.pidOf(3) == old {
+		t.Errorf("it is %s, and its BFD process %d, after %d", w.a.state(), w.a.pidOf(3), old)
+	}
+}
+
+// TestWithoutSharedMemory: where memfd_create(2) is forbidden all processes start,
+// and one line says what is not done.
+func TestWithoutSharedMemory(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived shares no memory")
+	w := newWorld(t, ours, ours)
+	d, a := w.a, confA(wire{version: 3})
+	a.before, a.after = session(1, 2, false), refused
+	d.configure(a.String())
+	argv := []string{must(os.Executable())(t), keepgo, "run", "--control", d.socket, "-n", "-l", "-D", "-f", d.conf}
+	for i, opt := range []string{"-p", "-r", "-c", "-b"} {
+		argv = append(argv, opt, d.pidFiles()[i])
+	}
+	d.proc = must(d.Start(append([]string{"env", withoutMemoryVar + "=1"}, argv...)...))(t)
+	d.logs("Startup complete")
+	d.tells("MASTER", "status")
+	d.tells("10.0.0.9", "status")
+	if log := d.proc.Log(); strings.Count(log, "nobody looks whether processes hang: memfd_create: function not implemented") != 1 || strings.Contains(log, "died") {
+		t.Errorf("the log says\n%s", log)
+	}
+	d.stop()
+}
+
+// withoutMemoryVar, in the environment, has this binary execute its arguments where
+// memfd_create(2) is not implemented.
+const withoutMemoryVar = "KEEPGO_WITHOUT_MEMFD"
+
+// withoutMemory executes a program under a filter of system calls, seccomp(2): a
+// kernel before 3.17 answers as it does.
+func withoutMemory(argv []string) error {
+	runtime.LockOSThread()
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // seccomp_data.nr
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_MEMFD_CREATE, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
+		return err
+	}
+	return unix.Exec(argv[0], argv, os.Environ())
 }

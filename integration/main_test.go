@@ -22,6 +22,11 @@ var keepgo string
 var subject = daemonFlag("subject", ours)
 
 func TestMain(m *testing.M) {
+	if os.Getenv(withoutMemoryVar) != "" {
+		os.Unsetenv(withoutMemoryVar)
+		fmt.Fprintln(os.Stderr, withoutMemory(os.Args[1:])) // it does not come back
+		os.Exit(1)
+	}
 	// The tests wait most of the time, those of the one guest above all: many
 	// at once cost little, and too many starve the daemons that are watched.
 	flag.Set("test.parallel", "16")

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"keepgo/bfd"
@@ -107,6 +108,8 @@ type bfdLoop struct {
 	packets  chan sock.Received
 	timer    *time.Timer
 	buf      []byte
+	// promise is where who watches over this process sees when the timer is due.
+	promise *atomic.Int64
 }
 
 // runBFD is the main function of the BFD process.
@@ -114,6 +117,10 @@ func runBFD(up *link[fromChild, toChild]) error {
 	l := &bfdLoop{
 		up: up, log: logTo(up), rank: newRank(logTo(up)), began: time.Now(), sessions: map[string]*bfdSession{},
 		packets: make(chan sock.Received, 256), timer: time.NewTimer(time.Hour),
+	}
+	var err error
+	if l.promise, err = inheritPromise(); err != nil {
+		return err
 	}
 	if err := bfdRights().confine(); err != nil {
 		return err
@@ -244,7 +251,9 @@ func (l *bfdLoop) wind() {
 			next = min(next, max(now, bfdPatience))
 		}
 	}
-	l.timer.Reset(max(next-now, 0))
+	wait := max(next-now, 0)
+	l.promise.Store(int64(sinceBoot() + wait))
+	l.timer.Reset(wait)
 }
 
 func (l *bfdLoop) send(s *bfdSession, p bfd.Packet) {

@@ -169,6 +169,7 @@ func (p *parent) start() (err error) {
 	p.vrrp = newChild(p, VRRPProcess, p.pids.vrrp)
 	p.lvs = newChild(p, LVSProcess, p.pids.lvs)
 	p.bfd = newChild(p, BFDProcess, p.pids.bfd)
+	p.share()
 	p.scripts = notify.NewQueue(p.runScript, p.log.printf)
 	p.tracked = newTracker(func(name string, ok bool, words string) {
 		p.events <- func() { p.scriptEnded(name, ok, words) }

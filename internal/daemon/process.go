@@ -51,9 +51,6 @@ func newChild(p *parent, name string, pid *pidFile) *child {
 	c := &child{parent: p, name: name, pid: pid}
 	ident, short := c.ident()
 	c.log = p.log.sink.logger(ident, short, 0, p.scope)
-	if name != BFDProcess {
-		c.share()
-	}
 	return c
 }
 
@@ -185,11 +182,13 @@ func (c *child) spawn() error {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{c.name}
 	cmd.ExtraFiles = []*os.File{theirs}
+	shared := ""
 	if c.promise != nil {
 		c.promise.forget()
 		cmd.ExtraFiles = append(cmd.ExtraFiles, c.promise.file)
+		shared = "yes"
 	}
-	cmd.Env = append(os.Environ(), ipvsVar+"="+ipvsNamespace(c.parent.cfg.Global.NamespaceIPVS), willVar+"="+c.willFile())
+	cmd.Env = append(os.Environ(), ipvsVar+"="+ipvsNamespace(c.parent.cfg.Global.NamespaceIPVS), willVar+"="+c.willFile(), promiseVar+"="+shared)
 	cmd.Stderr = &lineWriter{log: c.log.printf}
 	if err := cmd.Start(); err != nil {
 		ours.Close()

@@ -14,12 +14,15 @@ import (
 // promiseFD is where a process that is watched over finds the memory of its promise.
 const promiseFD = childFD + 1
 
+// promiseVar, in the environment, says that there is such memory.
+const promiseVar = "KEEPGO_PROMISE"
+
 // promise is the instant at which a process is to wake, in memory that it shares
 // with its parent (memfd_create(2)). A process that does not keep it hangs. To make
 // one costs a store, and to see it kept costs the process nothing.
 type promise struct {
 	word *atomic.Int64
-	file *os.File // what the process maps; nil where there is nothing to share
+	file *os.File // what the process maps
 }
 
 // newPromise is the parent's end.
@@ -48,8 +51,12 @@ func mapWord(fd int) (*atomic.Int64, error) {
 	return (*atomic.Int64)(unsafe.Pointer(unsafe.SliceData(mem))), nil
 }
 
-// inheritPromise is the process's end: where it writes.
+// inheritPromise is the process's end: where it writes. Where there is no memory to
+// share nobody reads that.
 func inheritPromise() (*atomic.Int64, error) {
+	if os.Getenv(promiseVar) == "" {
+		return new(atomic.Int64), nil
+	}
 	defer unix.Close(promiseFD)
 	return mapWord(promiseFD)
 }
@@ -69,11 +76,14 @@ func sinceBoot() vrrp.Time {
 	return vrrp.Time(ts.Nano())
 }
 
-// share makes the memory of the child's promise. Without it nobody sees the child
+// share makes the memory of the children's promises. Without it nobody sees one
 // hang, and all else goes on.
-func (c *child) share() {
-	var err error
-	if c.promise, err = newPromise(); err != nil {
-		c.parent.log.printf("nobody looks whether the %s process hangs: %v", c.title(), err)
+func (p *parent) share() {
+	for _, c := range []*child{p.vrrp, p.lvs, p.bfd} {
+		var err error
+		if c.promise, err = newPromise(); err != nil {
+			p.log.printf("nobody looks whether processes hang: %v", err)
+			return
+		}
 	}
 }

@@ -12,14 +12,16 @@ import (
 
 // A VRRP process that hangs (stopped, or waiting for what never comes) is silent
 // and keeps its addresses: the other director takes over, and both have them. One
-// of LVS asks nobody, and a server that dies stays in the table. So the parent
+// of LVS asks nobody, and a server that dies stays in the table; of what one of BFD
+// said last all holds on. So the parent
 // looks whether they wake when they are due, kills one that does not, and starts
 // another. In the place of the first that goes on as MASTER if nobody else can have
 // been elected yet, and else begins anew: it takes the addresses away and listens.
-// In the place of the second it goes on with what the parent knows.
+// In the place of the others it goes on with what the parent knows.
 const (
 	watchEvery = 500 * time.Millisecond
-	// hangTime is the least that the VRRP process may be late by.
+	// hangTime is the least that the VRRP process may be late by, and all that the
+	// BFD process may be: its neighbors have given up long before.
 	hangTime = time.Second
 	// lvsHangTime is what the LVS process may be late by, while the parent looks all
 	// the time. Nothing turns on its being punctual, and to program many services,
@@ -59,7 +61,8 @@ func (p *parent) guard() {
 	g := &p.cfg.Global
 	p.vrrp.watchdog.on = g.RestartFrozen && !p.opts.NoRespawn
 	p.lvs.watchdog.on = g.RestartFrozenLVS && !p.opts.NoRespawn
-	if p.looks.Stop(); p.vrrp.watched() || p.lvs.watched() {
+	p.bfd.watchdog.on = g.RestartFrozenBFD && !p.opts.NoRespawn
+	if p.looks.Stop(); p.vrrp.watched() || p.lvs.watched() || p.bfd.watched() {
 		p.looks.Reset(watchEvery)
 	}
 }
@@ -75,6 +78,11 @@ func (p *parent) look() {
 	}
 	if c := p.lvs; c.punctual() {
 		if late := c.watchdog.overdue(now, c.promise.due()); min(late, c.watchdog.seen()) >= lvsHangTime {
+			c.hangs(late, false)
+		}
+	}
+	if c := p.bfd; c.punctual() {
+		if late := c.watchdog.overdue(now, c.promise.due()); late >= hangTime {
 			c.hangs(late, false)
 		}
 	}

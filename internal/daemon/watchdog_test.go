@@ -59,22 +59,23 @@ func TestWatchdogHasSeen(t *testing.T) {
 // nothing is replaced.
 func TestGuard(t *testing.T) {
 	for name, c := range map[string]struct {
-		global    confparse.Global
-		options   Options
-		vrrp, lvs bool
+		global         confparse.Global
+		options        Options
+		vrrp, lvs, bfd bool
 	}{
 		"neither": {},
 		"vrrp":    {global: confparse.Global{RestartFrozen: true}, vrrp: true},
 		"lvs":     {global: confparse.Global{RestartFrozenLVS: true}, lvs: true},
-		"-R":      {global: confparse.Global{RestartFrozen: true, RestartFrozenLVS: true}, options: Options{NoRespawn: true}},
+		"bfd":     {global: confparse.Global{RestartFrozenBFD: true}, bfd: true},
+		"-R":      {global: confparse.Global{RestartFrozen: true, RestartFrozenLVS: true, RestartFrozenBFD: true}, options: Options{NoRespawn: true}},
 		"both":    {global: confparse.Global{RestartFrozen: true, RestartFrozenLVS: true}, vrrp: true, lvs: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			needed := func() *child { return &child{needed: true, promise: &promise{}} }
-			p := &parent{opts: c.options, cfg: &confparse.Config{Global: c.global}, vrrp: needed(), lvs: needed(), looks: time.NewTicker(watchEvery)}
+			p := &parent{opts: c.options, cfg: &confparse.Config{Global: c.global}, vrrp: needed(), lvs: needed(), bfd: needed(), looks: time.NewTicker(watchEvery)}
 			defer p.looks.Stop()
-			if p.guard(); p.vrrp.watched() != c.vrrp || p.lvs.watched() != c.lvs {
-				t.Errorf("VRRP %v, LVS %v", p.vrrp.watched(), p.lvs.watched())
+			if p.guard(); p.vrrp.watched() != c.vrrp || p.lvs.watched() != c.lvs || p.bfd.watched() != c.bfd {
+				t.Errorf("VRRP %v, LVS %v, BFD %v", p.vrrp.watched(), p.lvs.watched(), p.bfd.watched())
 			}
 		})
 	}
