@@ -14,7 +14,7 @@ func manyInstances(n int) *ha.Plan {
 	p := &ha.Plan{QuietIGMP: true}
 	for i := range n {
 		p.Instances = append(p.Instances, &ha.Instance{
-			Name: fmt.Sprint("I", i), Key: ha.Key{Link: "eth0", VRID: uint8(i)}, Announce: &ha.Announce{Repeat: 5}, Addresses: vip.Set{{Link: "eth0"}},
+			Name: fmt.Sprint("I", i), Key: ha.Key{Link: "eth0", VRID: uint8(i)}, Announce: &ha.Announce{Repeat: 5}, Addresses: vip.Set{{Link: "eth0"}}, Tracks: &ha.Tracks{},
 		})
 	}
 	return p

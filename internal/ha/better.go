@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"keepgo/vip"
 	"keepgo/vrrp"
 )
 
@@ -40,11 +41,16 @@ func (n *Node) Awaited(now vrrp.Time) (links []string) {
 	return links
 }
 
+// leaves tells whether an address is left alone where another hand removes it.
+func (in *Instance) leaves(address netip.Prefix) bool {
+	return slices.ContainsFunc(in.Addresses, func(a vip.Address) bool { return a.NoTrack && a.Prefix == address })
+}
+
 // lost hears that another hand removed something of an instance, which stands
 // again by now. Where that costs mastership it costs it in the whole group.
 func (n *Node) lost(now vrrp.Time, id int, address netip.Prefix, acts []Action) []Action {
 	m := n.byID[id]
-	if m == nil || m.gone || !m.plan.ReleaseLost || m.router.State() != vrrp.Master || slices.Contains(m.plan.Untracked, address) {
+	if m == nil || m.gone || !m.plan.ReleaseLost || m.router.State() != vrrp.Master || m.plan.leaves(address) {
 		return acts
 	}
 	if m.group == nil {

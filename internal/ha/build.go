@@ -137,9 +137,9 @@ func build(c *confparse.Instance, g *confparse.Global, known trackers) *Instance
 		Announce:    announce(c.GARP),
 		Reannounce:  c.Reannounce,
 		ReleaseLost: c.ReleaseLost,
-		Untracked:   untracked(c),
 		Deleted:     c.NotifyDeleted,
 		Priorities:  c.NotifyPriorityChanges,
+		Tracks:      &Tracks{},
 	}
 	if unicast {
 		in.Key.Source, in.Key.VRF = c.Source, c.VRF
@@ -236,18 +236,6 @@ func (in *Instance) size(c *confparse.Instance, p *confparse.ReceiveBuffer) {
 
 // capped is a number of bytes or packets as far as a socket option goes.
 func capped(n int) int32 { return int32(min(n, math.MaxInt32)) }
-
-// untracked are the addresses whose loss says nothing.
-func untracked(c *confparse.Instance) (list []netip.Prefix) {
-	for _, set := range [][]confparse.Address{c.Addresses, c.Excluded} {
-		for _, a := range set {
-			if a.NoTrack {
-				list = append(list, a.Prefix)
-			}
-		}
-	}
-	return list
-}
 
 func announce(g confparse.GARP) *Announce {
 	return &Announce{

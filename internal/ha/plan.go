@@ -103,15 +103,14 @@ type Instance struct {
 	// otherwise only its adverts are answered, each of them, as in keepalived.
 	Reannounce bool
 	// ReleaseLost gives mastership up when another hand removes an address,
-	// route or rule; it is put back in any case. Untracked are the addresses
-	// with no_track, which do not count.
+	// route or rule; it is put back in any case. Addresses with no_track do not
+	// count.
 	ReleaseLost bool
 	// Deleted: its removal by a reload is told as DELETED instead of FAULT.
 	Deleted bool
 	// Priorities: changes of the effective priority are told.
 	Priorities bool
 
-	Untracked []netip.Prefix
 	// Buffer and BufferMTUs are its part of the receive buffer: bytes, and how
 	// many times the interface's MTU is added (vrrp_rx_bufs_policy).
 	Buffer, BufferMTUs int32
@@ -131,6 +130,11 @@ type Instance struct {
 	Rules    []vip.Rule
 	Announce *Announce
 
+	*Tracks // never nil; instances that track the same may have them in common
+}
+
+// Tracks is what an instance tracks.
+type Tracks struct {
 	Links     []Track // weight 0: FAULT while down
 	Scripts   []Track
 	Files     []Track

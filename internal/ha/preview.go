@@ -177,7 +177,7 @@ func settings(p, next *Plan, was, is *Instance) (list []string) {
 	for _, in := range []*Instance{&a, &b} {
 		in.Name, in.Addresses, in.Routes, in.Rules, in.Carriers = "", nil, nil, nil, nil
 		in.Advert.Addresses, in.Expect.Addresses = nil, nil
-		in.Links, in.Scripts, in.Files, in.Processes, in.BFDs = nil, nil, nil, nil, nil
+		in.Tracks = nil
 		in.Advert.Version, in.Expect.Version, in.Advert.Interval, in.Expect.Interval = 0, 0, 0, 0
 		in.Router = vrrp.Config{}
 	}

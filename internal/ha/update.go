@@ -61,7 +61,7 @@ func (u *Update) Onto(before *Plan) *Plan {
 // Share lets the instances of a plan have in common what is the same of them.
 // One that crossed a process boundary has it once for each.
 func (p *Plan) Share() {
-	announces, tracks, names := map[Announce]*Announce{}, map[Track][]Track{}, map[string]string{}
+	announces, tracks, names := map[Announce]*Announce{}, map[Track]*Tracks{}, map[string]string{}
 	for _, in := range p.Instances {
 		in.Announce = common(announces, *in.Announce, in.Announce)
 		in.Key.Link = common(names, in.Key.Link, in.Key.Link)
@@ -69,8 +69,8 @@ func (p *Plan) Share() {
 			a := &in.Addresses[i]
 			a.Link = common(names, a.Link, a.Link)
 		}
-		if len(in.Links) == 1 {
-			in.Links = common(tracks, in.Links[0], in.Links)
+		if t := in.Tracks; len(t.Links) == 1 && len(t.Scripts)+len(t.Files)+len(t.Processes)+len(t.BFDs) == 0 {
+			in.Tracks = common(tracks, t.Links[0], t)
 		}
 	}
 }
@@ -97,7 +97,6 @@ func (in *Instance) sum() uint64 {
 	sum.All(s, in.Devices())
 	sum.All(s, in.Addresses)
 	sum.All(s, in.Carriers)
-	sum.All(s, in.Untracked)
 	for _, tracks := range [...][]Track{in.Links, in.Scripts, in.Files, in.Processes, in.BFDs} {
 		sum.All(s, tracks)
 	}

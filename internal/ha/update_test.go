@@ -25,8 +25,8 @@ func TestSumSeesEveryField(t *testing.T) {
 			Announce: &Announce{},
 			Expect:   vrrp.Expect{Peers: []vrrp.Peer{{}}, HMAC: &vrrp.HMAC{Keys: []vrrp.Key{{Secret: []byte{1}}}}, Addresses: []byte{1}},
 			Advert:   vrrp.Packet{Addresses: []byte{1}}, Device: &Device{}, Extra: []Device{{}}, Addresses: vip.Set{{}}, Carriers: []int{0},
-			Routes: []vip.Route{{}}, Rules: []vip.Rule{{}}, Untracked: []netip.Prefix{{}},
-			Links: []Track{{}}, Scripts: []Track{{}}, Files: []Track{{}}, Processes: []Track{{}}, BFDs: []Track{{}},
+			Routes: []vip.Route{{}}, Rules: []vip.Rule{{}},
+			Tracks: &Tracks{Links: []Track{{}}, Scripts: []Track{{}}, Files: []Track{{}}, Processes: []Track{{}}, BFDs: []Track{{}}},
 		}
 	}
 	if whole().sum() != whole().sum() {
@@ -166,7 +166,7 @@ func TestShareChangesNothing(t *testing.T) {
 			link := fmt.Sprint("eth", i%2)
 			p.Instances = append(p.Instances, &Instance{
 				Key: Key{Link: link, VRID: uint8(i)}, Announce: &Announce{Repeat: i % 3},
-				Addresses: vip.Set{{Link: link}, {Link: "eth9"}}, Links: make([]Track, i%3),
+				Addresses: vip.Set{{Link: link}, {Link: "eth9"}}, Tracks: &Tracks{Links: make([]Track, i%3)},
 			})
 		}
 		return p
