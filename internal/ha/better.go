@@ -66,10 +66,10 @@ func (n *Node) lost(now vrrp.Time, id int, address netip.Prefix, acts []Action) 
 // drifts follows how the virtual addresses of the master differ from ours.
 func (m *member) drifts(err error, advert *vrrp.Packet, p *Packet, acts []Action) []Action {
 	switch {
-	case err == vrrp.ErrAddresses && m.drift == "":
-		m.drift = m.codec.Explain(err, advert, &p.Arrival)
-	case err != vrrp.ErrAddresses && m.drift != "" && !m.plan.Expect.FirstOnly && p.Src == m.master:
-		m.drift = ""
+	case err == vrrp.ErrAddresses && m.drift() == "":
+		m.rarities().drift = m.codec.Explain(err, advert, &p.Arrival)
+	case err != vrrp.ErrAddresses && m.drift() != "" && !m.plan.Expect.FirstOnly && p.Src == m.master:
+		m.agrees()
 		m.told &^= bit(vrrp.ErrAddresses)
 		return m.log(acts, "the adverts from %s carry our virtual addresses again", p.Src)
 	}

@@ -34,7 +34,7 @@ func (n *Node) adoptGroups(plans []Group) {
 		g := &group{name: p.Name, core: vrrp.NewGroup(len(p.Members)), told: old[p.Name]}
 		for place, i := range p.Members {
 			m := n.members[i]
-			m.group, m.place = g, place
+			m.group, m.place = g, int32(place)
 			g.members = append(g.members, m)
 			g.core.Stepped(place, vrrp.EventStart, m.router, nil)
 			if m.cause != "" {
@@ -51,7 +51,7 @@ func (n *Node) fail(now vrrp.Time, m *member, acts []Action) []Action {
 	if m.group == nil {
 		return n.step(now, m, vrrp.Event{Kind: vrrp.EventFault}, acts)
 	}
-	return n.perform(now, m.group, m.group.core.Fault(m.place, nil), acts)
+	return n.perform(now, m.group, m.group.core.Fault(int(m.place), nil), acts)
 }
 
 // recover takes a member out of FAULT, or all of its group once none of them
@@ -60,7 +60,7 @@ func (n *Node) recover(now vrrp.Time, m *member, acts []Action) []Action {
 	if m.group == nil {
 		return n.step(now, m, vrrp.Event{Kind: vrrp.EventRecover}, acts)
 	}
-	orders := m.group.core.Recover(m.place, nil)
+	orders := m.group.core.Recover(int(m.place), nil)
 	if m.group.waits() {
 		return acts
 	}
@@ -69,7 +69,7 @@ func (n *Node) recover(now vrrp.Time, m *member, acts []Action) []Action {
 
 // ask puts a router's wish to become master to its group.
 func (n *Node) ask(now vrrp.Time, m *member, acts []Action) []Action {
-	return n.perform(now, m.group, m.group.core.Ask(m.place, nil), acts)
+	return n.perform(now, m.group, m.group.core.Ask(int(m.place), nil), acts)
 }
 
 // perform carries out what a group ordered, then lets it speak.

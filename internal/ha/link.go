@@ -129,8 +129,8 @@ func (n *Node) resource(m *member) bool {
 	}
 	link, index := n.speaks(m)
 	buffer := int(m.plan.Buffer) + int(m.plan.BufferMTUs)*n.links[m.plan.Key.Link].MTU
-	changed := source != m.source || index != m.index || link != m.link || buffer != m.buffer
-	m.source, m.index, m.link, m.buffer = source, index, link, buffer
+	changed := source != m.source || int32(index) != m.index || link != m.link || buffer != m.buffer
+	m.source, m.index, m.link, m.buffer = source, int32(index), link, buffer
 	return changed
 }
 

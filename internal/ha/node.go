@@ -99,43 +99,36 @@ type member struct {
 	plan   *Instance
 	router vrrp.Router
 	next   vrrp.Time // router.Next(), kept here for the heap
-	number int32     // among the deadlines
 	phase  time.Duration
 	group  *group
+	number int32 // among the deadlines
+	place  int32 // within the group
+	index  int32 // of link, 0 while there is none
 
-	made   *devices   // those of its own; nil for none
-	link   string     // the interface adverts leave through
-	index  int        // of that interface, 0 while there is none
-	ground ground     // where it is heard
-	buffer int        // its part of the receive buffer, in bytes
-	source netip.Addr // what adverts are sent from
-	cause  string     // why it is in FAULT, "" while nothing is wrong
-	// started: every script that may hold it back has ended once.
-	started  bool
-	resumed  bool // it was MASTER when its last process died
-	held     bool // it holds back by order
-	left     bool // addresses of an earlier life may stand, and nobody was told that they go
-	gone     bool // the plan does not have it any more
+	made     *devices   // those of its own; nil for none
+	link     string     // the interface adverts leave through
+	ground   ground     // where it is heard
+	buffer   int        // its part of the receive buffer, in bytes
+	source   netip.Addr // what adverts are sent from
+	cause    string     // why it is in FAULT, "" while nothing is wrong
 	since    vrrp.Time
 	up       vrrp.Time // since when it is BACKUP or MASTER
 	reason   string
 	master   netip.Addr // whom it last heard as master
 	peers    peers
 	codec    vrrp.Codec
-	told     uint32    // packet faults logged since the state or the master changed
-	calm     vrrp.Time // no wrong packet is told of before, but in the log
-	reserved uint32    // the highest sequence number that was told
 	stats    vrrp.Tally
-	rival    *rivalry // nil while there is none
-	pace     pace
-	below    netip.Addr // whose advert was ignored last: it is the master we shall replace
-	slept    *sleep     // nil if it was scheduled always
-	drift    string     // how the master's addresses differ from ours, "" while they do not
-	place    int        // within the group
+	rival    *rivalry  // nil while there is none
+	rare     *rarities // nil while there are none
+	told     uint32    // packet faults logged since the state or the master changed
+	reserved uint32    // the highest sequence number that was told
+	// started: every script that may hold it back has ended once.
+	started bool
+	resumed bool // it was MASTER when its last process died
+	held    bool // it holds back by order
+	left    bool // addresses of an earlier life may stand, and nobody was told that they go
+	gone    bool // the plan does not have it any more
 }
-
-// sleep is how long an instance was not scheduled, and when that was found.
-type sleep struct{ late, woke vrrp.Time }
 
 // script is a tracked script's damped result.
 type script struct {

@@ -62,7 +62,7 @@ func (n *Node) Wire(id int) (w Wire, ok bool) {
 
 func (m *member) wire() (Wire, bool) {
 	k := m.plan.Key
-	w := Wire{Link: m.link, Index: m.index, IPv6: k.IPv6, Unicast: k.Unicast, AH: m.codec.AH(), Source: m.source, Group: m.plan.Group}
+	w := Wire{Link: m.link, Index: int(m.index), IPv6: k.IPv6, Unicast: k.Unicast, AH: m.codec.AH(), Source: m.source, Group: m.plan.Group}
 	bound := k.Link != "" || k.VRF != ""
 	return w, m.source.IsValid() && (m.index != 0 || !bound) && m.plan.Unusable == ""
 }
@@ -163,7 +163,7 @@ func (n *Node) receive(now vrrp.Time, p *Packet, acts []Action) []Action {
 	if master := m.router.LastMaster().From; master != m.master {
 		m.master, m.told = master, m.told&bit(err) // what was told of it just now is enough
 		if err != vrrp.ErrAddresses {
-			m.drift = ""
+			m.agrees()
 		}
 	}
 	return m.reserve(acts)
@@ -217,10 +217,10 @@ const faultEvery = 100 * time.Millisecond
 // accuse tells of a wrong packet, where somebody wants to hear of each.
 func (n *Node) accuse(now vrrp.Time, m *member, err error, p *Packet, acts []Action) []Action {
 	fault, ok := err.(vrrp.PacketError)
-	if !n.plan.Faults || !ok || now < m.calm {
+	if !n.plan.Faults || !ok || now < m.rare.known().calm {
 		return acts
 	}
-	m.calm = now + faultEvery
+	m.rarities().calm = now + faultEvery
 	return append(acts, Action{Kind: ActFault, ID: m.id, Fault: fault, Text: p.Src.String()})
 }
 

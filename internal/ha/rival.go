@@ -78,7 +78,7 @@ func (n *Node) reannounce(now vrrp.Time, m *member, a *vrrp.Action, acts []Actio
 	case !m.plan.Reannounce && !lower:
 		return acts
 	case a.Reason == vrrp.ReasonPaused:
-		m.slept = &sleep{a.Late, now}
+		m.rarities().slept = sleep{a.Late, now}
 	case lower && m.rival.known(): // nothing is made up again for each advert
 		n.rivals(now, m, "", "", "")
 	case lower:
@@ -87,10 +87,10 @@ func (n *Node) reannounce(now vrrp.Time, m *member, a *vrrp.Action, acts []Actio
 	switch {
 	case m.plan.Reannounce && lower && m.yields(now, a.Peer.From):
 		return acts
-	case m.plan.Reannounce && !m.pace.may(now):
+	case m.plan.Reannounce && !m.rarities().pace.may(now):
 		if m.rival.known() { // it may have announced after us: its turn comes when the pace allows
 			m.rival.claims = true
-			m.rival.again = min(m.rival.again, m.pace.next)
+			m.rival.again = min(m.rival.again, m.rare.pace.next)
 			n.arm(m)
 		}
 		return acts
@@ -106,7 +106,7 @@ func (n *Node) reannounce(now vrrp.Time, m *member, a *vrrp.Action, acts []Actio
 // (vrrp.Config.LastWord): we took its place a moment ago and have announced.
 // One that goes on will be heard again.
 func (m *member) yields(now vrrp.Time, peer netip.Addr) bool {
-	return m.plan.Reannounce && m.below == peer && now-m.since < m.router.Config().Interval
+	return m.plan.Reannounce && m.rare.known().below == peer && now-m.since < m.router.Config().Interval
 }
 
 // again announces a member's addresses again, and those of its sync group: who
@@ -200,7 +200,7 @@ const (
 
 // why is the likely cause of a rivalry.
 func (m *member) why() string {
-	r, way := m.rival, multicastWay
+	r, way, slept := m.rival, multicastWay, m.rare.known().slept
 	if m.plan.Key.Unicast {
 		way = unicastWay
 	}
@@ -209,8 +209,8 @@ func (m *member) why() string {
 		return r.cause + way
 	case r.cause != "":
 		return r.cause
-	case m.slept != nil && r.began-m.slept.woke < r.hush:
-		return fmt.Sprintf("we were not scheduled for %s, and it took over meanwhile", m.slept.late)
+	case slept.late > 0 && r.began-slept.woke < r.hush:
+		return fmt.Sprintf("we were not scheduled for %s, and it took over meanwhile", slept.late)
 	case !r.goes:
 		return parted
 	}
@@ -227,16 +227,16 @@ func (n *Node) revisit(now vrrp.Time, m *member, acts []Action) []Action {
 	} else if over && r.told != "" {
 		acts = m.log(acts, "split brain is over: no sign of %s any more", r.peer)
 	}
-	if r.claims && (m.pace.may(now) || over) {
+	if r.claims && (m.rarities().pace.may(now) || over) {
 		r.claims = false
 		acts = m.log(n.again(m, acts), "%s: announcing the addresses again", r.sign)
 	}
 	r.again = r.heard + r.hush
 	if r.claims {
-		r.again = min(r.again, m.pace.next)
+		r.again = min(r.again, m.rare.pace.next)
 	}
 	if over {
-		m.rival, m.pace = nil, pace{}
+		m.unrivalled()
 	}
 	n.arm(m)
 	return acts

@@ -63,7 +63,7 @@ func (m *member) status(now vrrp.Time, wall time.Time) status.Instance {
 		Priority:  r.Priority(),
 		Reason:    m.reason,
 		Since:     wall.Add(m.since - now),
-		Drift:     m.drift,
+		Drift:     m.drift(),
 		Standing:  r.State() == vrrp.Master,
 		Heard:     status.Heard{Priority: r.LastMaster().Priority, Interval: r.MasterInterval().Seconds()},
 		Down:      r.MasterDown().Seconds(),

@@ -19,7 +19,7 @@ func (n *Node) step(now vrrp.Time, m *member, ev vrrp.Event, acts []Action) []Ac
 	m.stats.CountActions(was, out)
 	var orders []vrrp.Order
 	if m.group != nil {
-		orders = m.group.core.Stepped(m.place, ev.Kind, m.router, nil)
+		orders = m.group.core.Stepped(int(m.place), ev.Kind, m.router, nil)
 	}
 	for i := range out {
 		acts = n.translate(now, m, &out[i], was, acts)
@@ -61,7 +61,7 @@ func (n *Node) translate(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.Stat
 		m.reason = fmt.Sprintf("no frame of another station has come in on %s since the boot: waiting for one, for %s at most", m.plan.Key.Link, (n.framesBy - now).Round(100*time.Millisecond))
 		return m.log(acts, "%s", m.reason)
 	case vrrp.ActIgnore:
-		m.below = a.Peer.From
+		m.rarities().below = a.Peer.From
 		return m.log(acts, "%s", a.Text(m.router.Priority()))
 	case vrrp.ActAsk:
 		return n.ask(now, m, acts)
@@ -79,7 +79,8 @@ func (n *Node) become(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, 
 	if !running(was) {
 		m.up = now
 	}
-	m.rival, m.pace, m.drift = nil, pace{}, ""
+	m.unrivalled()
+	m.agrees()
 	n.arm(m)
 	switch {
 	case a.State == vrrp.Master:
