@@ -110,16 +110,23 @@ func size(name string) uint64 {
 // is used again is mapped again, from the kernel's cache of files. Pages that
 // no_swap locks stay.
 func forgetProgram() {
+	for _, part := range unwritten() { // together, and last: to find them takes the program too
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, part[0], part[1], unix.MADV_DONTNEED) // it is worth a try
+	}
+}
+
+// unwritten are the parts of the program that it does not write: where each begins
+// in memory, and how long it is.
+func unwritten() (parts [][2]uintptr) {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
-		return
+		return nil
 	}
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {
-		return
+		return nil
 	}
 	defer maps.Close()
-	var parts [][2]uintptr // given back together: to find them takes the program too
 	for lines := bufio.NewScanner(maps); lines.Scan(); {
 		var start, end uintptr
 		var mode string
@@ -130,7 +137,5 @@ func forgetProgram() {
 			parts = append(parts, [2]uintptr{start, end - start})
 		}
 	}
-	for _, part := range parts {
-		_, _, _ = unix.Syscall(unix.SYS_MADVISE, part[0], part[1], unix.MADV_DONTNEED) // it is worth a try
-	}
+	return parts
 }
