@@ -78,7 +78,7 @@ func onlyOurs(t *testing.T, why string) {
 }
 
 // long asks for what takes minutes, or a machine with nothing else to do.
-var long = flag.Bool("long", false, "lead daemons through deaths under every condition, and boot guests for both planes side by side, the book of drills beside keepalived, and files of the collection rehearsed and random reloads with IPVS")
+var long = flag.Bool("long", false, "lead daemons through deaths under every condition, and boot guests for both planes side by side, the book of drills and the SNMP tables of virtual servers beside keepalived, and files of the collection rehearsed and random reloads with IPVS")
 
 // needsTime skips a test that is not asked for.
 func needsTime(t *testing.T) {
