@@ -27,20 +27,23 @@ func serviceEnd(r *reader, o *service, n *syntax.Node) {
 	}
 	r.pending = r.pending[:len(r.pending)-1]
 	r.completeService(o)
-	r.free(o.text)
 	for _, sv := range o.servers {
-		r.free(sv.text)
 		for _, c := range sv.checks {
 			r.free(c.text)
+			r.spare.checks.give(c)
 		}
+		r.free(sv.text)
+		r.spare.servers.give(sv)
 	}
+	r.free(o.text)
+	r.spare.services.give(o)
 	r.done = true
 }
 
 // free takes back the scope of an object.
 func (r *reader) free(sc *scope) {
 	if sc != nil {
-		r.spare = append(r.spare, sc)
+		r.spare.scopes.give(sc)
 	}
 }
 
@@ -158,8 +161,8 @@ func (r *reader) completeServiceFamily(o *service) {
 			}
 		}
 	}
-	if len(o.Servers) > 0 {
-		o.IPv6 = o.Servers[0].Addr.Is6()
+	if len(o.servers) > 0 {
+		o.IPv6 = o.servers[0].Addr.Is6()
 	}
 	if o.IPv6 && o.Netmask.IsValid() {
 		r.fail(o, "", "add 'ip_family inet6' and give a prefix length", "%s: IPv4 persistence_granularity (line %d) with IPv6 real servers",
@@ -230,7 +233,7 @@ func (r *reader) dropServers(o *service) {
 		port uint16
 	}
 	seen := map[key]*server{}
-	o.Servers = o.Servers[:0]
+	o.Servers = slices.Grow(o.Servers, len(o.servers))
 	for _, sv := range o.servers {
 		k := key{sv.Addr, sv.Port}
 		switch first := seen[k]; {

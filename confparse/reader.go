@@ -123,7 +123,12 @@ type reader struct {
 		of    any
 		scope *scope
 	}
-	spare    []*scope
+	spare struct { // what can be used again
+		scopes   pool[scope]
+		services pool[service]
+		servers  pool[server]
+		checks   pool[check]
+	}
 	refs     []reference
 	tracks   map[syntax.Pos]int32 // of the lines of trackers: their refs
 	members  []members
@@ -256,16 +261,29 @@ func (r *reader) scope(obj any) *scope {
 
 // newScope takes a scope that is not in use any more, or makes one.
 func (r *reader) newScope() *scope {
-	var sc *scope
-	if n := len(r.spare); n > 0 {
-		sc, r.spare = r.spare[n-1], r.spare[:n-1]
-		*sc = scope{}
-	} else {
-		sc = &scope{}
-	}
+	sc := r.spare.scopes.take()
+	*sc = scope{}
 	sc.said = sc.room[:0]
 	return sc
 }
+
+// pool is what is not in use any more. Of thousands of alike things each would be
+// garbage soon.
+type pool[T any] []*T
+
+// take takes one as it was left, or makes one.
+func (p *pool[T]) take() *T {
+	n := len(*p)
+	if n == 0 {
+		return new(T)
+	}
+	x := (*p)[n-1]
+	*p = (*p)[:n-1]
+	return x
+}
+
+// give gives one back.
+func (p *pool[T]) give(x *T) { *p = append(*p, x) }
 
 // where is the statement of a keyword in an object's text, or the head of the
 // object's block.

@@ -21,7 +21,7 @@ type check struct {
 // checkRow is the row of a checker block.
 func checkRow(kind CheckKind) row[server] {
 	rw := nested(kind.String(), "{ ... }", keywords(checkRows(kind)...).ending(checkEnd), func(s *stmt, sv *server) *check {
-		c := newCheck(kind, s.n)
+		c := s.r.newCheck(kind, s.n)
 		sv.checks = append(sv.checks, c)
 		return c
 	}, checkDocs[kind])
@@ -29,8 +29,9 @@ func checkRow(kind CheckKind) row[server] {
 }
 
 // newCheck makes what a checker block fills.
-func newCheck(kind CheckKind, n *syntax.Node) *check {
-	c := &check{Checker: &Checker{Pos: n.Words[0].Pos, Kind: kind}, node: n, share: true}
+func (r *reader) newCheck(kind CheckKind, n *syntax.Node) *check {
+	c := r.spare.checks.take()
+	*c = check{Checker: &Checker{Pos: n.Words[0].Pos, Kind: kind}, node: n, share: true}
 	switch kind {
 	case HTTPCheck, SSLCheck:
 		c.HTTP = &HTTP{Protocol: "1.0"}
@@ -120,7 +121,7 @@ func askRows(kind CheckKind, common []row[check]) []row[check] {
 		return []row[C]{
 			field("helo_name", text("string").or("smtpchecker.keepalived.org"), func(c *C) *string { return &c.SMTP.Helo }, "How the check names itself.").since("1.1.8"),
 			nested("host", "{ ... }", host, func(s *stmt, c *C) *C {
-				h := newCheck(SMTPCheck, s.n)
+				h := s.r.newCheck(SMTPCheck, s.n)
 				c.hosts = append(c.hosts, h)
 				return h
 			}, "Another target, checked by itself.").or("the real server").since("1.1.8"),

@@ -214,7 +214,8 @@ func (s *stmt) endpoint() (a netip.Addr, port uint16, ok bool) {
 // virtualServer opens a virtual_server block.
 func virtualServer(s *stmt, d *document) *service {
 	vs := &VirtualServer{Pos: s.n.Words[0].Pos}
-	o := &service{VirtualServer: vs}
+	o := s.r.spare.services.take()
+	*o = service{VirtualServer: vs, servers: o.servers[:0]}
 	if len(s.n.Words) < 2 {
 		s.fail(s.n.Words[0], "", "virtual_server needs an address, 'fwmark' or 'group'")
 		return nil
@@ -229,7 +230,7 @@ func virtualServer(s *stmt, d *document) *service {
 		w, found := s.value("the name of a group")
 		vs.Group, ok = w.Text, found
 	default:
-		if strings.Trim(w.Text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") == "" {
+		if !strings.ContainsFunc(w.Text, notName) {
 			s.fail(w, "", "virtual_server: '%s' is not an IP address, 'fwmark' or 'group'", clip(w.Text))
 			return nil
 		}
@@ -246,6 +247,11 @@ func virtualServer(s *stmt, d *document) *service {
 	d.cfg.VirtualServers = append(d.cfg.VirtualServers, vs)
 	s.r.pending = append(s.r.pending, o)
 	return o
+}
+
+// notName finds what no word that stands in the place of an address has.
+func notName(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' && c != '-'
 }
 
 // mark reads a firewall mark.
@@ -286,8 +292,8 @@ func realServer(s *stmt, o *service) *server {
 	}
 	s.leftover()
 	rs := &RealServer{Pos: s.n.Words[0].Pos, Addr: a, Port: port}
-	sv := &server{RealServer: rs}
-	o.Servers = append(o.Servers, rs)
+	sv := s.r.spare.servers.take()
+	*sv = server{RealServer: rs, checks: sv.checks[:0]}
 	o.servers = append(o.servers, sv)
 	return sv
 }
