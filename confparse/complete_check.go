@@ -24,11 +24,14 @@ type chain struct {
 	c  *check
 	sv *server
 	o  *service
+
+	sieve uint64 // of the keywords that any of them has
 }
 
 // inherited is the value of the innermost that has the keyword.
-func inherited[V any](ch chain, keyword string, at func(*timing) V, builtin V) V {
+func inherited[V any](ch *chain, keyword string, at func(*timing) V, builtin V) V {
 	switch {
+	case ch.sieve&sieve(keyword) == 0:
 	case ch.r.has(ch.c, keyword):
 		return at(&ch.c.timing)
 	case ch.r.has(ch.sv, keyword):
@@ -42,7 +45,7 @@ func inherited[V any](ch chain, keyword string, at func(*timing) V, builtin V) V
 // completeCheck applies the chain of inheritance; it is false for a checker
 // that cannot run.
 func (r *reader) completeCheck(o *service, sv *server, c *check) bool {
-	ch := chain{r, c, sv, o}
+	ch := &chain{r, c, sv, o, c.text.sieves() | sv.text.sieves() | o.text.sieves()}
 	retry, before := 1, defaultBefore
 	c.DelayLoop = inherited(ch, "delay_loop", func(t *timing) time.Duration { return t.period }, defaultDelayLoop)
 	switch c.Kind {

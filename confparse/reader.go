@@ -173,6 +173,15 @@ func (sc *scope) at(name string) *syntax.Node {
 	return nil
 }
 
+// sieves is what may be in the text of an object: of whatever has another sieve at
+// is nil.
+func (sc *scope) sieves() (all uint64) {
+	for ; sc != nil; sc = sc.next {
+		all |= sc.sieve
+	}
+	return all
+}
+
 // find is where a keyword is among those said, or -1.
 func (sc *scope) find(name string) int {
 	for i := range sc.said {
