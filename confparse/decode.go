@@ -138,7 +138,7 @@ func (b *block[T]) statement(s *stmt, obj *T, sc *scope) {
 	if first := sc.saw(rw.Name, s.n); first != nil && !rw.repeats {
 		s.again(first)
 	}
-	if _, ok := b.index[rw.Alias]; rw.Alias != "" && ok { // it counts under its preferred name too
+	if rw.Alias != "" && b.Keyword(rw.Alias) != nil { // it counts under its preferred name too
 		sc.saw(rw.Alias, s.n)
 	}
 	s.status()
