@@ -3,7 +3,10 @@
 // keyword. Every word keeps the place it came from.
 package syntax
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // Pos is a place in a configuration file. Line and Col count from 1, Col in
 // bytes. The zero Pos means "no place".
@@ -18,7 +21,7 @@ func (p Pos) String() string {
 	if p.Line == 0 {
 		return p.File
 	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
+	return p.File + ":" + strconv.Itoa(p.Line) + ":" + strconv.Itoa(p.Col)
 }
 
 // Word is one token of a statement. Quoted says that it stood in double quotes.

@@ -34,7 +34,6 @@ type builder struct {
 func Build(cfg *confparse.Config) (*Plan, syntax.ErrorList) {
 	b := &builder{
 		cfg: cfg, plan: &Plan{MailChecks: !cfg.Global.NoCheckerEmails, Greet: cfg.Global.RSInitNotifies}, groups: map[string]*confparse.ServerGroup{},
-		index: map[ipvsctl.ServiceKey]int{}, keys: map[string]int{},
 	}
 	for _, g := range cfg.ServerGroups {
 		b.groups[g.Name] = g
@@ -58,6 +57,8 @@ func (b *builder) room() {
 			checks += len(rs.Checkers)
 		}
 	}
+	b.index, b.keys = make(map[ipvsctl.ServiceKey]int, len(b.cfg.VirtualServers)), make(map[string]int, len(b.cfg.VirtualServers))
+	b.plan.Services = slices.Grow(b.plan.Services, len(b.cfg.VirtualServers))
 	b.plan.Pools = slices.Grow(b.plan.Pools, len(b.cfg.VirtualServers))
 	b.plan.Checks, b.plan.Owners = slices.Grow(b.plan.Checks, checks), slices.Grow(b.plan.Owners, checks)
 }
@@ -78,9 +79,20 @@ func (b *builder) kernel(g *confparse.Global) {
 	}
 }
 
+// spot is where in a configuration something is found: a virtual server, and one
+// of its servers. It becomes words when there is something to say.
+type spot struct{ service, server string }
+
+func (p spot) String() string {
+	if p.server == "" {
+		return syntax.Path("virtual_server " + p.service)
+	}
+	return syntax.Path("virtual_server "+p.service, "real_server "+p.server)
+}
+
 // note adds a finding.
-func (b *builder) note(pos syntax.Pos, path string, s syntax.Severity, hint, format string, args ...any) {
-	b.found = append(b.found, &syntax.Error{Pos: pos, Path: path, Severity: s, Err: fmt.Errorf(format, args...), Hint: hint})
+func (b *builder) note(pos syntax.Pos, at spot, s syntax.Severity, hint, format string, args ...any) {
+	b.found = append(b.found, &syntax.Error{Pos: pos, Path: at.String(), Severity: s, Err: fmt.Errorf(format, args...), Hint: hint})
 }
 
 func (b *builder) virtualServer(vs *confparse.VirtualServer) {
@@ -88,14 +100,14 @@ func (b *builder) virtualServer(vs *confparse.VirtualServer) {
 	if b.keys[key]++; b.keys[key] > 1 {
 		key = fmt.Sprintf("%s #%d", key, b.keys[key])
 	}
-	path := "virtual_server " + name
+	at := spot{service: name}
 	if len(vs.Servers) == 0 {
-		b.note(vs.Pos, path, syntax.Warning, "it is left out", "virtual server has no real_server")
+		b.note(vs.Pos, at, syntax.Warning, "it is left out", "virtual server has no real_server")
 		return
 	}
 	keys, err := b.services(vs, name)
 	if err != nil {
-		b.note(vs.Pos, path, syntax.Failure, "it is left out", "%w", err)
+		b.note(vs.Pos, at, syntax.Failure, "it is left out", "%w", err)
 		return
 	}
 	b.keysNow = keys
@@ -108,13 +120,13 @@ func (b *builder) virtualServer(vs *confparse.VirtualServer) {
 	if vs.HASuspend && vs.Group == "" && vs.FWMark == 0 {
 		p.Suspend = vs.Addr.Unmap()
 	}
-	for _, k := range b.marked(&p, keys, vs, path) {
-		if i, joined := b.share(k, vs, path); joined {
+	for _, k := range b.marked(&p, keys, vs, at) {
+		if i, joined := b.share(k, vs, at); joined {
 			p.Services = append(p.Services, i)
 		}
 	}
-	b.servers(&p, vs, path)
-	b.beyond(&p, vs, path)
+	b.servers(&p, vs, at)
+	b.beyond(&p, vs, at)
 	b.plan.Pools = append(b.plan.Pools, p)
 }
 
@@ -171,7 +183,7 @@ func fullNATSource(list []netip.Addr) string {
 }
 
 // beyond says what nftables cannot do of a pool, where it is to balance.
-func (b *builder) beyond(p *Pool, vs *confparse.VirtualServer, path string) {
+func (b *builder) beyond(p *Pool, vs *confparse.VirtualServer, at spot) {
 	if b.plan.DataPlane != confparse.PlaneNFTables {
 		return
 	}
@@ -187,7 +199,7 @@ func (b *builder) beyond(p *Pool, vs *confparse.VirtualServer, path string) {
 	}
 	for _, i := range p.Services[:min(1, len(p.Services))] {
 		if err := ipvsctl.BeyondNFTables(b.plan.Services[i].Key, e); err != nil {
-			b.note(vs.Pos, path, syntax.Failure, "it is left out; with 'lvs_data_plane ipvs' the kernel's IPVS does it", "nftables cannot do it: %w", err)
+			b.note(vs.Pos, at, syntax.Failure, "it is left out; with 'lvs_data_plane ipvs' the kernel's IPVS does it", "nftables cannot do it: %w", err)
 		}
 	}
 }
@@ -196,19 +208,19 @@ func (b *builder) beyond(p *Pool, vs *confparse.VirtualServer, path string) {
 const Rounds = "wrr"
 
 // servers plans the real servers of vs, its sorry server and their checks.
-func (b *builder) servers(p *Pool, vs *confparse.VirtualServer, path string) {
+func (b *builder) servers(p *Pool, vs *confparse.VirtualServer, at spot) {
 	index := make(map[ipvsctl.DestKey]int, len(vs.Servers))
 	p.Config.Servers, p.Servers = slices.Grow(p.Config.Servers, len(vs.Servers)), slices.Grow(p.Servers, len(vs.Servers))
 	for _, rs := range vs.Servers {
 		s := server(rs)
 		name := s.Key.Name(p.Protocol)
-		way := path + " > real_server " + name
+		at.server = name
 		if _, twice := index[s.Key]; twice {
-			b.note(rs.Pos, way, syntax.Failure, "this one is left out", "real server stands twice in its virtual server")
+			b.note(rs.Pos, at, syntax.Failure, "this one is left out", "real server stands twice in its virtual server")
 			continue
 		}
 		index[s.Key] = len(p.Servers)
-		b.checks(p, rs, name, way)
+		b.checks(p, rs, at)
 		p.Config.Servers = append(p.Config.Servers, s)
 		p.Servers = append(p.Servers, Server{
 			Name: name, SMTPAlert: rs.SMTPAlert,
@@ -268,7 +280,7 @@ func (b *builder) services(vs *confparse.VirtualServer, name string) ([]ipvsctl.
 // share is the index of the service k, which vs joins as the next pool unless
 // it has it already. Two virtual servers may want the same one; keepalived puts
 // the servers of both into it without a word.
-func (b *builder) share(k ipvsctl.ServiceKey, vs *confparse.VirtualServer, path string) (index int, joined bool) {
+func (b *builder) share(k ipvsctl.ServiceKey, vs *confparse.VirtualServer, at spot) (index int, joined bool) {
 	pool := len(b.plan.Pools)
 	i, stands := b.index[k]
 	if !stands {
@@ -280,7 +292,7 @@ func (b *builder) share(k ipvsctl.ServiceKey, vs *confparse.VirtualServer, path 
 	if s.Pools[len(s.Pools)-1] == pool {
 		return i, false
 	}
-	b.note(vs.Pos, path, syntax.Warning, "its servers are added there, and the first scheduler counts",
+	b.note(vs.Pos, at, syntax.Warning, "its servers are added there, and the first scheduler counts",
 		"%s belongs to virtual server %s already", k, b.plan.Pools[s.Pools[0]].Name)
 	s.Pools = append(s.Pools, pool)
 	return i, true

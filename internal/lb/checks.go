@@ -10,7 +10,7 @@ import (
 )
 
 // checks plans the checks of a real server, the next one of p.
-func (b *builder) checks(p *Pool, rs *confparse.RealServer, name, path string) {
+func (b *builder) checks(p *Pool, rs *confparse.RealServer, at spot) {
 	for _, c := range rs.Checkers {
 		owner := Owner{Pool: len(b.plan.Pools), Server: len(p.Servers)}
 		if c.Kind == confparse.FileCheck && c.Watch != nil {
@@ -22,16 +22,16 @@ func (b *builder) checks(p *Pool, rs *confparse.RealServer, name, path string) {
 			continue
 		}
 		check := checker.Check{
-			Name: name, Service: p.Name,
+			Name: at.server, Service: p.Name,
 			Timeout: c.Timeout, Interval: c.DelayLoop, Retry: c.Retry, RetryDelay: c.DelayBeforeRetry, Rise: c.Rise,
 			Warmup: c.Warmup, Alpha: c.Alpha, LogAll: c.LogAll, Private: c.Private,
 		}
 		if c.Through {
-			b.through(c, p, rs, check, path)
+			b.through(c, p, rs, check, at)
 			continue
 		}
 		var ok bool
-		if check.Probe, ok = b.probe(c, path); ok {
+		if check.Probe, ok = b.probe(c, at); ok {
 			b.add(check, owner)
 		}
 	}
@@ -45,7 +45,7 @@ func (b *builder) add(c checker.Check, owner Owner) {
 }
 
 // probe is what a checker block asks; ok is false where nothing can ask it.
-func (b *builder) probe(c *confparse.Checker, path string) (p checker.Probe, ok bool) {
+func (b *builder) probe(c *confparse.Checker, at spot) (p checker.Probe, ok bool) {
 	if c.Kind == confparse.MiscCheck && c.Misc != nil {
 		cmd := &c.Misc.Command
 		return checker.Probe{Kind: checker.Script, Program: &checker.Program{Dynamic: c.Misc.Dynamic,
@@ -58,7 +58,7 @@ func (b *builder) probe(c *confparse.Checker, path string) (p checker.Probe, ok 
 	case c.Kind == confparse.TCPCheck:
 		p.Kind = checker.TCP
 	case (c.Kind == confparse.HTTPCheck || c.Kind == confparse.SSLCheck) && c.HTTP != nil:
-		p.Kind, p.Web = checker.HTTP, b.web(c, path)
+		p.Kind, p.Web = checker.HTTP, b.web(c, at)
 		return p, len(p.Web.URLs) > 0
 	case c.Kind == confparse.SMTPCheck && c.SMTP != nil:
 		p.Kind, p.Helo = checker.SMTP, c.SMTP.Helo
@@ -70,7 +70,7 @@ func (b *builder) probe(c *confparse.Checker, path string) (p checker.Probe, ok 
 	case c.Kind == confparse.PingCheck:
 		p.Kind, p.Target = checker.Ping, netip.AddrPortFrom(c.Addr, 0)
 	default:
-		b.note(c.Pos, path, syntax.Failure, "the server counts as if it had no such check", "%s is not supported", c.Kind)
+		b.note(c.Pos, at, syntax.Failure, "the server counts as if it had no such check", "%s is not supported", c.Kind)
 		return p, false
 	}
 	return p, true
@@ -96,9 +96,9 @@ func source(c *confparse.Checker) netip.AddrPort {
 }
 
 // web is what HTTP_GET or SSL_GET asks.
-func (b *builder) web(c *confparse.Checker, path string) *checker.Web {
+func (b *builder) web(c *confparse.Checker, at spot) *checker.Web {
 	if len(c.HTTP.URLs) == 0 {
-		b.note(c.Pos, path, syntax.Failure, "the check is left out", "%s has no url", c.Kind)
+		b.note(c.Pos, at, syntax.Failure, "the check is left out", "%s has no url", c.Kind)
 	}
 	w := &checker.Web{Protocol: c.HTTP.Protocol, FastRecovery: c.HTTP.FastRecovery}
 	if c.Kind == confparse.SSLCheck {

@@ -53,7 +53,7 @@ func (p *Plan) free(taken map[uint32]bool) uint32 {
 // marked makes the keys that stand for addresses of a group one service by mark
 // of each family, and returns the keys that are left. An address that belongs to
 // another virtual server already stays there.
-func (b *builder) marked(p *Pool, keys []ipvsctl.ServiceKey, vs *confparse.VirtualServer, path string) (left []ipvsctl.ServiceKey) {
+func (b *builder) marked(p *Pool, keys []ipvsctl.ServiceKey, vs *confparse.VirtualServer, at spot) (left []ipvsctl.ServiceKey) {
 	if b.plan.Marking.Table == "" || vs.Group == "" || vs.FullNAT {
 		return keys
 	}
@@ -68,7 +68,7 @@ func (b *builder) marked(p *Pool, keys []ipvsctl.ServiceKey, vs *confparse.Virtu
 			if p.Mark == 0 {
 				p.Mark = b.plan.free(b.marks)
 			}
-			i, _ = b.share(ipvsctl.ServiceKey{FWMark: p.Mark, IPv6: k.IPv6}, vs, path)
+			i, _ = b.share(ipvsctl.ServiceKey{FWMark: p.Mark, IPv6: k.IPv6}, vs, at)
 			services[k.IPv6] = i
 			p.Services = append(p.Services, i)
 		}

@@ -34,16 +34,16 @@ const (
 )
 
 // through plans a check with through_vip: one for each address of the service.
-func (b *builder) through(c *confparse.Checker, p *Pool, rs *confparse.RealServer, check checker.Check, path string) {
+func (b *builder) through(c *confparse.Checker, p *Pool, rs *confparse.RealServer, check checker.Check, at spot) {
 	faces, err := b.faces(c, rs)
 	if err != nil {
-		b.note(c.Pos, path, syntax.Failure, "the server counts as if it had no such check", "through_vip: %w", err)
+		b.note(c.Pos, at, syntax.Failure, "the server counts as if it had no such check", "through_vip: %w", err)
 		return
 	}
 	for _, face := range faces {
 		one := *c
 		one.Addr, one.Port = face.Addr(), face.Port()
-		probe, ok := b.probe(&one, path)
+		probe, ok := b.probe(&one, at)
 		if !ok {
 			return
 		}
