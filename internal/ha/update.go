@@ -113,7 +113,7 @@ func sumExpect(s *sum.Sum, x *vrrp.Expect) {
 	sum.One(s, x.Interval)
 	sum.One(s, x.Auth)
 	sum.One(s, [...]bool{x.DropOther, x.FirstOnly, x.Unicast, x.CheckSource, x.AnySum, x.NoOldChecksum})
-	sum.All(s, x.Addresses)
+	s.Bytes(x.Addresses)
 	sum.All(s, x.Peers)
 	if x.HMAC != nil {
 		s.Deep(x.HMAC)
@@ -125,5 +125,5 @@ func sumAdvert(s *sum.Sum, p *vrrp.Packet) {
 	sum.One(s, p.Interval)
 	sum.One(s, p.Auth)
 	sum.One(s, [...]bool{p.PlainSum, p.OldSum})
-	sum.All(s, p.Addresses)
+	s.Bytes(p.Addresses)
 }

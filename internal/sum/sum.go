@@ -36,13 +36,19 @@ func All[T comparable](s *Sum, list []T) {
 	}
 }
 
+// Bytes counts in what is written in bytes.
+func (s *Sum) Bytes(text []byte) {
+	One(s, len(text))
+	s.hash.Write(text) // it never fails
+}
+
 // Deep counts in what has many parts, with all that it points to. It is slow.
 func (s *Sum) Deep(v any) {
 	text, err := json.Marshal(v)
 	if err != nil { // no field of a plan can fail to encode
 		text = fmt.Appendf(nil, "%+v", v)
 	}
-	All(s, text)
+	s.Bytes(text)
 }
 
 // Stay finds each of now among before, each of those at most once: the index, or

@@ -16,6 +16,7 @@ func TestSum(t *testing.T) {
 		of(func(s *Sum) {}), of(func(s *Sum) { One(s, 1) }), of(func(s *Sum) { One(s, 2) }), of(func(s *Sum) { One(s, "1") }),
 		of(func(s *Sum) { All(s, []int{1, 2}) }), of(func(s *Sum) { All(s, []int{2, 1}) }),
 		of(func(s *Sum) { All(s, []int{1}); All(s, []int{2}) }), of(func(s *Sum) { All(s, []int{}); All(s, []int{1, 2}) }),
+		of(func(s *Sum) { s.Bytes([]byte("ab")); s.Bytes(nil) }), of(func(s *Sum) { s.Bytes([]byte("a")); s.Bytes([]byte("b")) }),
 		of(func(s *Sum) { s.Deep(pair{A: []int{1}}) }), of(func(s *Sum) { s.Deep(pair{B: []int{1}}) }),
 	}
 	if all := slices.Compact(slices.Sorted(slices.Values(sums))); len(all) != len(sums) {
