@@ -42,7 +42,7 @@ type vrrpLoop struct {
 	poll   *poll
 	room   *sock.Room
 	wires  map[ha.Wire]*wire
-	speaks map[int]*wire // those of the instances that have one, by instance
+	plugs  []*wire       // the open ones by the number that the node knows them by, from 1
 	failed chan error    // the end of the first goroutine
 	dirty  *dirtySet     // links that changed
 	losses chan ha.Event // what another hand removed

@@ -43,12 +43,12 @@ func (l *vrrpLoop) speak(acts []ha.Action) {
 
 // send sends an instance's advert to its group or to each of its peers.
 func (l *vrrpLoop) send(wall time.Time, id int, priority uint8) {
-	w := l.speaks[id]
-	if w == nil || w.conn.FD() < 0 {
+	advert, ok := l.node.Compose(wall, id, priority)
+	if !ok || advert.Socket == 0 {
 		return
 	}
-	advert, ok := l.node.Compose(wall, id, priority)
-	if !ok {
+	w := l.plugs[advert.Socket-1]
+	if w.conn.FD() < 0 {
 		return
 	}
 	if w.group.IsValid() {
@@ -134,7 +134,8 @@ func (l *vrrpLoop) rewire() {
 			l.unplug(key, w)
 		}
 	}
-	l.speaks = map[int]*wire{}
+	l.plugs = l.plugs[:0:0]
+	sockets := make(map[ha.Wire]int, len(wanted))
 	for key, use := range wanted {
 		if l.wires[key] == nil {
 			if err := l.plug(key, use); err != nil {
@@ -145,10 +146,10 @@ func (l *vrrpLoop) rewire() {
 		if err := l.wires[key].use(use); err != nil {
 			l.log("%v", err)
 		}
-		for _, id := range use.IDs {
-			l.speaks[id] = l.wires[key]
-		}
+		l.plugs = append(l.plugs, l.wires[key])
+		sockets[key] = len(l.plugs)
 	}
+	l.node.Plug(sockets)
 }
 
 // unplug closes a wire.

@@ -104,6 +104,7 @@ type member struct {
 	number int32 // among the deadlines
 	place  int32 // within the group
 	index  int32 // of link, 0 while there is none
+	socket int32 // that adverts leave through, as the loop numbers them; 0 for none
 
 	made     *devices   // those of its own; nil for none
 	link     string     // the interface adverts leave through

@@ -69,7 +69,6 @@ func (m *member) wire() (Wire, bool) {
 
 // Use is what a socket is needed for.
 type Use struct {
-	IDs    []int   // the instances that share it
 	TTL    uint8   // to send with
 	VRIDs  []uint8 // of those who listen; nil for all, so that strangers are heard
 	Buffer int     // bytes of the receive buffer; 0 leaves it to the socket
@@ -89,7 +88,6 @@ func (n *Node) Wires() map[Wire]Use {
 			wires[last] = u
 			last, u = w, wires[w]
 		}
-		u.IDs = append(u.IDs, m.id)
 		u.TTL, u.Buffer = m.plan.TTL, u.Buffer+m.buffer
 		if !n.plan.LogStrangers {
 			u.VRIDs = append(u.VRIDs, m.plan.Key.VRID)
@@ -98,6 +96,26 @@ func (n *Node) Wires() map[Wire]Use {
 	wires[last] = u
 	delete(wires, Wire{}) // nobody's: a wire has a source
 	return wires
+}
+
+// Plug tells by which numbers the loop knows the sockets that stand. What Compose
+// makes has that of its own, so that nobody looks for it with each advert.
+func (n *Node) Plug(sockets map[Wire]int) {
+	for _, m := range n.byID {
+		m.socket = 0
+	}
+	var last Wire // most members share the one of the member before
+	var number int
+	for _, m := range n.members {
+		w, ok := m.wire()
+		if !ok {
+			continue
+		}
+		if w != last {
+			last, number = w, sockets[w]
+		}
+		m.socket = int32(number)
+	}
 }
 
 // indexWires notes who listens where.
@@ -256,7 +274,8 @@ func (m *member) policy() string {
 // Advert is one of an instance, ready to be written.
 type Advert struct {
 	*Instance
-	codec *vrrp.Codec
+	Socket int // the number that Plug gave to the one it leaves through; 0 for none
+	codec  *vrrp.Codec
 }
 
 // Compose makes the next advert of an instance: its priority and, where it is
@@ -267,7 +286,7 @@ func (n *Node) Compose(wall time.Time, id int, priority uint8) (a Advert, ok boo
 		return Advert{}, false
 	}
 	m.codec.Compose(wall, priority, m.source)
-	return Advert{m.plan, &m.codec}, true
+	return Advert{m.plan, int(m.socket), &m.codec}, true
 }
 
 // AppendTo appends the advert as it goes to dst, until another of its instance is
