@@ -3,11 +3,14 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"keepgo/confparse"
 	"keepgo/internal/ha"
+	"keepgo/internal/lb"
+	"keepgo/ipvsctl"
 	"keepgo/vip"
 )
 
@@ -82,6 +85,62 @@ func TestLeftIsToldHoweverLate(t *testing.T) {
 	}
 }
 
+// TestStoodIsKept: whenever the LVS process dies over a reload, another is told of
+// all services that may stand still, and of none that have gone.
+func TestStoodIsKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		then  string // a number is a reload, n none of services, t that the process tells of those it has, s that all is done, o all but the last plan
+		stood string
+	}{
+		"before it told anything":       {"1", "[1]"},
+		"at rest":                       {"1 t s", "[1]"},
+		"before it has the second":      {"1 t s 2", "[1 1 2]"},
+		"the third before the second":   {"1 t s 2 3", "[1 1 1 2 3]"},
+		"it has set the second":         {"1 t s 2 t", "[1 2 2]"},
+		"all is done":                   {"1 t s 2 t s", "[2]"},
+		"all but the third is done":     {"1 t s 2 3 t o", "[1 1 2 3 3]"},
+		"it is to take all away":        {"1 t s n", "[1]"},
+		"it has not told of the second": {"1 t s 2 n", "[1 1 2]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := bookkeeper()
+			p.lvs = &child{parent: p, name: LVSProcess, needed: true}
+			p.vrrp.needed = true // it is not up
+			n := 0
+			services := func() *lb.Plan {
+				return &lb.Plan{Services: []lb.Service{{Key: ipvsctl.ServiceKey{Addr: places(byte(n))[0].Prefix.Addr(), Protocol: 6, Port: 80}}}}
+			}
+			for _, step := range strings.Fields(c.then) {
+				switch step {
+				case "n":
+					p.withdrawn()
+				case "t":
+					p.heard(p.lvs, fromChild{State: (*lb.Packed)(nil).Beside(services().Stood())})
+				case "s":
+					p.heard(p.lvs, fromChild{Settled: n})
+				case "o":
+					p.heard(p.lvs, fromChild{Settled: n - 1})
+				default:
+					_, _ = fmt.Sscan(step, &n)
+					p.lvs.handed = n
+					p.handsOver(services())
+				}
+			}
+			state, err := p.servers.Beside(p.stood).State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stood []byte
+			for _, k := range state.Stood {
+				stood = append(stood, k.Addr.As4()[3])
+			}
+			if slices.Sort(stood); fmt.Sprint(stood) != c.stood {
+				t.Errorf("it is told of %v, want %s", stood, c.stood)
+			}
+		})
+	}
+}
+
 // TestStraysAreTakenAway: a VRRP process that dies while it is not needed any more
 // has left what another must take away; one that ended in order has not.
 func TestStraysAreTakenAway(t *testing.T) {
@@ -93,7 +152,7 @@ func TestStraysAreTakenAway(t *testing.T) {
 		if p.vrrp.died = died != nil; p.strays() != want || p.places() {
 			t.Errorf("%v: strays %v", died, p.strays())
 		}
-		if p.cameAway(); p.strays() || !p.left().Empty() {
+		if p.cameAway(p.vrrp); p.strays() || !p.left().Empty() {
 			t.Errorf("%v: left %+v", died, p.left())
 		}
 	}

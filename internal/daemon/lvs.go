@@ -31,6 +31,7 @@ type lvsLoop struct {
 	news   news             // what the parent does not have of the node's state
 	begun  *lb.State        // what the process before left, while nothing balances
 	again  again
+	plans  int       // that were put in force
 	undone int       // checks that are not made for want of IPVS
 	turned time.Time // when a state was last sent because a server came or went
 	sent   time.Time // when one was last sent
@@ -146,7 +147,7 @@ func (l *lvsLoop) told(m toChild) error {
 		}
 		l.snapshot() // it names the services that stand now
 		l.tidy.soon()
-		l.up.send(fromChild{Ready: true})
+		l.ready()
 	case m.Files != nil:
 		if l.node != nil {
 			l.perform(l.filesSay(m.Files, nil))
@@ -160,6 +161,18 @@ func (l *lvsLoop) told(m toChild) error {
 		l.report()
 	}
 	return nil
+}
+
+// ready tells that a plan is in force, and later that the table is as it says.
+func (l *lvsLoop) ready() {
+	l.plans++
+	n, plane := l.plans, l.plane
+	l.up.send(fromChild{Ready: true})
+	go func() {
+		if plane.settled() == nil {
+			l.up.send(fromChild{Settled: n})
+		}
+	}()
 }
 
 // report sends the state of every virtual server. Reading the counters of many

@@ -19,7 +19,14 @@ func (p *parent) strays() bool {
 // leftovers tells whether an LVS process that died left services in the kernel,
 // which another one has to take out even if there are to be none any more.
 func (p *parent) leftovers() bool {
-	return !p.opts.NoLVS && !p.lvs.running() && p.servers != nil && len(p.servers.Stood) > 0
+	told := p.servers != nil && len(p.servers.Stood) > 0
+	return !p.opts.NoLVS && !p.lvs.running() && (told || p.lvs.died && len(p.stood) > 0)
+}
+
+// remains tells whether a child that is not needed any more died before it had taken
+// away all that it was to.
+func (p *parent) remains(c *child) bool {
+	return !p.opts.NoRespawn && (c == p.vrrp && p.strays() || c == p.lvs && c.died && p.leftovers())
 }
 
 // needsLVS tells whether there is anything for the LVS process.

@@ -59,6 +59,7 @@ type parent struct {
 	masters  map[string]bool     // instances that are MASTER, for a replaced process
 	counted  map[string]uint32   // the sequence numbers of auth_type AH that may be used, by instance
 	servers  *lb.Packed          // what the LVS process knew last, for a replaced one
+	stood    []byte              // services that may stand beside those, while not all is done of what it was told
 	tracked  *tracker
 	files    *watch.Files
 	numbers  map[string]int // in the tracked files, by name
@@ -329,7 +330,7 @@ func (p *parent) apply() {
 	p.foresee()
 	p.heir = false
 	if !lvs {
-		p.servers = nil
+		p.withdrawn()
 	}
 	p.tidy.busy(readGC, readGarbage) // the next may follow soon, after a start as well
 }
@@ -343,9 +344,10 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 	case p.lvs:
 		m := toChild{LB: p.planLB(), Files: p.numbersFor(p.cfg)}
 		if !c.ready { // a process that died before left a state, and a table to go on with
-			m.State = p.servers
-			m.Flush = p.cfg.Global.LVSFlush && p.servers == nil
+			m.State = p.servers.Beside(p.stood)
+			m.Flush = p.cfg.Global.LVSFlush && p.servers == nil && p.balances()
 		}
+		p.handsOver(m.LB)
 		return []toChild{m}
 	}
 	m := toChild{HA: p.planHA(), Monitor: p.opts.LogAddresses, States: stateFile(p.opts), Processes: maps.Clone(p.running), Sessions: maps.Clone(p.sessions)}
@@ -419,8 +421,10 @@ func (p *parent) heard(c *child, m fromChild) {
 		c.succeed()
 	case m.Ready:
 		p.inForce(c, m.Masters)
-	case m.Settled == c.handed && m.Settled > 0 && c == p.vrrp:
-		p.cameAway()
+	case m.Settled > 0:
+		if m.Settled == c.handed {
+			p.cameAway(c)
+		}
 	}
 }
 

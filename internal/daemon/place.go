@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"keepgo/internal/lb"
 	"keepgo/vip"
 )
 
@@ -61,11 +62,34 @@ func (p *parent) renamed(masters []string) {
 	}
 }
 
+// handsOver notes that the LVS process is told of a plan: until it has done with that,
+// what stands may be its services, or still those of the one before.
+func (p *parent) handsOver(plan *lb.Plan) {
+	p.stood = append(p.stood, plan.Stood()...)
+	if p.servers != nil {
+		p.stood = append(p.stood, p.servers.Stood...)
+	}
+}
+
+// withdrawn notes that the LVS process is to take all services away.
+func (p *parent) withdrawn() {
+	if p.servers != nil {
+		p.stood = append(p.stood, p.servers.Stood...)
+	}
+	p.servers = nil
+}
+
 // cameAway notes that what the configurations before this one placed is gone: all
-// that the VRRP process was told of is done, or it has ended in order.
-func (p *parent) cameAway() {
-	p.former, p.bequest, p.vrrp.died = nil, vip.Want{}, false
-	if p.vrrp.running() && !p.places() { // there is nothing else to do
-		p.vrrp.stop(false)
+// that the child was told of is done, or it has ended in order.
+func (p *parent) cameAway(c *child) {
+	c.died = false
+	switch c {
+	case p.lvs:
+		p.stood = nil
+	case p.vrrp:
+		p.former, p.bequest = nil, vip.Want{}
+		if c.running() && !p.places() { // there is nothing else to do
+			c.stop(false)
+		}
 	}
 }

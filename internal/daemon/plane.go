@@ -318,6 +318,15 @@ func (p *plane) sync() *status.Sync {
 	return &status.Sync{Sends: sends, Takes: takes}
 }
 
+// settled waits until all that was set before has gone to IPVS. Of its own tables
+// the other plane finds out what stands there.
+func (p *plane) settled() error {
+	if p.ipvs == nil {
+		return nil
+	}
+	return p.ipvs.Sync()
+}
+
 // clear takes out what is ours; with whole, everything of IPVS.
 func (p *plane) clear(whole bool) (err error) {
 	if p.ipvs != nil {

@@ -229,12 +229,10 @@ func (c *child) exited(err error) {
 	case c.parent.stopping || c.parent.leaves:
 		c.parent.ended()
 		return
-	case !c.needed && c == c.parent.vrrp && c.parent.strays():
+	case !c.needed && c.parent.remains(c):
 		c.needed = true // for as long as it takes to take that away
-	case !c.needed && c == c.parent.vrrp:
-		c.parent.cameAway()
-		return
 	case !c.needed:
+		c.parent.cameAway(c)
 		return
 	case left:
 		c.start(false)

@@ -88,7 +88,7 @@ func (p *parent) settled() error {
 	begun := false
 	p.onLoop(func() {
 		v, err = p.preview(p.opts.File, seen)
-		begun = p.back == nil && p.vrrp.before == nil && p.lvs.before == nil && p.bfd.before == nil && len(p.former) == 0
+		begun = p.back == nil && p.vrrp.before == nil && p.lvs.before == nil && p.bfd.before == nil && len(p.former)+len(p.stood) == 0
 	})
 	switch {
 	case !begun:

@@ -3,6 +3,7 @@ package lb
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"keepgo/ipvsctl"
 )
@@ -24,6 +25,32 @@ func (n *Node) Pack() *Packed {
 		p.Checks = appendVerdicts(p.Checks, n.ids[i], n.verdicts[i:i+1])
 	}
 	return p
+}
+
+// Stood are the services of a plan, packed as those of a State are. Whose mark the
+// configuration does not say is left out: the process may have given it another.
+func (p *Plan) Stood() []byte {
+	keys := make([]ipvsctl.ServiceKey, 0, len(p.Services))
+	for i := range p.Services {
+		if s := &p.Services[i]; s.Key.FWMark == 0 || p.Pools[s.Pools[0]].Mark != s.Key.FWMark {
+			keys = append(keys, s.Key)
+		}
+	}
+	return packServices(keys)
+}
+
+// Beside is the state with further services in the kernel, as Stood packs them; of
+// nil it knows nothing else.
+func (p *Packed) Beside(stood []byte) *Packed {
+	if len(stood) == 0 {
+		return p
+	}
+	var more Packed
+	if p != nil {
+		more = *p
+	}
+	more.Stood = slices.Concat(more.Stood, stood)
+	return &more
 }
 
 // Pack packs a state; nil stays nil.
