@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -153,4 +155,48 @@ func (d *doomed) placed() (list []string) {
 	}
 	slices.Sort(list)
 	return list
+}
+
+// TestIPVSDeathOverAReload: an LVS process that dies while it takes out hundreds of
+// services leaves none of them.
+func TestIPVSDeathOverAReload(t *testing.T) {
+	needsIPVS(t)
+	const many = 600
+	services := func(first, n int) string {
+		var b strings.Builder
+		for port := first; port < first+n; port++ {
+			fmt.Fprintf(&b, "virtual_server 10.0.0.100 %d {\nlvs_sched rr\nlvs_method NAT\nprotocol TCP\nreal_server 10.0.0.9 80 {\n}\n}\n", port)
+		}
+		return lone + b.String()
+	}
+	d := newWorld(t, ours, ours).a
+	stand := func() int { return strings.Count(say(t, d.Host, "ipvsadm", "-Sn"), "-A ") }
+	d.configure(services(1000, many))
+	d.start()
+	d.w.eventually("all services stand", func() bool { return stand() == many })
+	d.logs("Startup complete")
+	d.replaces(services(80, 1))
+	pid := d.pidOf(2)
+	d.w.do(d.Do(func() error {
+		d.reload()
+		return errors.Join(servicesGo(many), syscall.Kill(pid, syscall.SIGKILL))
+	}))
+	d.logs("died: signal: killed")
+	d.w.eventually("only that of the file stands", func() bool { return stand() == 1 })
+	d.stop()
+}
+
+// servicesGo returns at the first moment when there are fewer services in the kernel
+// than n: hundreds go within milliseconds.
+func servicesGo(n int) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		b, err := os.ReadFile("/proc/thread-self/net/ip_vs")
+		if err != nil {
+			return err
+		}
+		if strings.Count(string(b), "\nTCP ") < n {
+			return nil
+		}
+	}
+	return fmt.Errorf("all services stand after %v", patience)
 }
