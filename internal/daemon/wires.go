@@ -29,7 +29,7 @@ func (l *vrrpLoop) speak(acts []ha.Action) {
 			if wall.IsZero() {
 				wall = time.Now()
 			}
-			l.send(wall, a.ID, a.Priority)
+			l.send(wall, a)
 		case ha.ActWires:
 			l.post()
 			l.rewire()
@@ -42,9 +42,9 @@ func (l *vrrpLoop) speak(acts []ha.Action) {
 }
 
 // send sends an instance's advert to its group or to each of its peers.
-func (l *vrrpLoop) send(wall time.Time, id int, priority uint8) {
-	advert, ok := l.node.Compose(wall, id, priority)
-	if !ok || advert.Socket == 0 {
+func (l *vrrpLoop) send(wall time.Time, a *ha.Action) {
+	advert := a.Compose(wall)
+	if advert.Socket == 0 {
 		return
 	}
 	w := l.plugs[advert.Socket-1]
@@ -52,11 +52,11 @@ func (l *vrrpLoop) send(wall time.Time, id int, priority uint8) {
 		return
 	}
 	if w.group.IsValid() {
-		l.sendTo(w, &advert, w.group, priority)
+		l.sendTo(w, &advert, w.group, a.Priority)
 		return
 	}
 	for i := range advert.Expect.Peers {
-		l.sendTo(w, &advert, advert.Expect.Peers[i].Addr, priority)
+		l.sendTo(w, &advert, advert.Expect.Peers[i].Addr, a.Priority)
 	}
 }
 

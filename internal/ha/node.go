@@ -81,6 +81,8 @@ type Action struct {
 	Edge     Edge
 	Text     string // of ActLog; why, of ActNotify
 	Detail   bool   // with Text: of interest only to those who ask for details (-D)
+
+	speaker *member // of ActSend: Compose looks for nobody
 }
 
 // Edge is a change of state to tell scripts and people about.

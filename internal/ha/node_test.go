@@ -505,7 +505,7 @@ func TestAdvertPathDoesNotAllocate(t *testing.T) {
 	allocs := testing.AllocsPerRun(100, func() {
 		d.now = d.node.Next()
 		acts = d.node.Step(d.now, Event{Kind: EventTick}, acts[:0])
-		advert, _ := d.node.Compose(time.Time{}, acts[0].ID, acts[0].Priority)
+		advert := acts[0].Compose(time.Time{})
 		packet = advert.AppendTo(packet[:0], dst)
 	})
 	if allocs != 0 {

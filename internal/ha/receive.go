@@ -278,15 +278,12 @@ type Advert struct {
 	codec  *vrrp.Codec
 }
 
-// Compose makes the next advert of an instance: its priority and, where it is
-// signed, its number and the wall time. ok is false for an instance that is gone.
-func (n *Node) Compose(wall time.Time, id int, priority uint8) (a Advert, ok bool) {
-	m := n.byID[id]
-	if m == nil {
-		return Advert{}, false
-	}
-	m.codec.Compose(wall, priority, m.source)
-	return Advert{m.plan, int(m.socket), &m.codec}, true
+// Compose makes the advert that an ActSend of Step asks for, once: its priority and,
+// where it is signed, its number and the wall time.
+func (a *Action) Compose(wall time.Time) Advert {
+	m := a.speaker
+	m.codec.Compose(wall, a.Priority, m.source)
+	return Advert{m.plan, int(m.socket), &m.codec}
 }
 
 // AppendTo appends the advert as it goes to dst, until another of its instance is

@@ -44,7 +44,7 @@ func (n *Node) lead(was, is vrrp.State) {
 func (n *Node) translate(now vrrp.Time, m *member, a *vrrp.Action, was vrrp.State, acts []Action) []Action {
 	switch a.Kind {
 	case vrrp.ActSend:
-		if acts = append(acts, Action{Kind: ActSend, ID: m.id, Priority: a.Priority}); a.Priority == 0 {
+		if acts = append(acts, Action{Kind: ActSend, ID: m.id, Priority: a.Priority, speaker: m}); a.Priority == 0 {
 			acts = m.detail(acts, "sent 0 priority")
 		}
 		return m.reserve(acts)

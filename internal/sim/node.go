@@ -364,7 +364,7 @@ func (n *Node) Replacing() bool { return n.reborn != 0 }
 func (n *Node) speak(a ha.Action) {
 	switch a.Kind {
 	case ha.ActSend:
-		n.send(a.ID, a.Priority)
+		n.send(&a)
 	case ha.ActWires:
 		n.sockets = map[ha.Wire]uint8{}
 		for key, use := range n.mind.Wires() {

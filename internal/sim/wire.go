@@ -91,17 +91,14 @@ type letter struct {
 
 // send sends an advert of an instance as the daemon does: to its group, or to
 // each of its peers.
-func (n *Node) send(id int, priority uint8) {
-	key, ok := n.mind.Wire(id)
+func (n *Node) send(a *ha.Action) {
+	key, ok := n.mind.Wire(a.ID)
 	ttl, open := n.sockets[key]
 	if !ok || !open {
 		return
 	}
-	advert, ok := n.mind.Compose(n.Wall(), id, priority)
-	if !ok {
-		return
-	}
-	n.tell(Event{Kind: Sent, Name: advert.Name, Priority: priority})
+	advert := a.Compose(n.Wall())
+	n.tell(Event{Kind: Sent, Name: advert.Name, Priority: a.Priority})
 	if !key.Unicast {
 		n.post(key, advert.Group, ttl, advert.AppendTo(nil, advert.Group))
 		return
