@@ -80,7 +80,17 @@ func (s *stand) conf() string {
 			lines += line + "\n"
 		}
 	}
-	return "global_defs {\nrouter_id a\nscript_user root\n" + s.global + "}\n" + s.before + "vrrp_instance VI {\n" + lines + "}\n" + s.after
+	return "global_defs {\nrouter_id a\nscript_user root\n" + s.d.unpaused() + s.global + "}\n" + s.before + "vrrp_instance VI {\n" + lines + "}\n" + s.after
+}
+
+// unpaused is a line of global_defs for a director alone whose intervals are so
+// short that a busy machine keeps it from work for longer than a takeover lasts:
+// it goes on as keepalived does.
+func (d *director) unpaused() string {
+	if d.daemon == ours {
+		return "vrrp_listen_after_pause off\n"
+	}
+	return ""
 }
 
 // start starts the director.

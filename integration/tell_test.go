@@ -115,7 +115,7 @@ func (s *tale) track(value string) {
 
 // taleConf is the file of the first half of the tale.
 func (s *tale) conf(global, instances string) string {
-	return strings.NewReplacer("%d", s.dir, "%g", global, "%i", instances).Replace(`global_defs {
+	return strings.NewReplacer("%d", s.dir, "%g", s.a.unpaused()+global, "%i", instances).Replace(`global_defs {
     router_id R1
     script_user nobody
     notify_fifo %d/fifo
