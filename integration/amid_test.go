@@ -58,6 +58,16 @@ func (d *doomed) sees() {
 	}
 }
 
+// dies kills the VRRP process, and waits until the parent has noticed: told to stop
+// at that moment it would start no other.
+func (d *doomed) dies() {
+	d.w.t.Helper()
+	deaths := func() int { return strings.Count(d.proc.Log(), "died: signal: killed; respawning") }
+	before := deaths()
+	d.bereft(1)
+	d.w.eventually("the parent notices", func() bool { return deaths() > before })
+}
+
 // TestDeathsOverAReload: at whatever instant of a reload a process is killed, what
 // the file before placed goes, and what this one places stands.
 func TestDeathsOverAReload(t *testing.T) {
@@ -71,12 +81,12 @@ func TestDeathsOverAReload(t *testing.T) {
 		"before the plan is told": {1, func(d *doomed) {
 			d.pause()
 			d.reads(crowd(2, 1))
-			d.bereft(1)
+			d.dies()
 		}},
 		"half of it done": {1, func(d *doomed) {
 			d.reads(crowd(2, 1))
 			d.sees()
-			d.bereft(1)
+			d.dies()
 		}},
 		"half of it done, and told of more": {1, func(d *doomed) {
 			d.pause()
@@ -84,18 +94,18 @@ func TestDeathsOverAReload(t *testing.T) {
 			d.reads(crowd(2, 1))
 			d.w.do(syscall.Kill(d.pidOf(1), syscall.SIGCONT))
 			d.sees()
-			d.bereft(1)
+			d.dies()
 		}},
 		"for the second time": {1, func(d *doomed) {
 			d.loses(1)
 			d.reads(crowd(2, 1))
 			d.sees()
-			d.bereft(1)
+			d.dies()
 		}},
 		"half of the end done": {-1, func(d *doomed) {
 			d.reads(crowd(2, -1))
 			d.sees()
-			d.bereft(1)
+			d.dies()
 		}},
 		"the parent, before it told the plan": {1, func(d *doomed) {
 			d.replaces(crowd(2, 1))
