@@ -58,8 +58,8 @@ func (d *doomed) sees() {
 	}
 }
 
-// dies kills the VRRP process, and waits until the parent has noticed: told to stop
-// at that moment it would start no other.
+// dies kills the VRRP process, and waits until the parent has noticed: it starts no
+// other once it is told to stop.
 func (d *doomed) dies() {
 	d.w.t.Helper()
 	deaths := func() int { return strings.Count(d.proc.Log(), "died: signal: killed; respawning") }
@@ -141,6 +141,9 @@ func TestDeathsOverAReload(t *testing.T) {
 				return got != nil && slices.Equal(got, want)
 			}) {
 				t.Errorf("%d stand: %.300q; want %q; the log ends with\n%s", len(got), got, want, d.proc.LogTail(20))
+			}
+			if c.last > 0 { // another process is there, to be told of the stop
+				d.tells("MASTER", "status")
 			}
 			d.stop()
 			if got := d.placed(); len(got) > 0 {
