@@ -58,13 +58,14 @@ func (d *doomed) sees() {
 	}
 }
 
-// dies kills the VRRP process, and waits until the parent has noticed: it starts no
-// other once it is told to stop.
-func (d *doomed) dies() {
+// dies kills the VRRP process (1) or that of LVS (2), and waits until the parent has
+// noticed.
+func (d *doomed) dies(i int) {
 	d.w.t.Helper()
 	deaths := func() int { return strings.Count(d.proc.Log(), "died: signal: killed; respawning") }
 	before := deaths()
-	d.bereft(1)
+	d.w.eventually("the process is there", func() bool { return slices.Contains(d.PIDs(), d.pidOf(i)) })
+	d.bereft(i)
 	d.w.eventually("the parent notices", func() bool { return deaths() > before })
 }
 
@@ -81,12 +82,12 @@ func TestDeathsOverAReload(t *testing.T) {
 		"before the plan is told": {1, func(d *doomed) {
 			d.pause()
 			d.reads(crowd(2, 1))
-			d.dies()
+			d.dies(1)
 		}},
 		"half of it done": {1, func(d *doomed) {
 			d.reads(crowd(2, 1))
 			d.sees()
-			d.dies()
+			d.dies(1)
 		}},
 		"half of it done, and told of more": {1, func(d *doomed) {
 			d.pause()
@@ -94,18 +95,18 @@ func TestDeathsOverAReload(t *testing.T) {
 			d.reads(crowd(2, 1))
 			d.w.do(syscall.Kill(d.pidOf(1), syscall.SIGCONT))
 			d.sees()
-			d.dies()
+			d.dies(1)
 		}},
 		"for the second time": {1, func(d *doomed) {
 			d.loses(1)
 			d.reads(crowd(2, 1))
 			d.sees()
-			d.dies()
+			d.dies(1)
 		}},
 		"half of the end done": {-1, func(d *doomed) {
 			d.reads(crowd(2, -1))
 			d.sees()
-			d.dies()
+			d.dies(1)
 		}},
 		"the parent, before it told the plan": {1, func(d *doomed) {
 			d.replaces(crowd(2, 1))
@@ -142,14 +143,78 @@ func TestDeathsOverAReload(t *testing.T) {
 			}) {
 				t.Errorf("%d stand: %.300q; want %q; the log ends with\n%s", len(got), got, want, d.proc.LogTail(20))
 			}
-			if c.last > 0 { // another process is there, to be told of the stop
-				d.tells("MASTER", "status")
-			}
 			d.stop()
 			if got := d.placed(); len(got) > 0 {
 				t.Errorf("the stop leaves %.300q", got)
 			}
 		})
+	}
+}
+
+// TestDeathsAtTheEnd: a VRRP process that dies before it is told of the end, or amid
+// it, leaves nothing either: another takes that away, unless it is to stay.
+func TestDeathsAtTheEnd(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived leaves the addresses")
+	const many = 1200
+	for name, c := range map[string]struct {
+		more         []string // of the command line
+		left         int
+		before, amid func(d *doomed)
+	}{
+		"just before":                     {before: func(d *doomed) { d.bereft(1) }},
+		"just before, and all is to stay": {more: []string{"-V"}, left: many + 2, before: func(d *doomed) { d.bereft(1) }},
+		"while it waits for its restart": {before: func(d *doomed) {
+			d.dies(1)
+			d.tells("MASTER", "status")
+			d.dies(1)
+		}},
+		"in the midst of it": {amid: func(d *doomed) {
+			d.sees()
+			d.bereft(1)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, ours, ours)
+			d := &doomed{director: w.a}
+			d.configure(crowd(1, many))
+			d.start(c.more...)
+			w.eventually("all addresses stand", func() bool { return len(d.placed()) == many+2 })
+			d.logs("Startup complete")
+			d.events = must(d.AddrEvents())(t)
+			if c.before != nil {
+				c.before(d)
+			}
+			w.do(d.proc.Signal(syscall.SIGTERM))
+			if c.amid != nil {
+				c.amid(d)
+			}
+			w.eventually("it ends", func() bool { return isClosed(d.proc.Done()) })
+			if got := d.placed(); len(got) != c.left {
+				t.Errorf("%d stand: %.300q; want %d; the log ends with\n%s", len(got), got, c.left, d.proc.LogTail(20))
+			}
+		})
+	}
+}
+
+// TestLVSDeathAtTheEnd: an LVS process that died, and waits for its restart at the
+// end, leaves no services.
+func TestLVSDeathAtTheEnd(t *testing.T) {
+	t.Parallel()
+	onlyOurs(t, "keepalived leaves the services")
+	d := &doomed{director: newWorld(t, ours, ours).a}
+	d.configure("global_defs {\nlvs_data_plane nftables\n}\n" + lone + "virtual_server 10.0.0.100 80 {\nlvs_sched rr\nlvs_method NAT\nprotocol TCP\nreal_server 10.0.0.9 80 {\n}\n}\n")
+	tables := func() string { return say(t, d.Host, "nft", "list", "ruleset") }
+	d.start()
+	d.w.eventually("the service stands", func() bool { return strings.Contains(tables(), "10.0.0.100") })
+	d.logs("Startup complete")
+	d.dies(2)
+	d.dies(2)
+	d.w.do(d.proc.Signal(syscall.SIGTERM))
+	d.w.eventually("it ends", func() bool { return isClosed(d.proc.Done()) })
+	if got := tables(); got != "" {
+		t.Errorf("stands:\n%s; the log ends with\n%s", got, d.proc.LogTail(20))
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // never complete, for want of the other one.
 func bookkeeper() *parent {
 	p := &parent{log: (&sink{opts: Options{NoSyslog: true}}).logger("", "", 1, scope{}), masters: map[string]bool{"VI_1": true}, lvs: &child{needed: true}}
-	p.vrrp = &child{parent: p, name: VRRPProcess}
+	p.vrrp = &child{parent: p, name: VRRPProcess, needed: true}
 	return p
 }
 
@@ -105,7 +105,6 @@ func TestStoodIsKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := bookkeeper()
 			p.lvs = &child{parent: p, name: LVSProcess, needed: true}
-			p.vrrp.needed = true // it is not up
 			n := 0
 			services := func() *lb.Plan {
 				return &lb.Plan{Services: []lb.Service{{Key: ipvsctl.ServiceKey{Addr: places(byte(n))[0].Prefix.Addr(), Protocol: 6, Port: 80}}}}

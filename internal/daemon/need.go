@@ -2,12 +2,22 @@ package daemon
 
 import "keepgo/confparse"
 
+// aim is the configuration that is to be in force: one of nothing at the end.
+func (p *parent) aim() *confparse.Config {
+	if p.stopping {
+		return &confparse.Config{Global: p.cfg.Global}
+	}
+	return p.cfg
+}
+
 // balances tells whether the LVS process is to run.
-func (p *parent) balances() bool { return !p.opts.NoLVS && (p.opts.All || needsLVS(p.cfg)) }
+func (p *parent) balances() bool {
+	return !p.stopping && !p.opts.NoLVS && (p.opts.All || needsLVS(p.cfg))
+}
 
 // places tells whether the VRRP process is to run.
 func (p *parent) places() bool {
-	return !p.opts.NoVRRP && (p.opts.All || len(p.cfg.Instances)+len(p.cfg.StaticAddresses)+len(p.cfg.StaticRoutes)+len(p.cfg.StaticRules) > 0)
+	return !p.stopping && !p.opts.NoVRRP && (p.opts.All || len(p.cfg.Instances)+len(p.cfg.StaticAddresses)+len(p.cfg.StaticRoutes)+len(p.cfg.StaticRules) > 0)
 }
 
 // strays tells whether a VRRP process that died left what the configuration does

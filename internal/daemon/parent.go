@@ -354,7 +354,7 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 	m.Files = maps.Clone(p.numbers)
 	p.place(c, &m, replaced)
 	messages := []toChild{m}
-	for i, s := range p.cfg.Scripts {
+	for i, s := range p.aim().Scripts {
 		if ok, known := p.result(s.Name); known {
 			messages = append(messages, toChild{Script: &scriptResult{Script: i, OK: ok}})
 		}
@@ -364,7 +364,7 @@ func (p *parent) plan(c *child, replaced bool) []toChild {
 
 // planHA plans the VRRP half and logs what cannot be done.
 func (p *parent) planHA() *ha.Plan {
-	plan, problems := routed(p.cfg)
+	plan, problems := routed(p.aim())
 	plan.Held, plan.Repeat = p.held(), plan.Repeat && p.doing == "Reload"
 	for _, problem := range problems {
 		p.log.printf("%v", problem)
@@ -374,7 +374,7 @@ func (p *parent) planHA() *ha.Plan {
 
 // planLB plans the LVS half and logs what cannot be done.
 func (p *parent) planLB() *lb.Plan {
-	plan, problems := lb.Build(p.cfg)
+	plan, problems := lb.Build(p.aim())
 	plan.Orders = p.serverOrders()
 	for _, problem := range problems {
 		p.log.printf("%v", problem)
@@ -422,7 +422,7 @@ func (p *parent) heard(c *child, m fromChild) {
 	case m.Ready:
 		p.inForce(c, m.Masters)
 	case m.Settled > 0:
-		if m.Settled == c.handed {
+		if m.Settled == c.handed && c.needed { // one that is to end has come away when it has
 			p.cameAway(c)
 		}
 	}
@@ -430,7 +430,7 @@ func (p *parent) heard(c *child, m fromChild) {
 
 // completed tells when every child has its plan in force.
 func (p *parent) completed() {
-	if p.leaves {
+	if p.leaves || p.stopping {
 		return
 	}
 	for _, c := range []*child{p.vrrp, p.lvs, p.bfd} {

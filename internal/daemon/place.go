@@ -46,7 +46,7 @@ func (p *parent) inForce(c *child, masters []string) {
 	if c.ready = true; c == p.vrrp {
 		p.onBus.planned(c, p.doing == "Reload")
 	}
-	if c == p.lvs && !p.balances() { // it took out what was left
+	if c == p.lvs && c.needed && !p.balances() { // it took out what was left
 		c.stop(false)
 		p.servers = nil
 	}

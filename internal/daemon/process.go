@@ -45,6 +45,7 @@ type child struct {
 	watchdog watchdog      // what was seen of that
 	stale    bool          // it was silent for so long that another may have been elected
 	died     bool          // one that was not told to end left what stood, and none has come to terms with that since
+	swept    bool          // at the daemon's end no process is started for that any more
 }
 
 func newChild(p *parent, name string, pid *pidFile) *child {
@@ -226,7 +227,11 @@ func (c *child) exited(err error) {
 	c.leaving = false
 	c.died = c.died || err != nil
 	switch {
-	case c.parent.stopping || c.parent.leaves:
+	case c.parent.stopping:
+		c.parent.sweep(c)
+		c.parent.ended()
+		return
+	case c.parent.leaves:
 		c.parent.ended()
 		return
 	case !c.needed && c.parent.remains(c):
@@ -244,6 +249,7 @@ func (c *child) exited(err error) {
 	if c.parent.opts.NoRespawn || c.hopeless(err) {
 		c.parent.log.printf("%s child process(%d) died: %v; ending", c.title(), pid, reason(err))
 		c.parent.code = max(exitStatus(err), exitFatal)
+		c.swept = true // another would die the same way
 		c.parent.stop()
 		return
 	}
@@ -312,6 +318,11 @@ func (c *child) stop(keep bool) {
 	c.succeed() // what stands becomes its own to take away
 	c.leaving = true
 	c.tell(toChild{Stop: true, Keep: keep})
+	c.limit()
+}
+
+// limit kills the process if it has not ended when a child should have.
+func (c *child) limit() {
 	process := c.cmd.Process
 	time.AfterFunc(c.parent.cfg.Global.ChildWait, func() { _ = process.Kill() })
 }
