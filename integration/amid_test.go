@@ -106,7 +106,7 @@ func TestDeathsOverAReload(t *testing.T) {
 		"half of the end done": {-1, func(d *doomed) {
 			d.reads(crowd(2, -1))
 			d.sees()
-			d.dies(1)
+			d.bereft(1) // it ends by itself soon, on a busy machine perhaps before
 		}},
 		"the parent, before it told the plan": {1, func(d *doomed) {
 			d.replaces(crowd(2, 1))
