@@ -52,11 +52,12 @@ func TestTrackedBFD(t *testing.T) {
 	}
 }
 
-// What a killed BFD process knew holds until its follower knows better.
-func TestKilledBFDProcess(t *testing.T) {
-	t.Parallel()
+// sessionPair is a pair of ours with a session between them, which the better one
+// tracks, when that is MASTER; and how often its session has come up.
+func sessionPair(t *testing.T) (w *world, ups func() int) {
+	t.Helper()
 	k := wire{version: 3}
-	w := newWorld(t, ours, ours)
+	w = newWorld(t, ours, ours)
 	a, b := confA(k), confB(k)
 	a.before, a.instance = session(1, 2, false), "track_bfd {\n        peer\n    }"
 	b.before = session(2, 1, false)
@@ -65,7 +66,13 @@ func TestKilledBFDProcess(t *testing.T) {
 	w.a.start()
 	w.b.start()
 	w.eventually("the better one is MASTER", func() bool { return w.a.state() == "MASTER" })
-	ups := func() int { return strings.Count(w.a.proc.Log(), "(peer) Entering Up state") }
+	return w, func() int { return strings.Count(w.a.proc.Log(), "(peer) Entering Up state") }
+}
+
+// What a killed BFD process knew holds until its follower knows better.
+func TestKilledBFDProcess(t *testing.T) {
+	t.Parallel()
+	w, ups := sessionPair(t)
 	before, since := ups(), time.Now()
 	w.a.killFrom(w.a.pidFiles()[3])
 	w.eventually("the session comes up again", func() bool { return ups() > before })

@@ -108,17 +108,7 @@ func (f *course) handles() string {
 func TestHungBFDProcess(t *testing.T) {
 	t.Parallel()
 	onlyOurs(t, "keepalived leaves a process that hangs as it is")
-	k := wire{version: 3}
-	w := newWorld(t, ours, ours)
-	a, b := confA(k), confB(k)
-	a.before, a.instance = session(1, 2, false), "track_bfd {\n        peer\n    }"
-	b.before = session(2, 1, false)
-	w.a.configure(a.String())
-	w.b.configure(b.String())
-	w.a.start()
-	w.b.start()
-	w.eventually("the better one is MASTER", func() bool { return w.a.state() == "MASTER" })
-	ups := func() int { return strings.Count(w.a.proc.Log(), "(peer) Entering Up state") }
+	w, ups := sessionPair(t)
 	before, old := ups(), w.a.pidOf(3)
 	w.a.pauseFrom(3)
 	w.a.logs(fmt.Sprintf("BFD child process(%d) was to wake", old))
@@ -138,11 +128,8 @@ func TestWithoutSharedMemory(t *testing.T) {
 	d, a := w.a, confA(wire{version: 3})
 	a.before, a.after = session(1, 2, false), refused
 	d.configure(a.String())
-	argv := []string{must(os.Executable())(t), keepgo, "run", "--control", d.socket, "-n", "-l", "-D", "-f", d.conf}
-	for i, opt := range []string{"-p", "-r", "-c", "-b"} {
-		argv = append(argv, opt, d.pidFiles()[i])
-	}
-	d.proc = must(d.Start(append([]string{"env", withoutMemoryVar + "=1"}, argv...)...))(t)
+	argv := append([]string{"env", withoutMemoryVar + "=1", must(os.Executable())(t)}, d.argv()...)
+	d.proc = must(d.Start(argv...))(t)
 	d.logs("Startup complete")
 	d.tells("MASTER", "status")
 	d.tells("10.0.0.9", "status")

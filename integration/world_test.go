@@ -195,17 +195,20 @@ func (d *director) configure(text string) {
 // start runs the director's daemon, with more options than the usual ones.
 func (d *director) start(more ...string) {
 	d.w.t.Helper()
+	d.proc = must(d.Start(d.argv(more...)...))(d.w.t)
+}
+
+// argv is the command line that starts it.
+func (d *director) argv(more ...string) []string {
 	argv := []string{"-n", "-l", "-D", "-f", d.conf}
 	for i, opt := range []string{"-p", "-r", "-c", "-b"} {
 		argv = append(argv, opt, d.pidFiles()[i])
 	}
 	argv = append(argv, more...)
 	if d.daemon == ours {
-		argv = append([]string{keepgo, "run", "--control", d.socket}, argv...)
-	} else {
-		argv = append([]string{string(theirs)}, argv...)
+		return append([]string{keepgo, "run", "--control", d.socket}, argv...)
 	}
-	d.proc = must(d.Start(argv...))(d.w.t)
+	return append([]string{string(theirs)}, argv...)
 }
 
 // pidFiles are those of the parent, the VRRP, the checker and the BFD process.

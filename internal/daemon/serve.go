@@ -113,13 +113,27 @@ func (p *parent) routes() http.Handler {
 }
 
 // onLoop runs f on the parent's loop and waits for it.
-func (p *parent) onLoop(f func()) {
+func (p *parent) onLoop(f func()) { p.onLoopUnless(nil, f) }
+
+// onLoopUnless does so too, but not beyond an end. Whether f was done by then is not
+// known where it returns false.
+func (p *parent) onLoopUnless(ended <-chan struct{}, f func()) bool {
 	done := make(chan struct{})
-	p.events <- func() {
+	run := func() {
 		f()
 		close(done)
 	}
-	<-done
+	select {
+	case p.events <- run:
+	case <-ended:
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-ended:
+		return false
+	}
 }
 
 // ask gets the whole status, from outside the parent's loop.

@@ -37,19 +37,8 @@ func (a *snmpAgent) write(binds []agentx.Bind) (undo func(), err error) {
 // onLoop does something on the parent's loop, unless that has ended. What was
 // found out before is old then.
 func (a *snmpAgent) onLoop(do func()) bool {
-	done := make(chan struct{})
 	defer a.stale.Store(true)
-	select {
-	case a.p.events <- func() { do(); close(done) }:
-	case <-a.p.stopped:
-		return false
-	}
-	select {
-	case <-done:
-		return true
-	case <-a.p.stopped:
-		return false
-	}
+	return a.p.onLoopUnless(a.p.stopped, do)
 }
 
 // assign puts values in force. back puts back what was before.

@@ -2,6 +2,7 @@ package ha
 
 import (
 	"cmp"
+	"iter"
 	"net/netip"
 	"slices"
 	"time"
@@ -67,6 +68,18 @@ func (m *member) wire() (Wire, bool) {
 	return w, m.source.IsValid() && (m.index != 0 || !bound) && m.plan.Unusable == ""
 }
 
+// wired are the members that have a wire now, in their order: most share the one of
+// the member before.
+func (n *Node) wired() iter.Seq2[*member, Wire] {
+	return func(yield func(*member, Wire) bool) {
+		for _, m := range n.members {
+			if w, ok := m.wire(); ok && !yield(m, w) {
+				return
+			}
+		}
+	}
+}
+
 // Use is what a socket is needed for.
 type Use struct {
 	TTL    uint8   // to send with
@@ -77,13 +90,9 @@ type Use struct {
 // Wires are the sockets needed now.
 func (n *Node) Wires() map[Wire]Use {
 	wires := map[Wire]Use{}
-	var last Wire // most members share the one of the member before
+	var last Wire
 	var u Use
-	for _, m := range n.members {
-		w, ok := m.wire()
-		if !ok {
-			continue
-		}
+	for m, w := range n.wired() {
 		if w != last {
 			wires[last] = u
 			last, u = w, wires[w]
@@ -104,13 +113,9 @@ func (n *Node) Plug(sockets map[Wire]int) {
 	for _, m := range n.byID {
 		m.socket = 0
 	}
-	var last Wire // most members share the one of the member before
+	var last Wire
 	var number int
-	for _, m := range n.members {
-		w, ok := m.wire()
-		if !ok {
-			continue
-		}
+	for m, w := range n.wired() {
 		if w != last {
 			last, number = w, sockets[w]
 		}
@@ -122,13 +127,9 @@ func (n *Node) Plug(sockets map[Wire]int) {
 func (n *Node) indexWires() {
 	n.byWire, n.routers = map[Wire]audience{}, map[neighbour]bool{}
 	n.last = lookup{}
-	var last Wire // most members share the one of the member before
+	var last Wire
 	var on audience
-	for _, m := range n.members {
-		w, ok := m.wire()
-		if !ok {
-			continue
-		}
+	for m, w := range n.wired() {
 		if w != last {
 			n.byWire[last] = on
 			last, on = w, n.byWire[w]
